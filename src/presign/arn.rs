@@ -1,0 +1,297 @@
+//! Access point ARNs, of S3 and of S3 on Outposts, each part checked on its own.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use super::name::Region;
+
+/// The partitions whose endpoints presignd knows.
+const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
+
+/// An S3 access point: `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`.
+///
+/// Source: [Using access points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-access-points.html).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct AccessPointArn {
+    place: Place,
+    name: AccessPointName,
+}
+
+/// An S3 on Outposts access point:
+/// `arn:PARTITION:s3-outposts:REGION:ACCOUNT:outpost/OUTPOST-ID/accesspoint/NAME`, with `/` or `:` as separators of
+/// the last part.
+///
+/// Source: [Resource ARNs for S3 on Outposts](https://docs.aws.amazon.com/AmazonS3/latest/s3-outposts/S3OutpostsARN.html).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OutpostsAccessPointArn {
+    place: Place,
+    outpost: OutpostId,
+    name: AccessPointName,
+}
+
+/// What an ARN names, as far as presignd can tell them apart.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Arn {
+    /// An S3 access point.
+    AccessPoint(AccessPointArn),
+    /// An S3 on Outposts access point.
+    Outposts(OutpostsAccessPointArn),
+    /// A Multi-Region Access Point: it has no region.
+    MultiRegionAccessPoint,
+    /// An Object Lambda access point.
+    ObjectLambdaAccessPoint,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Place {
+    partition: &'static str,
+    region: Region,
+    account: AccountId,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct AccountId(Box<str>);
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct OutpostId(Box<str>);
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct AccessPointName(Box<str>);
+
+/// Which part of an ARN is wrong, and what it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ArnError {
+    /// Fewer than the six parts of an ARN.
+    #[error("the ARN has {0} parts between colons: it needs arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")]
+    Parts(usize),
+    /// A partition that presignd does not know.
+    #[error("the ARN's partition is {0:?}: presignd knows aws, aws-cn and aws-us-gov")]
+    Partition(String),
+    /// Not an S3 service.
+    #[error("the ARN's service is {0:?}: it must be s3-outposts, or s3 for an S3 access point")]
+    Service(String),
+    /// Not a region.
+    #[error("the ARN's region is {0:?}: write it as AWS does, such as us-east-1")]
+    Region(String),
+    /// The region is of another partition than the ARN says.
+    #[error("the ARN's region {region} is in partition {found}, but the ARN says {partition}")]
+    RegionPartition {
+        /// The ARN's region.
+        region: String,
+        /// The partition it is in.
+        found: &'static str,
+        /// The partition that the ARN names.
+        partition: &'static str,
+    },
+    /// Not twelve digits.
+    #[error("the ARN's account is {0:?}: an AWS account ID has 12 digits")]
+    Account(String),
+    /// The resource has another shape.
+    #[error("the ARN's resource is {found:?}: it must be {expected}")]
+    Resource {
+        /// The resource as it was given.
+        found: String,
+        /// The shape that it must have.
+        expected: &'static str,
+    },
+    /// Not an Outpost ID.
+    #[error("the ARN's Outpost ID is {0:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904")]
+    OutpostId(String),
+    /// Not an access point name.
+    #[error(
+        "the ARN's access point name is {0:?}: it has 3 to 50 lower-case letters, digits and '-', \
+         and begins and ends with a letter or a digit"
+    )]
+    AccessPointName(String),
+}
+
+const OUTPOSTS_RESOURCE: &str = "outpost/OUTPOST-ID/accesspoint/NAME";
+const ACCESS_POINT_RESOURCE: &str = "accesspoint/NAME";
+
+impl FromStr for Arn {
+    type Err = ArnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let &["arn", partition, service, region, account, resource] = parts.as_slice() else {
+            return Err(ArnError::Parts(parts.len()));
+        };
+        let partition = *PARTITIONS
+            .iter()
+            .find(|known| **known == partition)
+            .ok_or_else(|| ArnError::Partition(partition.to_owned()))?;
+        match service {
+            "s3" if region.is_empty() => Ok(Self::MultiRegionAccessPoint),
+            "s3-object-lambda" => Ok(Self::ObjectLambdaAccessPoint),
+            "s3" => access_point(Place::parse(partition, region, account)?, resource).map(Self::AccessPoint),
+            "s3-outposts" => outposts(Place::parse(partition, region, account)?, resource).map(Self::Outposts),
+            other => Err(ArnError::Service(other.to_owned())),
+        }
+    }
+}
+
+fn access_point(place: Place, resource: &str) -> Result<AccessPointArn, ArnError> {
+    let parts: Vec<&str> = resource.split(['/', ':']).collect();
+    match parts.as_slice() {
+        ["accesspoint", name] => Ok(AccessPointArn { place, name: name.parse()? }),
+        _ => Err(ArnError::Resource { found: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
+    }
+}
+
+fn outposts(place: Place, resource: &str) -> Result<OutpostsAccessPointArn, ArnError> {
+    let parts: Vec<&str> = resource.split(['/', ':']).collect();
+    match parts.as_slice() {
+        ["outpost", outpost, "accesspoint", name] => {
+            Ok(OutpostsAccessPointArn { place, outpost: outpost.parse()?, name: name.parse()? })
+        }
+        _ => Err(ArnError::Resource { found: resource.to_owned(), expected: OUTPOSTS_RESOURCE }),
+    }
+}
+
+impl AccessPointArn {
+    /// The region that the access point is in.
+    pub fn region(&self) -> &Region {
+        &self.place.region
+    }
+}
+
+impl OutpostsAccessPointArn {
+    /// The region that the Outpost belongs to.
+    pub fn region(&self) -> &Region {
+        &self.place.region
+    }
+}
+
+impl Place {
+    fn parse(partition: &'static str, region: &str, account: &str) -> Result<Self, ArnError> {
+        let region: Region = region.parse().map_err(|_| ArnError::Region(region.to_owned()))?;
+        if region.partition() != partition {
+            let found = region.partition();
+            return Err(ArnError::RegionPartition { region: region.to_string(), found, partition });
+        }
+        Ok(Self { partition, region, account: account.parse()? })
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = ArnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+        if fits { Ok(Self(text.into())) } else { Err(ArnError::Account(text.to_owned())) }
+    }
+}
+
+impl FromStr for OutpostId {
+    type Err = ArnError;
+
+    /// The pattern is the one that the S3 on Outposts API documents for `OutpostId`:
+    /// [CreateEndpoint](https://docs.aws.amazon.com/AmazonS3/latest/API/API_s3outposts_CreateEndpoint.html).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let fits = text.strip_prefix("op-").is_some_and(|id| id.len() == 17 && id.bytes().all(hex));
+        if fits { Ok(Self(text.into())) } else { Err(ArnError::OutpostId(text.to_owned())) }
+    }
+}
+
+impl FromStr for AccessPointName {
+    type Err = ArnError;
+
+    /// Source: [Access point naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/creating-access-points.html).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (3..=50).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if fits { Ok(Self(text.into())) } else { Err(ArnError::AccessPointName(text.to_owned())) }
+    }
+}
+
+/// The one spelling that is compared and handed on: `/` between the parts of the resource.
+impl fmt::Display for OutpostsAccessPointArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { partition, region, account } = &self.place;
+        let (outpost, name) = (&self.outpost.0, &self.name.0);
+        write!(f, "arn:{partition}:s3-outposts:{region}:{}:outpost/{outpost}/accesspoint/{name}", account.0)
+    }
+}
+
+/// The one spelling that is compared and handed on: `/` between the parts of the resource.
+impl fmt::Display for AccessPointArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { partition, region, account } = &self.place;
+        write!(f, "arn:{partition}:s3:{region}:{}:accesspoint/{}", account.0, self.name.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPOSTS: &str =
+        "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/example-ap";
+
+    #[test]
+    fn an_outposts_arn_is_the_same_with_slashes_colons_or_both() {
+        for text in [
+            OUTPOSTS,
+            "arn:aws:s3-outposts:us-west-2:123456789012:outpost:op-01ac5d28a6a232904:accesspoint:example-ap",
+            "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904:accesspoint/example-ap",
+        ] {
+            let Arn::Outposts(arn) = text.parse().unwrap() else { panic!("{text} is an Outposts ARN") };
+            assert_eq!(arn.to_string(), OUTPOSTS);
+            assert_eq!(arn.region().as_str(), "us-west-2");
+        }
+    }
+
+    #[test]
+    fn each_partition_is_taken_with_its_own_regions() {
+        for (partition, region) in [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-east-1")] {
+            let text = OUTPOSTS.replace("arn:aws:", &format!("arn:{partition}:")).replace("us-west-2", region);
+            assert!(text.parse::<Arn>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_part_of_an_outposts_arn_is_refused_by_name_when_it_is_wrong() {
+        let cases = [
+            ("arn:aws", "the ARN has 2 parts"),
+            ("arn:aws:s3-outposts:us-west-2:123456789012", "the ARN has 5 parts"),
+            (&OUTPOSTS.replace("arn:aws:", "arn:aws-moon:"), "partition is \"aws-moon\""),
+            (&OUTPOSTS.replace("s3-outposts", "s3-outpost"), "service is \"s3-outpost\""),
+            (&OUTPOSTS.replace("us-west-2", ""), "region is \"\""),
+            (&OUTPOSTS.replace("us-west-2", "us_west_2"), "region is \"us_west_2\""),
+            (&OUTPOSTS.replace("us-west-2", "cn-north-1"), "is in partition aws-cn, but the ARN says aws"),
+            (&OUTPOSTS.replace("123456789012", "12345678901"), "account is \"12345678901\""),
+            (&OUTPOSTS.replace("123456789012", "12345678901x"), "account is \"12345678901x\""),
+            (&OUTPOSTS.replace("outpost/", "outposts/"), "resource is \"outposts/op-"),
+            (&OUTPOSTS.replace("accesspoint/", "bucket/"), "must be outpost/OUTPOST-ID/accesspoint/NAME"),
+            (&OUTPOSTS.replace("/accesspoint/example-ap", ""), "must be outpost/OUTPOST-ID/accesspoint/NAME"),
+            (&format!("{OUTPOSTS}/more"), "must be outpost/OUTPOST-ID/accesspoint/NAME"),
+            (&OUTPOSTS.replace("op-01ac5d28a6a232904", "op-1"), "Outpost ID is \"op-1\""),
+            (&OUTPOSTS.replace("op-01ac5d28a6a232904", "op-01AC5D28A6A232904"), "Outpost ID is"),
+            (&OUTPOSTS.replace("op-01ac5d28a6a232904", ""), "Outpost ID is \"\""),
+            (&OUTPOSTS.replace("example-ap", "ap"), "access point name is \"ap\""),
+            (&OUTPOSTS.replace("example-ap", "Example"), "access point name is \"Example\""),
+            (&OUTPOSTS.replace("example-ap", "my.ap"), "access point name is \"my.ap\""),
+            (&OUTPOSTS.replace("example-ap", ""), "access point name is \"\""),
+        ];
+        for (text, message) in cases {
+            let error = text.parse::<Arn>().unwrap_err().to_string();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_access_point_arn_has_one_spelling() {
+        for separator in ['/', ':'] {
+            let text = format!("arn:aws:s3:eu-west-1:123456789012:accesspoint{separator}reports");
+            let Arn::AccessPoint(arn) = text.parse().unwrap() else { panic!("{text} is an access point ARN") };
+            assert_eq!(arn.to_string(), "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports");
+            assert_eq!(arn.region().as_str(), "eu-west-1");
+        }
+        let extra = "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports/object/key";
+        assert!(extra.parse::<Arn>().unwrap_err().to_string().contains("must be accesspoint/NAME"));
+    }
+}

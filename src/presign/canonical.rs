@@ -1,0 +1,70 @@
+//! The canonical request of SigV4 for a presigned URL.
+//!
+//! Source: [Create a canonical request](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#create-canonical-request).
+
+use super::{operation::Method, parameters::Headers};
+
+/// The payload hash of every presigned URL: S3 does not check the body against the signature.
+pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// A request in canonical form, in pieces that lie elsewhere.
+pub struct CanonicalRequest<'a> {
+    /// The HTTP method.
+    pub method: Method,
+    /// The encoded path.
+    pub path: &'a str,
+    /// The encoded and sorted query, without the signature.
+    pub query: &'a str,
+    /// The value of `host`.
+    pub host: &'a str,
+    /// The other signed headers.
+    pub headers: &'a Headers<'a>,
+}
+
+impl CanonicalRequest<'_> {
+    /// Hands every piece of the canonical request to `sink`, in order.
+    pub fn write_to(&self, sink: &mut impl FnMut(&str)) {
+        for piece in [self.method.as_str(), "\n", self.path, "\n", self.query, "\n"] {
+            sink(piece);
+        }
+        for_each_signed(self.headers, self.host, &mut |name, value| {
+            sink(name);
+            sink(":");
+            let mut words = value.split(' ').filter(|word| !word.is_empty());
+            words.next().into_iter().for_each(&mut *sink);
+            for word in words {
+                sink(" ");
+                sink(word);
+            }
+            sink("\n");
+        });
+        sink("\n");
+        write_signed_names(self.headers, sink);
+        sink("\n");
+        sink(UNSIGNED_PAYLOAD);
+    }
+}
+
+/// Hands the names of the signed headers to `sink`, joined by `;`.
+pub fn write_signed_names(headers: &Headers<'_>, sink: &mut impl FnMut(&str)) {
+    let mut separator = "";
+    for_each_signed(headers, "", &mut |name, _| {
+        sink(separator);
+        sink(name);
+        separator = ";";
+    });
+}
+
+/// Visits `host` and the other headers, sorted by name.
+fn for_each_signed<'a>(headers: &'a Headers<'_>, host: &'a str, visit: &mut impl FnMut(&'a str, &'a str)) {
+    let mut host = Some(host);
+    for (name, value) in headers.iter() {
+        if name > "host" && let Some(host) = host.take() {
+            visit("host", host);
+        }
+        visit(name, value);
+    }
+    if let Some(host) = host {
+        visit("host", host);
+    }
+}

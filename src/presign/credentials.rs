@@ -1,0 +1,97 @@
+//! AWS credentials as the core needs them: the secret never leaves, and the signing keys derived from it stay with it.
+
+use std::{fmt, time::SystemTime};
+
+use zeroize::Zeroizing;
+
+use super::sign::SigningKeys;
+
+/// A text that is never printed and is wiped from memory when it is dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The text itself: for signing and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// One set of credentials, with the signing keys derived from it so far.
+pub struct Credentials {
+    access_key_id: String,
+    secret_access_key: Secret,
+    session_token: Option<Secret>,
+    expires_at: Option<SystemTime>,
+    keys: SigningKeys,
+}
+
+impl Credentials {
+    /// Credentials as a provider hands them out. Those of an IAM user have no token and no end.
+    pub fn new(
+        access_key_id: String,
+        secret_access_key: Secret,
+        session_token: Option<Secret>,
+        expires_at: Option<SystemTime>,
+    ) -> Self {
+        Self { access_key_id, secret_access_key, session_token, expires_at, keys: SigningKeys::default() }
+    }
+
+    /// The access key ID. It stands in every URL and is not a secret, but it names an account: it is not logged.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// When these credentials end; nothing when they do not.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// Whether a URL signed at this time would work for a second at least.
+    pub fn usable_at(&self, now: SystemTime) -> bool {
+        self.expires_at.is_none_or(|end| end.duration_since(now).is_ok_and(|left| left.as_secs() >= 1))
+    }
+
+    pub(super) fn secret_access_key(&self) -> &Secret {
+        &self.secret_access_key
+    }
+
+    pub(super) fn session_token(&self) -> Option<&Secret> {
+        self.session_token.as_ref()
+    }
+
+    pub(super) fn keys(&self) -> &SigningKeys {
+        &self.keys
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let secret = || Secret::from("canary-secret".to_owned());
+        let credentials = Credentials::new("AKIDCANARY".into(), secret(), Some(secret()), None);
+        let printed = format!("{credentials:?} {credentials:#?} {:?}", secret());
+        assert!(!printed.contains("canary") && !printed.contains("CANARY"), "{printed}");
+    }
+}

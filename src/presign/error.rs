@@ -1,0 +1,59 @@
+//! Why a request is not signed.
+
+use humantime::format_duration;
+use thiserror::Error;
+
+use super::{
+    endpoint::EndpointError,
+    expiry::{Expired, Grant, Seconds},
+    name::KeyError,
+    parameters::ParameterError,
+    target::TargetError,
+};
+
+/// Why a request is not signed. Each says what to change; none repeats a value that may be secret.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Error {
+    /// `bucket` is wrong.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// `key` is wrong.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A header or a query parameter is wrong.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The target has no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The URL would work for less than the caller needs.
+    #[error(
+        "the URL could work for {} only, less than the min_expires_in of {}: {}",
+        format_duration(grant.granted.as_duration()),
+        format_duration(minimum.as_duration()),
+        explain(*grant)
+    )]
+    TooShort {
+        /// What could be granted.
+        grant: Grant,
+        /// What the caller needs.
+        minimum: Seconds,
+    },
+    /// The credentials have ended.
+    #[error("the signer's credentials have expired and no newer ones are there yet: try again shortly")]
+    Expired(#[from] Expired),
+}
+
+fn explain(grant: Grant) -> &'static str {
+    use super::expiry::ClampReason::{
+        CredentialExpiry, None, PolicyMaximum, ServerMaximum, ServiceMaximum, SessionExpiry,
+    };
+    match grant.reason {
+        None => "expires_in asks for no more",
+        ServiceMaximum => "S3 allows 7 days at most",
+        ServerMaximum => "this server's expiry.max allows no more",
+        PolicyMaximum => "the rule that allows this request allows no more",
+        CredentialExpiry => "the credentials behind it end then",
+        SessionExpiry => "the S3 Express session behind it ends then",
+    }
+}

@@ -1,0 +1,214 @@
+//! Names that are checked once, where they come in, and trusted from there on.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// The longest object key that S3 stores, in bytes of UTF-8.
+///
+/// Source: [Naming Amazon S3 objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// A bucket name or an alias that S3 puts in the place of one.
+///
+/// 3 to 63 characters by today's rules; names from before 2018 may have 255, capitals and underscores, and still
+/// exist, so they are taken too. Source:
+/// [Bucket naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct BucketName(Box<str>);
+
+impl BucketName {
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is not a bucket name.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum BucketNameError {
+    /// There is no name at all.
+    #[error("bucket is empty: give a bucket name, an access point ARN or an access point alias")]
+    Empty,
+    /// Outside 3 to 255 characters.
+    #[error("bucket name has {0} characters: S3 bucket names have 3 to 63 (255 before 2018)")]
+    Length(usize),
+    /// A character that no bucket name has.
+    #[error("bucket name has the character {0:?}: S3 bucket names have letters, digits, '-', '.' and '_'")]
+    Character(char),
+    /// The first or the last character is not a letter or digit.
+    #[error("bucket name must begin and end with a letter or a digit")]
+    Edge,
+    /// Two dots in a row.
+    #[error("bucket name must not have two dots in a row")]
+    Dots,
+    /// It would be read as an address.
+    #[error("bucket name must not be formatted as an IP address")]
+    IpAddress,
+}
+
+impl TryFrom<&str> for BucketName {
+    type Error = BucketNameError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        if text.is_empty() {
+            return Err(BucketNameError::Empty);
+        }
+        if let Some(bad) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-._".contains(*c)) {
+            return Err(BucketNameError::Character(bad));
+        }
+        if !(3..=255).contains(&text.len()) {
+            return Err(BucketNameError::Length(text.len()));
+        }
+        if !begins_and_ends_alphanumeric(text) {
+            return Err(BucketNameError::Edge);
+        }
+        if text.contains("..") {
+            return Err(BucketNameError::Dots);
+        }
+        if text.parse::<std::net::Ipv4Addr>().is_ok() {
+            return Err(BucketNameError::IpAddress);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+fn begins_and_ends_alphanumeric(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    edge(text.as_bytes().first()) && edge(text.as_bytes().last())
+}
+
+/// An object key as S3 stores it: not percent-encoded, and signed as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObjectKey<'a>(&'a str);
+
+impl<'a> ObjectKey<'a> {
+    /// The key as it was given.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+/// Why a text is not an object key.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum KeyError {
+    /// The operation works on an object.
+    #[error("key is empty: {operation} works on an object, so give its key")]
+    Empty {
+        /// The operation's name.
+        operation: &'static str,
+    },
+    /// Longer than S3 stores.
+    #[error("key has {0} bytes: S3 keys have at most {MAX_KEY_BYTES} bytes of UTF-8")]
+    TooLong(usize),
+    /// The operation works on the whole bucket.
+    #[error("{operation} works on the bucket: leave key empty (to narrow a listing, set its prefix)")]
+    Unexpected {
+        /// The operation's name.
+        operation: &'static str,
+    },
+}
+
+impl<'a> TryFrom<&'a str> for ObjectKey<'a> {
+    type Error = KeyError;
+
+    /// An empty text is a key here; whether an operation may go without is the operation's to say.
+    fn try_from(text: &'a str) -> Result<Self, Self::Error> {
+        if text.len() > MAX_KEY_BYTES {
+            return Err(KeyError::TooLong(text.len()));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// An AWS region, or the word that an S3-compatible server uses for one (`us-east-1`, `auto`, `garage`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Region(Box<str>);
+
+impl Region {
+    /// The region as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition that AWS keeps this region in, told from its prefix.
+    ///
+    /// Source: [Partitions](https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
+    pub fn partition(&self) -> &'static str {
+        match self.0.split_once('-').map(|(prefix, _)| prefix) {
+            Some("cn") => "aws-cn",
+            Some("us") if self.0.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
+/// A text that cannot be a region.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{0:?} is not a region: write it as AWS does, such as us-east-1")]
+pub struct RegionError(pub String);
+
+impl std::str::FromStr for Region {
+    type Err = RegionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=63).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && begins_and_ends_alphanumeric(text);
+        if fits { Ok(Self(text.into())) } else { Err(RegionError(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_of_today_and_of_before_2018_are_taken() {
+        for name in ["abc", "my-bucket", "my.dotted.bucket", "My_Old_Bucket", &"a".repeat(255)] {
+            assert_eq!(BucketName::try_from(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_bucket_name_is_refused_with_its_reason() {
+        let rows = [
+            ("", BucketNameError::Empty),
+            ("ab", BucketNameError::Length(2)),
+            ("a/b", BucketNameError::Character('/')),
+            ("evil.example#", BucketNameError::Character('#')),
+            ("-abc", BucketNameError::Edge),
+            ("abc.", BucketNameError::Edge),
+            ("a..b", BucketNameError::Dots),
+            ("192.168.5.4", BucketNameError::IpAddress),
+        ];
+        for (text, reason) in rows {
+            assert_eq!(BucketName::try_from(text), Err(reason), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_region_tells_its_partition() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("auto", "aws"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
+        }
+    }
+
+    #[test]
+    fn a_text_that_could_change_the_host_is_no_region() {
+        for text in ["", "us east", "US-EAST-1", "x/y", "x.evil.example", "-a", "a-"] {
+            assert!(text.parse::<Region>().is_err(), "{text:?}");
+        }
+    }
+}
