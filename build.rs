@@ -10,7 +10,7 @@ const PROTO_DIR: &str = "proto";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PROTO_DIR}");
     let descriptors: FileDescriptorSet = protox::compile([CONTRACT], [PROTO_DIR])?;
-    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
     tonic_prost_build::configure()
         // A derived Debug would print URLs, which are bearer secrets: there is none.

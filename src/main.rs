@@ -1,1 +1,99 @@
-fn main() {}
+//! presignd: presigns S3 URLs over gRPC. This file hands each command to the module that does it.
+
+#![forbid(unsafe_code)]
+
+use std::{future::Future, process::ExitCode};
+
+use presignd::{
+    client,
+    clock::Clock,
+    config::{
+        Access, Config, ConfigError,
+        arguments::{self, Invocation},
+        layers::Layers,
+    },
+    listen, log, server, shutdown,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Failed = Box<dyn std::error::Error>;
+
+/// The exit code for wrong settings and arguments, as clap has it too.
+const MISUSE: u8 = 2;
+
+fn main() -> ExitCode {
+    let invocation = match arguments::parse(std::env::args_os(), &arguments::environment()) {
+        Ok(invocation) => invocation,
+        Err(error) => return fail(&error, ExitCode::from(MISUSE)),
+    };
+    match invocation {
+        Invocation::Serve(layers) => serve(&layers),
+        Invocation::ConfigCheck(layers) => config_check(&layers),
+        Invocation::Presign(given) => client(async {
+            let (shown, details) = client::presign(given).await?;
+            eprint!("{details}");
+            Ok(shown)
+        }),
+        Invocation::Healthcheck(given) => client(async { Ok(client::healthcheck(given).await?) }),
+    }
+}
+
+fn serve(layers: &Layers) -> ExitCode {
+    let config = match checked(layers) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, ExitCode::from(MISUSE)),
+    };
+    log::start(config.log_format);
+    let served = runtime(tokio::runtime::Builder::new_multi_thread(), async {
+        let listeners = listen::bind(&config).await?;
+        let stop = shutdown::stop_signal()?;
+        Ok(server::run(config, listeners, Clock::system(), stop).await?)
+    });
+    served.map_or_else(|error| fail(&*error, ExitCode::FAILURE), |()| ExitCode::SUCCESS)
+}
+
+fn config_check(layers: &Layers) -> ExitCode {
+    for (name, value) in layers.iter() {
+        println!("{name} = {:?}  # {}", value.text, value.origin);
+    }
+    match checked(layers) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, ExitCode::from(MISUSE)),
+    }
+}
+
+/// The configuration, when a server may start with it.
+fn checked(layers: &Layers) -> Result<Config, ConfigError> {
+    let config = Config::from_layers(layers)?;
+    Access::from_layers(layers)?.must_be_open()?;
+    Ok(config)
+}
+
+/// Runs a command that asks a server, and prints its answer.
+fn client(command: impl Future<Output = Result<String, Failed>>) -> ExitCode {
+    match runtime(tokio::runtime::Builder::new_current_thread(), command) {
+        Ok(answer) => {
+            println!("{answer}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&*error, ExitCode::FAILURE),
+    }
+}
+
+fn runtime<T>(
+    mut builder: tokio::runtime::Builder,
+    work: impl Future<Output = Result<T, Failed>>,
+) -> Result<T, Failed> {
+    let runtime = builder.enable_all().build()?;
+    let done = runtime.block_on(work);
+    // What is still running was given its time: it does not hold the process.
+    runtime.shutdown_background();
+    done
+}
+
+fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
+    eprintln!("presignd: {error}");
+    code
+}

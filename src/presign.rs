@@ -77,8 +77,12 @@ pub fn presign<'a>(
     let endpoint = endpoint::resolve(&request.target, &rules.endpoint)?;
     let signed_at = whole_seconds(now);
     let requested = request.expires_in.unwrap_or(rules.default_expiry);
-    let bounds =
-        Bounds { server: rules.max_expiry, policy: None, credentials: credentials.expires_at(), session: None };
+    let bounds = Bounds {
+        server: rules.max_expiry,
+        policy: None,
+        credentials: credentials.expires_at(),
+        session: None,
+    };
     let grant = expiry::clamp(requested, &bounds, signed_at)?;
     if let Some(minimum) = request.min_expires_in
         && grant.granted < minimum

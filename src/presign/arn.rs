@@ -96,7 +96,9 @@ pub enum ArnError {
         expected: &'static str,
     },
     /// Not an Outpost ID.
-    #[error("the ARN's Outpost ID is {0:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904")]
+    #[error(
+        "the ARN's Outpost ID is {0:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904"
+    )]
     OutpostId(String),
     /// Not an access point name.
     #[error(
@@ -125,7 +127,9 @@ impl FromStr for Arn {
             "s3" if region.is_empty() => Ok(Self::MultiRegionAccessPoint),
             "s3-object-lambda" => Ok(Self::ObjectLambdaAccessPoint),
             "s3" => access_point(Place::parse(partition, region, account)?, resource).map(Self::AccessPoint),
-            "s3-outposts" => outposts(Place::parse(partition, region, account)?, resource).map(Self::Outposts),
+            "s3-outposts" => {
+                outposts(Place::parse(partition, region, account)?, resource).map(Self::Outposts)
+            }
             other => Err(ArnError::Service(other.to_owned())),
         }
     }
@@ -247,8 +251,11 @@ mod tests {
 
     #[test]
     fn each_partition_is_taken_with_its_own_regions() {
-        for (partition, region) in [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-east-1")] {
-            let text = OUTPOSTS.replace("arn:aws:", &format!("arn:{partition}:")).replace("us-west-2", region);
+        for (partition, region) in
+            [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-east-1")]
+        {
+            let text =
+                OUTPOSTS.replace("arn:aws:", &format!("arn:{partition}:")).replace("us-west-2", region);
             assert!(text.parse::<Arn>().is_ok(), "{text}");
         }
     }
@@ -287,7 +294,9 @@ mod tests {
     fn an_access_point_arn_has_one_spelling() {
         for separator in ['/', ':'] {
             let text = format!("arn:aws:s3:eu-west-1:123456789012:accesspoint{separator}reports");
-            let Arn::AccessPoint(arn) = text.parse().unwrap() else { panic!("{text} is an access point ARN") };
+            let Arn::AccessPoint(arn) = text.parse().unwrap() else {
+                panic!("{text} is an access point ARN")
+            };
             assert_eq!(arn.to_string(), "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports");
             assert_eq!(arn.region().as_str(), "eu-west-1");
         }

@@ -59,7 +59,9 @@ pub fn write_signed_names(headers: &Headers<'_>, sink: &mut impl FnMut(&str)) {
 fn for_each_signed<'a>(headers: &'a Headers<'_>, host: &'a str, visit: &mut impl FnMut(&'a str, &'a str)) {
     let mut host = Some(host);
     for (name, value) in headers.iter() {
-        if name > "host" && let Some(host) = host.take() {
+        if name > "host"
+            && let Some(host) = host.take()
+        {
             visit("host", host);
         }
         visit(name, value);

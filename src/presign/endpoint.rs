@@ -40,7 +40,9 @@ pub struct EndpointUrl(String);
 
 /// A text that is not an endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{0:?} is not an endpoint: write http://HOST[:PORT][/BASE] or https://…, without user, query or fragment")]
+#[error(
+    "{0:?} is not an endpoint: write http://HOST[:PORT][/BASE] or https://…, without user, query or fragment"
+)]
 pub struct EndpointUrlError(String);
 
 impl FromStr for EndpointUrl {
@@ -173,7 +175,7 @@ fn endpoint(resolved: &Resolved, kind: TargetKind, region: &Region) -> Result<En
     let host = authority.strip_suffix(own_port).unwrap_or(authority).to_owned();
     let path_at = scheme.len() + "://".len() + authority.len();
     let scope = scope(resolved, region)?;
-    Ok(Endpoint { path_at, host, scope, kind, url })
+    Ok(Endpoint { url, path_at, host, scope, kind })
 }
 
 /// The scope of SigV4. For Outposts the rules list SigV4A first: the first scheme named `sigv4` is taken.
@@ -185,7 +187,9 @@ fn scope(resolved: &Resolved, region: &Region) -> Result<Scope, EndpointError> {
         .ok_or_else(|| EndpointError::Refused("it cannot be signed with SigV4".to_owned()))?;
     let text = |name: &str| sigv4.get(name).and_then(Document::as_string);
     let region = match text("signingRegion") {
-        Some(named) => named.parse().map_err(|_| EndpointError::Refused(format!("signing region {named:?}")))?,
+        Some(named) => {
+            named.parse().map_err(|_| EndpointError::Refused(format!("signing region {named:?}")))?
+        }
         None => region.clone(),
     };
     Ok(Scope { region, service: text("signingName").unwrap_or("s3").into() })
@@ -206,13 +210,26 @@ mod tests {
 
     #[test]
     fn each_target_has_the_endpoint_and_the_scope_that_aws_documents() {
-        let outposts = "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/reports";
+        let outposts =
+            "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/reports";
         let govcloud = outposts.replace("aws:", "aws-us-gov:").replace("us-west-2", "us-gov-west-1");
         let china = outposts.replace("aws:", "aws-cn:").replace("us-west-2", "cn-north-1");
         let host = "https://reports-123456789012.op-01234567890123456.s3-outposts";
         let rows = [
-            ("us-east-1", "plain-bucket", "https://plain-bucket.s3.us-east-1.amazonaws.com", "us-east-1", "s3"),
-            ("eu-west-1", "dotted.bucket", "https://s3.eu-west-1.amazonaws.com/dotted.bucket", "eu-west-1", "s3"),
+            (
+                "us-east-1",
+                "plain-bucket",
+                "https://plain-bucket.s3.us-east-1.amazonaws.com",
+                "us-east-1",
+                "s3",
+            ),
+            (
+                "eu-west-1",
+                "dotted.bucket",
+                "https://s3.eu-west-1.amazonaws.com/dotted.bucket",
+                "eu-west-1",
+                "s3",
+            ),
             ("us-east-1", "Old_Bucket", "https://s3.us-east-1.amazonaws.com/Old_Bucket", "us-east-1", "s3"),
             (
                 "us-east-1",
@@ -237,7 +254,13 @@ mod tests {
                 "us-gov-west-1",
                 "s3-outposts",
             ),
-            ("cn-north-1", &china, &format!("{host}.cn-north-1.amazonaws.com.cn"), "cn-north-1", "s3-outposts"),
+            (
+                "cn-north-1",
+                &china,
+                &format!("{host}.cn-north-1.amazonaws.com.cn"),
+                "cn-north-1",
+                "s3-outposts",
+            ),
             (
                 "us-east-1",
                 "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3",
@@ -261,8 +284,18 @@ mod tests {
     #[test]
     fn a_custom_endpoint_keeps_its_port_and_base_path_and_the_host_header_drops_the_usual_port() {
         let rows = [
-            ("http://127.0.0.1:9000", Addressing::VirtualHost, "http://127.0.0.1:9000/bucket", "127.0.0.1:9000"),
-            ("http://minio.local:9000/", Addressing::Path, "http://minio.local:9000/bucket", "minio.local:9000"),
+            (
+                "http://127.0.0.1:9000",
+                Addressing::VirtualHost,
+                "http://127.0.0.1:9000/bucket",
+                "127.0.0.1:9000",
+            ),
+            (
+                "http://minio.local:9000/",
+                Addressing::Path,
+                "http://minio.local:9000/bucket",
+                "minio.local:9000",
+            ),
             (
                 "http://minio.local:9000",
                 Addressing::VirtualHost,
@@ -275,16 +308,23 @@ mod tests {
         for (text, addressing, url, host) in rows {
             let endpoint = resolved("bucket", &rules("us-east-1", Some(text), addressing));
             assert_eq!((endpoint.url(), endpoint.host()), (url, host), "{text}");
-            assert_eq!(endpoint.url().get(endpoint.path_at()..).unwrap().starts_with('/'), url.ends_with("/bucket"));
+            assert_eq!(
+                endpoint.url().get(endpoint.path_at()..).unwrap().starts_with('/'),
+                url.ends_with("/bucket")
+            );
         }
     }
 
     #[test]
     fn an_arn_of_another_partition_is_refused_with_what_to_do() {
-        let china = "arn:aws-cn:s3-outposts:cn-north-1:123456789012:outpost/op-01234567890123456/accesspoint/abc";
+        let china =
+            "arn:aws-cn:s3-outposts:cn-north-1:123456789012:outpost/op-01234567890123456/accesspoint/abc";
         let error =
             resolve(&china.parse().unwrap(), &rules("us-east-1", None, Addressing::VirtualHost)).unwrap_err();
-        assert!(error.to_string().contains("use a signer whose credentials are of partition aws-cn"), "{error}");
+        assert!(
+            error.to_string().contains("use a signer whose credentials are of partition aws-cn"),
+            "{error}"
+        );
     }
 
     #[test]

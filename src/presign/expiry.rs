@@ -127,8 +127,8 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     const FREE: Bounds = Bounds { server: SERVICE_MAXIMUM, policy: None, credentials: None, session: None };
 
-    fn after(seconds: u64) -> Option<SystemTime> {
-        Some(NOW + Duration::from_secs(seconds))
+    fn after(seconds: u64) -> SystemTime {
+        NOW + Duration::from_secs(seconds)
     }
 
     #[test]
@@ -139,12 +139,17 @@ mod tests {
             (604_801, FREE, 604_800, ClampReason::ServiceMaximum),
             (900, Bounds { server: Seconds(60), ..FREE }, 60, ClampReason::ServerMaximum),
             (900, Bounds { policy: Some(Seconds(30)), ..FREE }, 30, ClampReason::PolicyMaximum),
-            (43_200, Bounds { credentials: after(3_600), ..FREE }, 3_600, ClampReason::CredentialExpiry),
-            (43_200, Bounds { session: after(300), ..FREE }, 300, ClampReason::SessionExpiry),
-            (3_600, Bounds { credentials: after(3_600), ..FREE }, 3_600, ClampReason::None),
             (
                 43_200,
-                Bounds { server: Seconds(3_600), credentials: after(3_600), ..FREE },
+                Bounds { credentials: Some(after(3_600)), ..FREE },
+                3_600,
+                ClampReason::CredentialExpiry,
+            ),
+            (43_200, Bounds { session: Some(after(300)), ..FREE }, 300, ClampReason::SessionExpiry),
+            (3_600, Bounds { credentials: Some(after(3_600)), ..FREE }, 3_600, ClampReason::None),
+            (
+                43_200,
+                Bounds { server: Seconds(3_600), credentials: Some(after(3_600)), ..FREE },
                 3_600,
                 ClampReason::ServerMaximum,
             ),

@@ -31,7 +31,9 @@ pub enum BucketNameError {
     #[error("bucket is empty: give a bucket name, an access point ARN or an access point alias")]
     Empty,
     /// Outside 3 to 255 characters.
-    #[error("bucket name has {0} characters: S3 bucket names have 3 to 63 (255 before 2018)")]
+    #[error(
+        "the length of the bucket name is {0}: S3 bucket names have 3 to 63 characters (255 before 2018)"
+    )]
     Length(usize),
     /// A character that no bucket name has.
     #[error("bucket name has the character {0:?}: S3 bucket names have letters, digits, '-', '.' and '_'")]
@@ -195,12 +197,9 @@ mod tests {
 
     #[test]
     fn a_region_tells_its_partition() {
-        for (region, partition) in [
-            ("us-east-1", "aws"),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("auto", "aws"),
-        ] {
+        for (region, partition) in
+            [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("auto", "aws")]
+        {
             assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
         }
     }

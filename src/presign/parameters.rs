@@ -323,7 +323,11 @@ fn check_size(count: usize, name: &str, value: &str) -> Result<(), ParameterErro
 }
 
 fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(name.to_ascii_lowercase()) } else { name }
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        name
+    }
 }
 
 fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {

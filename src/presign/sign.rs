@@ -65,16 +65,16 @@ impl SigningKeys {
         );
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
         let state = Hmac::<Sha256>::new_from_slice(key.as_ref()).expect("HMAC takes a key of any length");
-        self.keep(Arc::new(Kept { day: date.day().into(), scope: scope.clone(), state: state.clone() }));
+        self.keep(&Arc::new(Kept { day: date.day().into(), scope: scope.clone(), state: state.clone() }));
         state
     }
 
     /// Keeps a key in front and drops the oldest past the limit. Two callers may derive the same key at once; both
     /// are right, and the later one stays.
-    fn keep(&self, new: Arc<Kept>) {
+    fn keep(&self, new: &Arc<Kept>) {
         self.0.rcu(|kept| {
             let others = kept.iter().filter(|old| old.day != new.day || old.scope != new.scope);
-            std::iter::once(&new).chain(others).take(KEPT_KEYS).cloned().collect::<Vec<_>>()
+            std::iter::once(new).chain(others).take(KEPT_KEYS).cloned().collect::<Vec<_>>()
         });
     }
 }
@@ -109,6 +109,7 @@ pub(super) fn write_signature(
 }
 
 fn write_hex(bytes: &[u8], out: &mut String) {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]));
 }

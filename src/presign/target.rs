@@ -112,18 +112,26 @@ impl FromStr for Target {
         let name = BucketName::try_from(text)?;
         // The suffixes are S3's own and no bucket may end in them:
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-        match text {
-            _ if text.ends_with("--op-s3") => Ok(Self::OutpostsAlias(name)),
-            _ if text.ends_with("-s3alias") => Ok(Self::AccessPointAlias(name)),
-            _ if text.ends_with("--ol-s3") => Err(TargetError::Unsupported("Object Lambda access point aliases")),
-            _ if text.ends_with("--x-s3") || text.ends_with("--xa-s3") => {
-                Err(TargetError::Unsupported("directory buckets (S3 Express One Zone)"))
-            }
-            _ if text.ends_with(".mrap") => Err(TargetError::Unsupported("Multi-Region Access Point aliases")),
-            _ => Ok(Self::Bucket(name)),
+        if text.ends_with("--op-s3") {
+            return Ok(Self::OutpostsAlias(name));
+        }
+        if text.ends_with("-s3alias") {
+            return Ok(Self::AccessPointAlias(name));
+        }
+        match UNSUPPORTED_SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix)) {
+            Some((_, what)) => Err(TargetError::Unsupported(what)),
+            None => Ok(Self::Bucket(name)),
         }
     }
 }
+
+/// What other endings of a name stand for.
+const UNSUPPORTED_SUFFIXES: [(&str, &str); 4] = [
+    ("--ol-s3", "Object Lambda access point aliases"),
+    ("--x-s3", "directory buckets (S3 Express One Zone)"),
+    ("--xa-s3", "access points of directory buckets (S3 Express One Zone)"),
+    (".mrap", "Multi-Region Access Point aliases"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,451 @@
+//! From flags, environment and file to typed settings. The only home of clap and of the environment.
+
+pub mod arguments;
+pub mod layers;
+pub mod settings;
+
+use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use thiserror::Error;
+
+use self::layers::{LayerError, Layers, Origin};
+use crate::{
+    credentials::SignerSettings,
+    presign::{
+        Rules,
+        endpoint::{Addressing, EndpointRules},
+        expiry::{SERVICE_MAXIMUM, Seconds},
+    },
+};
+
+/// The most requests that a batch may have, whatever is set: the contract says so.
+pub const MOST_BATCH_ITEMS: usize = 1_000;
+
+/// Everything that the server is told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `listen.tcp`.
+    pub tcp: Option<LoopbackAddress>,
+    /// `listen.unix` and `listen.unix_mode`.
+    pub unix: Option<UnixSocket>,
+    /// `admin.listen`.
+    pub admin: Option<SocketAddr>,
+    /// `signers.NAME.*`, `default` first.
+    pub signers: Vec<SignerSettings>,
+    /// `limits.*`.
+    pub limits: Limits,
+    /// `reflection`.
+    pub reflection: bool,
+    /// `log.format`.
+    pub log_format: LogFormat,
+}
+
+/// `limits.*`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Requests in one batch.
+    pub batch_items: usize,
+    /// Size of one received message.
+    pub message_bytes: usize,
+    /// gRPC connections open at once.
+    pub connections: usize,
+    /// Calls at once on one connection.
+    pub streams: u32,
+    /// Calls at once on all connections.
+    pub requests: usize,
+    /// Time for a new connection to speak HTTP/2.
+    pub handshake_time: Duration,
+    /// Time for open calls to end after SIGTERM.
+    pub drain_time: Duration,
+}
+
+/// An address that only this machine can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopbackAddress(SocketAddr);
+
+impl LoopbackAddress {
+    /// The address.
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for LoopbackAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address: SocketAddr =
+            text.parse().map_err(|_| "an address such as 127.0.0.1:4780 or [::1]:4780, or off")?;
+        if address.ip().is_loopback() {
+            Ok(Self(address))
+        } else {
+            Err("a loopback address (127.0.0.1 or [::1]): whoever reaches this port can have URLs signed; \
+                 for callers outside this host or pod, run one presignd beside each of them")
+        }
+    }
+}
+
+/// Where the Unix socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Its place.
+    pub name: SocketName,
+    /// Its mode, when it has a path.
+    pub mode: u32,
+}
+
+/// The place of a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketName {
+    /// In the file system.
+    Path(PathBuf),
+    /// In Linux's abstract namespace.
+    Abstract(String),
+}
+
+impl FromStr for SocketName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix('@') {
+            Some("") => Err("a name behind the @"),
+            Some(name) => Ok(Self::Abstract(name.to_owned())),
+            None if text.is_empty() => Err("a path, or @NAME"),
+            None => Ok(Self::Path(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for SocketName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Abstract(name) => write!(f, "@{name}"),
+        }
+    }
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("text or json"),
+        }
+    }
+}
+
+/// Why the configuration does not work.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A layer cannot be read.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// A value does not fit.
+    #[error("{name} is {text:?} ({origin}), but must be {expected}")]
+    Value {
+        /// The setting.
+        name: String,
+        /// What was written.
+        text: String,
+        /// Where.
+        origin: Origin,
+        /// What fits.
+        expected: String,
+    },
+    /// A setting without which nothing works.
+    #[error("{0} is not set")]
+    Unset(String),
+    /// There is nothing to listen on.
+    #[error("listen.tcp is off and listen.unix is not set: nobody could reach the server; set one of them")]
+    NoListener,
+    /// A signer's name does not fit.
+    #[error("signers.{0} is not a name for a signer: use 1 to 32 lower-case letters, digits, '-' and '_'")]
+    SignerName(String),
+    /// Callers and policy come with a later version.
+    #[error(
+        "presignd does not know its callers yet: this version has no tokens and no rules, \
+         so everybody who reaches its sockets can have any URL signed.\n\
+         To accept that, for development or where the host or pod is the boundary, say so:\n\
+         \x20   presignd serve --open        or   PRESIGND_OPEN=true        or   open = true in the file"
+    )]
+    NotOpen,
+}
+
+/// Whether the server may start although it knows no callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever reaches a socket may have anything signed.
+    Open,
+    /// Nothing was said.
+    Unset,
+}
+
+impl Config {
+    /// Checks every layer's value.
+    ///
+    /// # Errors
+    /// The first value that does not fit, with its place.
+    pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let config = Self {
+            tcp: parse_or_off(layers, "listen.tcp")?,
+            unix: unix(layers)?,
+            admin: parse_or_off::<Plain>(layers, "admin.listen")?.map(|address| address.0),
+            signers: signers(layers)?,
+            limits: limits(layers)?,
+            reflection: parse::<Switch>(layers, "reflection")?.0,
+            log_format: parse(layers, "log.format")?,
+        };
+        if config.tcp.is_none() && config.unix.is_none() {
+            return Err(ConfigError::NoListener);
+        }
+        Ok(config)
+    }
+}
+
+impl Access {
+    /// What the layers say.
+    ///
+    /// # Errors
+    /// When `open` is not a boolean.
+    pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        Ok(if parse::<Switch>(layers, "open")?.0 { Self::Open } else { Self::Unset })
+    }
+
+    /// Refuses to start a server that knows no callers, unless that was said to be wanted.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotOpen`].
+    pub fn must_be_open(self) -> Result<(), ConfigError> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Unset => Err(ConfigError::NotOpen),
+        }
+    }
+}
+
+fn unix(layers: &Layers) -> Result<Option<UnixSocket>, ConfigError> {
+    let mode = parse::<Mode>(layers, "listen.unix_mode")?.0;
+    Ok(parse_if_set(layers, "listen.unix")?.map(|name| UnixSocket { name, mode }))
+}
+
+fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
+    let number = |name, least, most| bounded(layers, name, least, most);
+    Ok(Limits {
+        batch_items: number("limits.batch_items", 1, MOST_BATCH_ITEMS)?,
+        message_bytes: number("limits.message_bytes", 1_024, 64 * 1024 * 1024)?,
+        connections: number("limits.connections", 1, 65_536)?,
+        streams: u32::try_from(number("limits.streams", 1, 65_536)?).unwrap_or(u32::MAX),
+        requests: number("limits.requests", 1, 1_000_000)?,
+        handshake_time: parse::<Time>(layers, "limits.handshake_time")?.0,
+        drain_time: parse::<Time>(layers, "limits.drain_time")?.0,
+    })
+}
+
+fn signers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
+    let default_expiry = parse::<Expiry>(layers, "expiry.default")?.0;
+    let max_expiry = parse::<Expiry>(layers, "expiry.max")?.0;
+    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
+    let others = named.into_iter().filter(|name| *name != "default");
+    std::iter::once("default")
+        .chain(others)
+        .map(|name| {
+            check_signer_name(name)?;
+            let setting = |last: &str| format!("signers.{name}.{last}");
+            let path_style = parse_if_set::<Switch>(layers, &setting("path_style"))?.is_some_and(|it| it.0);
+            let endpoint = EndpointRules {
+                region: parse_if_set(layers, &setting("region"))?,
+                endpoint: parse_if_set(layers, &setting("endpoint"))?,
+                addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
+            };
+            let profile = layers.get(&setting("profile")).map(|value| value.text.clone());
+            Ok(SignerSettings {
+                name: name.to_owned(),
+                rules: Rules { endpoint, default_expiry, max_expiry },
+                profile,
+            })
+        })
+        .collect()
+}
+
+fn check_signer_name(name: &str) -> Result<(), ConfigError> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if (1..=32).contains(&name.len()) && name.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err(ConfigError::SignerName(name.to_owned()))
+    }
+}
+
+/// A setting that has a default.
+fn parse<T: FromStr<Err: fmt::Display>>(layers: &Layers, name: &str) -> Result<T, ConfigError> {
+    required(name, parse_if_set(layers, name)?)
+}
+
+fn parse_or_off<T: FromStr<Err: fmt::Display>>(
+    layers: &Layers,
+    name: &str,
+) -> Result<Option<T>, ConfigError> {
+    match layers.get(name) {
+        Some(value) if value.text == "off" => Ok(None),
+        _ => parse_if_set(layers, name),
+    }
+}
+
+fn parse_if_set<T: FromStr<Err: fmt::Display>>(
+    layers: &Layers,
+    name: &str,
+) -> Result<Option<T>, ConfigError> {
+    read(layers, name, |text| text.parse().map_err(|expected: T::Err| expected.to_string()))
+}
+
+fn bounded(layers: &Layers, name: &str, least: usize, most: usize) -> Result<usize, ConfigError> {
+    let number = |text: &str| {
+        let fits = text.parse().ok().filter(|number| (least..=most).contains(number));
+        fits.ok_or_else(|| format!("a number from {least} to {most}"))
+    };
+    required(name, read(layers, name, number)?)
+}
+
+/// Reads a setting; when it does not fit, the error has its place and what `parse` says it must be.
+fn read<T>(
+    layers: &Layers,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    let Some(layers::Value { text, origin }) = layers.get(name) else { return Ok(None) };
+    parse(text).map(Some).map_err(|expected| ConfigError::Value {
+        name: name.to_owned(),
+        text: text.clone(),
+        origin: origin.clone(),
+        expected,
+    })
+}
+
+fn required<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
+    value.ok_or_else(|| ConfigError::Unset(name.to_owned()))
+}
+
+/// Forms of values, each with what it must be for an error message.
+struct Switch(bool);
+struct Mode(u32);
+struct Time(Duration);
+struct Expiry(Seconds);
+struct Plain(SocketAddr);
+
+impl FromStr for Switch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "true or false")
+    }
+}
+
+impl FromStr for Mode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+        mode.map(Self).ok_or("an octal mode in quotes, such as \"0660\"")
+    }
+}
+
+impl FromStr for Time {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self).map_err(|_| "a duration such as 10s, 15m or 1h 30m")
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = "a duration from 1s to 7d, such as 15m";
+        let duration = humantime::parse_duration(text).map_err(|_| expected)?;
+        Seconds::rounded_down(duration).filter(|it| *it <= SERVICE_MAXIMUM).map(Self).ok_or(expected)
+    }
+}
+
+impl FromStr for Plain {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "an address such as 127.0.0.1:4781, or off")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Config, String> {
+        let mut layers = Layers::defaults();
+        let owned: Vec<_> =
+            variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        layers.environment(&owned).unwrap();
+        Config::from_layers(&layers).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let config = with(&[]).unwrap();
+        assert_eq!(config.tcp.unwrap().get().to_string(), "127.0.0.1:4780");
+        assert_eq!(config.admin.unwrap().to_string(), "127.0.0.1:4781");
+        assert_eq!((config.unix, config.signers.len()), (None, 1));
+        let rules = &config.signers[0].rules;
+        assert_eq!((rules.default_expiry.get(), rules.max_expiry.get()), (900, 604_800));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_refused_with_its_place_and_what_fits() {
+        for (variable, text, message) in [
+            (
+                "PRESIGND_LISTEN_TCP",
+                "0.0.0.0:4780",
+                "listen.tcp is \"0.0.0.0:4780\" (PRESIGND_LISTEN_TCP), but must be a loopback address",
+            ),
+            ("PRESIGND_LISTEN_TCP", "[::]:1", "a loopback address"),
+            ("PRESIGND_LISTEN_TCP", "localhost", "an address such as 127.0.0.1:4780"),
+            ("PRESIGND_LISTEN_UNIX_MODE", "rw", "an octal mode"),
+            ("PRESIGND_EXPIRY_MAX", "8d", "a duration from 1s to 7d"),
+            ("PRESIGND_EXPIRY_DEFAULT", "0s", "a duration from 1s to 7d"),
+            ("PRESIGND_LIMITS_BATCH_ITEMS", "1001", "a number from 1 to 1000"),
+            ("PRESIGND_SIGNERS_DEFAULT_REGION", "US East", "is not a region"),
+            ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "minio:9000", "is not an endpoint"),
+            ("PRESIGND_REFLECTION", "yes", "true or false"),
+            ("PRESIGND_LOG_FORMAT", "xml", "text or json"),
+        ] {
+            let error = with(&[(variable, text)]).unwrap_err();
+            assert!(error.contains(message), "{variable}={text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_nobody_could_reach_is_refused() {
+        assert!(with(&[("PRESIGND_LISTEN_TCP", "off")]).unwrap_err().contains("nobody could reach"));
+        let unix = with(&[("PRESIGND_LISTEN_TCP", "off"), ("PRESIGND_LISTEN_UNIX", "@presignd")]).unwrap();
+        assert_eq!(unix.unix.unwrap().name, SocketName::Abstract("presignd".into()));
+    }
+
+    #[test]
+    fn without_open_the_server_does_not_start() {
+        let mut layers = Layers::defaults();
+        let refused = Access::from_layers(&layers).unwrap().must_be_open().unwrap_err();
+        assert!(refused.to_string().contains("presignd serve --open"));
+        layers.environment(&[("PRESIGND_OPEN".into(), "true".into())]).unwrap();
+        Access::from_layers(&layers).unwrap().must_be_open().unwrap();
+    }
+}

@@ -1,0 +1,160 @@
+//! Every setting, once: its name, its default, and the sentence that `--help` and the README show.
+//!
+//! The name is the TOML key. The flag is the name with dashes (`--listen-tcp`), the environment variable the name in
+//! capitals with underscores (`PRESIGND_LISTEN_TCP`).
+
+/// A setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The TOML key, dots between tables.
+    pub name: &'static str,
+    /// What it is when nobody sets it, as it would be written; nothing where there is none.
+    pub default: Option<&'static str>,
+    /// What stands behind the flag in `--help`; nothing for a switch.
+    pub value: Option<&'static str>,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// The prefix of environment variables.
+pub const ENVIRONMENT_PREFIX: &str = "PRESIGND_";
+
+/// The settings of one signer stand below `signers.NAME.`; the table has them under this name.
+pub const SIGNER_PREFIX: &str = "signers.default.";
+
+const fn setting(
+    name: &'static str,
+    default: Option<&'static str>,
+    value: Option<&'static str>,
+    help: &'static str,
+) -> Setting {
+    Setting { name, default, value, help }
+}
+
+/// Every setting, in the order of the README's table.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "listen.tcp",
+        Some("127.0.0.1:4780"),
+        Some("ADDRESS"),
+        "loopback address for gRPC over TCP, or off",
+    ),
+    setting("listen.unix", None, Some("PATH"), "socket for gRPC: a path, or @NAME in the abstract namespace"),
+    setting("listen.unix_mode", Some("0660"), Some("MODE"), "octal mode of the socket at listen.unix"),
+    setting("open", Some("false"), None, "no caller authentication, every request allowed: for development"),
+    setting(
+        "admin.listen",
+        Some("127.0.0.1:4781"),
+        Some("ADDRESS"),
+        "HTTP address for metrics and probes, or off",
+    ),
+    setting(
+        "expiry.default",
+        Some("15m"),
+        Some("DURATION"),
+        "how long a URL works when the caller does not say",
+    ),
+    setting("expiry.max", Some("7d"), Some("DURATION"), "the longest that a URL may work; S3 allows 7d"),
+    setting(
+        "signers.default.region",
+        None,
+        Some("REGION"),
+        "region to sign for; otherwise as the AWS SDKs find it",
+    ),
+    setting(
+        "signers.default.profile",
+        None,
+        Some("NAME"),
+        "profile of the shared AWS config and credentials files",
+    ),
+    setting("signers.default.endpoint", None, Some("URL"), "S3-compatible server in the place of AWS"),
+    setting(
+        "signers.default.path_style",
+        Some("false"),
+        None,
+        "put the bucket into the path, not into the host",
+    ),
+    setting("limits.batch_items", Some("1000"), Some("N"), "requests in one batch; 1000 at most"),
+    setting("limits.message_bytes", Some("4194304"), Some("BYTES"), "size of one received message"),
+    setting("limits.connections", Some("1024"), Some("N"), "gRPC connections open at once"),
+    setting("limits.streams", Some("256"), Some("N"), "calls at once on one connection"),
+    setting("limits.requests", Some("1024"), Some("N"), "calls at once on all connections"),
+    setting(
+        "limits.handshake_time",
+        Some("10s"),
+        Some("DURATION"),
+        "time for a new connection to speak HTTP/2",
+    ),
+    setting("limits.drain_time", Some("10s"), Some("DURATION"), "time for open calls to end after SIGTERM"),
+    setting("reflection", Some("true"), Some("BOOL"), "answer gRPC reflection, v1 and v1alpha"),
+    setting("log.format", Some("text"), Some("FORMAT"), "text or json, on stderr; RUST_LOG sets the level"),
+];
+
+impl Setting {
+    /// `--listen-tcp`, without the dashes in front.
+    pub fn flag(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+
+    /// `PRESIGND_LISTEN_TCP`.
+    pub fn variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+/// The name of the setting that a TOML key means, where there is one: `signers.NAME.…` is spelled with `default`.
+pub fn known(name: &str) -> Option<&'static Setting> {
+    let template = template(name);
+    SETTINGS.iter().find(|setting| setting.name == template)
+}
+
+/// The known name nearest to one that is not known.
+pub fn nearest(name: &str) -> Option<String> {
+    let (wanted, signer) = (template(name), signer(name));
+    let (score, found) = SETTINGS
+        .iter()
+        .map(|setting| (strsim::jaro_winkler(&wanted, setting.name), setting.name))
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    let spelled = match (found.strip_prefix(SIGNER_PREFIX), signer) {
+        (Some(rest), Some(signer)) => format!("signers.{signer}.{rest}"),
+        _ => found.to_owned(),
+    };
+    (score > 0.75).then_some(spelled)
+}
+
+/// `NAME` of `signers.NAME.…`.
+pub fn signer(name: &str) -> Option<&str> {
+    name.strip_prefix("signers.")?.split_once('.').map(|(signer, _)| signer)
+}
+
+fn template(name: &str) -> String {
+    match name.strip_prefix("signers.").and_then(|rest| rest.split_once('.')) {
+        Some((_, rest)) => format!("{SIGNER_PREFIX}{rest}"),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_finds_the_nearest_known_one() {
+        for (typed, meant) in [
+            ("listen.tpc", "listen.tcp"),
+            ("listen.unix-mode", "listen.unix_mode"),
+            ("expiry.maximum", "expiry.max"),
+            ("signers.partner.regoin", "signers.partner.region"),
+        ] {
+            assert_eq!(nearest(typed).as_deref(), Some(meant));
+        }
+        assert_eq!(nearest("zzz"), None);
+    }
+
+    #[test]
+    fn flag_and_variable_follow_from_the_name() {
+        let setting = known("signers.default.path_style").unwrap();
+        assert_eq!(setting.flag(), "signers-default-path-style");
+        assert_eq!(setting.variable(), "PRESIGND_SIGNERS_DEFAULT_PATH_STYLE");
+    }
+}

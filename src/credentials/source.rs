@@ -1,0 +1,81 @@
+//! Where credentials come from: AWS's own providers. The only home of aws-config.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::{Builder, tls};
+use thiserror::Error;
+
+use crate::presign::{
+    credentials::{Credentials, Secret},
+    name::Region,
+};
+
+/// One signer's provider of credentials, with the region that the same places name.
+#[derive(Clone)]
+pub struct Source(SdkConfig);
+
+/// Why credentials could not be loaded: a sentence without anything secret in it.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{0}")]
+pub struct LoadError(String);
+
+impl LoadError {
+    /// The provider did not answer in time.
+    pub fn timed_out(limit: Duration) -> Self {
+        Self(format!("the provider did not answer within {}", humantime::format_duration(limit)))
+    }
+}
+
+impl Source {
+    /// The AWS default chain: environment, profile, web identity, ECS or EKS, IMDS.
+    ///
+    /// `region` comes before the one that the chain would find; `profile` before `AWS_PROFILE`.
+    pub async fn default_chain(region: Option<&Region>, profile: Option<&str>) -> Self {
+        let http = Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        if let Some(region) = region {
+            loader = loader.region(aws_config::Region::new(region.to_string()));
+        }
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        Self(loader.load().await)
+    }
+
+    /// The region that the chain found, where it is one.
+    pub fn region(&self) -> Option<Region> {
+        self.0.region().and_then(|region| region.as_ref().parse().ok())
+    }
+
+    /// Asks the provider, anew each time.
+    ///
+    /// # Errors
+    /// When no provider of the chain has credentials, or the one that should has failed.
+    pub async fn load(&self) -> Result<Credentials, LoadError> {
+        let provider =
+            self.0.credentials_provider().ok_or_else(|| LoadError("no provider is set up".to_owned()))?;
+        let loaded = provider.provide_credentials().await.map_err(|error| LoadError(chain(&error)))?;
+        Ok(Credentials::new(
+            loaded.access_key_id().to_owned(),
+            Secret::from(loaded.secret_access_key().to_owned()),
+            loaded.session_token().map(|token| Secret::from(token.to_owned())),
+            loaded.expiry(),
+        ))
+    }
+}
+
+/// The messages of an error and its causes, without their Debug form: that can hold a provider's whole answer.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,107 @@
+//! Whether the server can sign, told to gRPC health watchers and to the admin listener's probes.
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt, select_all};
+use tokio::sync::watch;
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health as HealthApi, HealthServer},
+    server::HealthReporter,
+};
+
+use crate::credentials::Signer;
+
+/// The names that gRPC health answers to, beside `signer.NAME` for each signer.
+const OVERALL: [&str; 3] = ["", "presign.v1.PresignService", "readiness"];
+const LIVENESS: &str = "liveness";
+
+/// What the probes ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Every signer has had usable credentials once.
+    pub started: bool,
+    /// Some signer has usable credentials now, and the server is not stopping.
+    pub ready: bool,
+}
+
+/// Keeps the answers true.
+pub struct Health {
+    reporter: HealthReporter,
+    signers: Vec<Arc<Signer>>,
+    state: watch::Sender<State>,
+}
+
+impl Health {
+    /// Everything NOT_SERVING, but for `liveness`.
+    pub async fn start(signers: Vec<Arc<Signer>>) -> (Self, HealthServer<impl HealthApi>) {
+        let (reporter, server) = tonic_health::server::health_reporter();
+        for name in OVERALL {
+            reporter.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        for signer in &signers {
+            reporter.set_service_status(service_of(signer), ServingStatus::NotServing).await;
+        }
+        reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+        (Self { reporter, signers, state: watch::Sender::new(State::default()) }, server)
+    }
+
+    /// What the probes are told, now and on each change.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Follows the signers for as long as the server runs.
+    pub async fn follow(&self) {
+        let mut usable: Vec<watch::Receiver<bool>> =
+            self.signers.iter().map(|signer| signer.usable()).collect();
+        let mut has_been = vec![false; usable.len()];
+        loop {
+            for (place, receiver) in usable.iter_mut().enumerate() {
+                let now = *receiver.borrow_and_update();
+                has_been[place] |= now;
+                self.reporter.set_service_status(service_of(&self.signers[place]), serving(now)).await;
+            }
+            let started = has_been.iter().all(|once| *once);
+            let any = usable.iter().any(|receiver| *receiver.borrow());
+            self.tell(State { started, ready: started && any }).await;
+            let changes =
+                usable.iter_mut().map(|receiver| -> BoxFuture<'_, _> { receiver.changed().boxed() });
+            let (first, ..) = select_all(changes).await;
+            if first.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn tell(&self, state: State) {
+        if !self.state.send_if_modified(|known| std::mem::replace(known, state) != state) {
+            return;
+        }
+        for name in OVERALL {
+            self.reporter.set_service_status(name, serving(state.ready)).await;
+        }
+        tracing::info!(started = state.started, ready = state.ready, "health");
+    }
+
+    /// Tells everybody that the server stops, and ends every watch: an open one would hold its connection for ever.
+    pub async fn stop(&self) {
+        self.state.send_modify(|state| state.ready = false);
+        let signers = self.signers.iter().map(service_of);
+        let names = OVERALL.iter().chain([&LIVENESS]).map(|name| (*name).to_owned()).chain(signers);
+        let mut reporter = self.reporter.clone();
+        for name in names {
+            reporter.set_service_status(&name, ServingStatus::NotServing).await;
+            // Drops the sender: watchers still hear NOT_SERVING, then their stream ends.
+            reporter.clear_service_status(&name).await;
+        }
+    }
+}
+
+fn service_of(signer: &Arc<Signer>) -> String {
+    format!("signer.{}", signer.name())
+}
+
+fn serving(yes: bool) -> ServingStatus {
+    if yes { ServingStatus::Serving } else { ServingStatus::NotServing }
+}

@@ -1,0 +1,217 @@
+//! The sockets: bound with care, accepted from with patience.
+
+pub mod peer;
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::{linux::net::SocketAddrExt, unix::fs::FileTypeExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::fs::Mode;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::either::Either;
+
+use crate::config::{Config, SocketName, UnixSocket};
+
+/// A connection from either kind of socket.
+pub type Stream = Either<TcpStream, UnixStream>;
+
+/// Every socket that the server listens on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// gRPC, over TCP and over a Unix socket.
+    pub grpc: Vec<Listener>,
+    /// HTTP for metrics and probes.
+    pub admin: Option<Listener>,
+}
+
+/// One listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    /// What the log calls it.
+    place: String,
+    /// The path to remove in the end.
+    _path: Option<SocketPath>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A socket's path: removed when the listener goes.
+#[derive(Debug)]
+struct SocketPath(PathBuf);
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        // It may have been removed, or replaced, by others.
+        let _gone = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Why a socket cannot be listened on.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// Somebody else has the address.
+    #[error(
+        "{address} ({setting}) is in use: is another presignd running? Stop it, or set {setting} to another address"
+    )]
+    AddressInUse {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that named it.
+        setting: &'static str,
+    },
+    /// The address cannot be bound.
+    #[error("cannot listen on {address} ({setting}): {error}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that named it.
+        setting: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A live server has the socket.
+    #[error("a running server has the socket {0} (listen.unix): stop it, or set listen.unix to another path")]
+    SocketInUse(String),
+    /// Something else is at the path.
+    #[error(
+        "{0} (listen.unix) is there already and is not a socket: move it away, or set listen.unix to another path"
+    )]
+    NotASocket(String),
+    /// The socket cannot be bound.
+    #[error("cannot listen on {name} (listen.unix): {error}")]
+    Socket {
+        /// The path or name.
+        name: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// Binds every socket of the configuration, or none.
+///
+/// # Errors
+/// The first that cannot be bound.
+pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
+    let mut grpc = Vec::new();
+    if let Some(address) = config.tcp {
+        grpc.push(tcp(address.get(), "listen.tcp").await?);
+    }
+    if let Some(socket) = &config.unix {
+        grpc.push(unix(socket)?);
+    }
+    let admin = match config.admin {
+        Some(address) => Some(tcp(address, "admin.listen").await?),
+        None => None,
+    };
+    Ok(Listeners { grpc, admin })
+}
+
+async fn tcp(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
+    let error = |error: io::Error| match error.kind() {
+        io::ErrorKind::AddrInUse => ListenError::AddressInUse { address, setting },
+        _ => ListenError::Address { address, setting, error },
+    };
+    let socket = TcpListener::bind(address).await.map_err(error)?;
+    let place = format!("tcp={}", socket.local_addr().map_err(error)?);
+    Ok(Listener { socket: Socket::Tcp(socket), place, _path: None })
+}
+
+fn unix(settings: &UnixSocket) -> Result<Listener, ListenError> {
+    let name = settings.name.to_string();
+    let error = |error| ListenError::Socket { name: name.clone(), error };
+    let place = format!("unix={name}");
+    let (socket, path) = match &settings.name {
+        SocketName::Abstract(abstract_name) => (bind_abstract(abstract_name, &name)?, None),
+        SocketName::Path(path) => {
+            remove_stale(path)?;
+            let socket = bind_with_mode(path, settings.mode).map_err(error)?;
+            (socket, Some(SocketPath(path.clone())))
+        }
+    };
+    Ok(Listener { socket: Socket::Unix(socket), place, _path: path })
+}
+
+fn bind_abstract(abstract_name: &str, name: &str) -> Result<UnixListener, ListenError> {
+    let bound = std::os::unix::net::SocketAddr::from_abstract_name(abstract_name)
+        .and_then(|address| std::os::unix::net::UnixListener::bind_addr(&address))
+        .and_then(listen_async);
+    bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => ListenError::SocketInUse(name.to_owned()),
+        _ => ListenError::Socket { name: name.to_owned(), error },
+    })
+}
+
+fn listen_async(socket: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
+    socket.set_nonblocking(true)?;
+    UnixListener::from_std(socket)
+}
+
+/// The mode holds from the first moment: it is set by the mask, since a later chmod would leave a gap.
+fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let masked = Mode::from_raw_mode(!mode & 0o777);
+    let before = rustix::process::umask(masked);
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    bound
+}
+
+/// Removes a path only when it is a socket that nobody answers on.
+fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let name = path.display().to_string();
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ListenError::Socket { name, error }),
+    };
+    if !found.file_type().is_socket() {
+        return Err(ListenError::NotASocket(name));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|error| ListenError::Socket { name, error })
+        }
+        _ => Err(ListenError::SocketInUse(name)),
+    }
+}
+
+/// How long accepting rests when the process is out of file descriptors or memory.
+const REST: Duration = Duration::from_millis(100);
+
+impl Listener {
+    /// What the log calls it: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The next connection. Errors of one connection are passed over; a lack of resources is waited out.
+    pub async fn accept(&self) -> Stream {
+        loop {
+            let accepted = match &self.socket {
+                Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
+                    // Small answers should not wait for the next one.
+                    let _best_effort = stream.set_nodelay(true);
+                    Either::Left(stream)
+                }),
+                Socket::Unix(socket) => socket.accept().await.map(|(stream, _)| Either::Right(stream)),
+            };
+            match accepted {
+                Ok(stream) => return stream,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!("accepting on {} rests for {REST:?}: {error}", self.place);
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Where the log goes, and what never gets into it. The only home of tracing-subscriber.
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use crate::config::LogFormat;
+
+/// Starts to log on stderr, at the level of `RUST_LOG` (`info` where it is not set).
+///
+/// Whatever `RUST_LOG` says, the AWS crates log nothing (aws-sigv4 writes session tokens at TRACE, and the providers
+/// print whole answers), and other crates nothing below a warning (h2 and hyper print header values).
+pub fn start(format: LogFormat) {
+    let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).from_env_lossy();
+    let registry = tracing_subscriber::registry().with(filter);
+    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => {
+            registry.with(output.with_ansi(false).with_filter(filter_fn(may_be_logged))).try_init()
+        }
+        LogFormat::Json => registry.with(output.json().with_filter(filter_fn(may_be_logged))).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("a log was started before");
+    }
+}
+
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let ours = target == "presignd" || target.starts_with("presignd::");
+    ours || (*metadata.level() <= Level::WARN && !target.starts_with("aws"))
+}

@@ -1,0 +1,150 @@
+//! The program: `run(config, listeners, clock, stop)` serves until it is told to stop, and then drains.
+
+mod connections;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{codec::CompressionEncoding, service::Routes};
+
+use self::connections::Connections;
+use crate::{
+    admin::{self, Admin},
+    clock::Clock,
+    config::Config,
+    credentials::{self, Signer},
+    health::Health,
+    listen::{Listener, Listeners},
+    metrics::Metrics,
+    pb::{self, presign_service_server::PresignServiceServer},
+    service::{PresignApi, Shared},
+};
+
+/// How often recorded values are moved into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the server cannot run.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The metrics recorder cannot be built.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(String),
+    /// The reflection service cannot be built.
+    #[error("cannot set up reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves on these listeners until `stop` is ready; then ends watches, says GOAWAY, and waits for open calls, for
+/// `limits.drain_time` at most.
+///
+/// # Errors
+/// When a part cannot be set up. Nothing is served then.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    stop: impl Future<Output = &'static str>,
+) -> Result<(), ServerError> {
+    let metrics = Metrics::new().map_err(|error| ServerError::Metrics(error.to_string()))?;
+    let signers: Vec<Arc<Signer>> = config
+        .signers
+        .iter()
+        .map(|settings| Arc::new(Signer::new(&settings.name, metrics.signer(&settings.name))))
+        .collect();
+    let (health, health_service) = Health::start(signers.clone()).await;
+    let api = api(&config, &signers, &metrics, &clock);
+    let routes = with_reflection(Routes::new(api).add_service(health_service), &config)?;
+
+    let stopping = CancellationToken::new();
+    let connections = Connections::new(routes.prepare(), &config.limits, metrics.clone(), stopping.clone());
+    announce(&listeners);
+    let places: Vec<String> = listeners.grpc.iter().map(|listener| listener.place().to_owned()).collect();
+    for listener in listeners.grpc {
+        connections.serve(listener);
+    }
+    let admin_state = health.state();
+    let background = async {
+        let refreshing = signers.iter().zip(&config.signers).map(|(signer, settings)| {
+            credentials::keep_fresh(Arc::clone(signer), settings.clone(), clock.clone())
+        });
+        tokio::join!(futures_util::future::join_all(refreshing), health.follow(), upkeep(&metrics));
+    };
+    let admin = Admin {
+        metrics: metrics.clone(),
+        state: admin_state,
+        signers: signers.clone(),
+        clock: clock.clone(),
+        places,
+    };
+    if let Some(listener) = listeners.admin {
+        tokio::spawn(admin::serve(listener, admin));
+    }
+    let why = tokio::select! {
+        why = stop => why,
+        () = background => "the background work ended",
+    };
+    tracing::info!("{why}: stopping, for {:?} at most", config.limits.drain_time);
+    notify(&[sd_notify::NotifyState::Stopping]);
+    health.stop().await;
+    stopping.cancel();
+    connections.drain(config.limits.drain_time).await;
+    Ok(())
+}
+
+fn api(
+    config: &Config,
+    signers: &[Arc<Signer>],
+    metrics: &Metrics,
+    clock: &Clock,
+) -> PresignServiceServer<PresignApi> {
+    let shared = Shared {
+        signers: signers.to_vec(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        batch_items: config.limits.batch_items,
+        requests: Arc::new(Semaphore::new(config.limits.requests)),
+    };
+    PresignServiceServer::new(PresignApi::new(shared))
+        .max_decoding_message_size(config.limits.message_bytes)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip)
+}
+
+fn with_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerError> {
+    if !config.reflection {
+        return Ok(routes);
+    }
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+}
+
+/// One line with every address, for people and for whoever started the server on port 0.
+fn announce(listeners: &Listeners) {
+    let grpc = listeners.grpc.iter().map(Listener::place).collect::<Vec<_>>().join(" ");
+    let admin =
+        listeners.admin.as_ref().map_or("off", |listener| listener.place().trim_start_matches("tcp="));
+    tracing::warn!("open: callers are not authenticated, and any request is signed");
+    tracing::info!("listening {grpc} admin={admin}");
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells systemd, where it is there.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("systemd could not be told: {error}");
+    }
+}
+
+async fn upkeep(metrics: &Metrics) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.upkeep();
+    }
+}

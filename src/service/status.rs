@@ -1,0 +1,217 @@
+//! Errors on the wire: one match gives each its code, its reason and its details.
+
+use std::{collections::HashMap, time::Duration};
+
+use prost::Message;
+use thiserror::Error;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::presign::{
+    endpoint::EndpointError, error::Error as CoreError, expiry::Expired, name::KeyError,
+    parameters::ParameterError, target::TargetError,
+};
+
+/// `ErrorInfo.domain` of every error.
+const DOMAIN: &str = "presign.v1";
+
+/// When to come back after an error that passes.
+const RETRY_SHORTLY: Duration = Duration::from_secs(1);
+
+/// Why a call, or one item of a batch, is answered with an error.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    #[error("no operation is set: set one, such as get_object or put_object")]
+    NoOperation,
+    #[error("{0} is not supported by this version of presignd")]
+    NotInThisVersion(&'static str),
+    #[error("{field} {problem}")]
+    Duration { field: &'static str, problem: &'static str },
+    #[error("there is no signer {name:?}: this server has {known}")]
+    UnknownSigner { name: String, known: String },
+    #[error(
+        "signer {signer} has no credentials yet: try again shortly, or see presignd's log for what its provider says"
+    )]
+    NoCredentials { signer: String },
+    #[error("the batch is empty: give 1 to {limit} requests")]
+    EmptyBatch { limit: usize },
+    #[error("the batch has {items} requests: at most {limit} are allowed, so split it or use StreamPresign")]
+    BatchTooLarge { items: usize, limit: usize },
+    #[error("the message has no batch: set batch.requests")]
+    NoBatch,
+    #[error(
+        "the answer would pass {limit} bytes, the default receive limit of gRPC clients: \
+         the first {fits} of the {items} requests fit; send fewer at once or use StreamPresign"
+    )]
+    AnswerTooLarge { fits: usize, items: usize, limit: usize },
+    #[error("request {index} of the batch failed, and all_or_nothing is set: {failure}")]
+    Item { index: usize, failure: Box<Failure> },
+    #[error("too many calls at once (limits.requests): try again shortly")]
+    Overloaded,
+    #[error("the caller's deadline passed before the answer was ready")]
+    DeadlineExceeded,
+}
+
+/// A failure as the wire has it.
+struct Wire {
+    code: Code,
+    reason: &'static str,
+    field: Option<&'static str>,
+    retry: Option<Duration>,
+}
+
+impl<E> From<E> for Failure
+where
+    CoreError: From<E>,
+    E: NotCore,
+{
+    fn from(error: E) -> Self {
+        Self::Core(CoreError::from(error))
+    }
+}
+
+/// The parts of the core's error, which become a [`Failure`] by way of it.
+pub(super) trait NotCore {}
+impl NotCore for TargetError {}
+impl NotCore for KeyError {}
+impl NotCore for ParameterError {}
+
+impl Failure {
+    pub(super) fn code(&self) -> Code {
+        self.wire().code
+    }
+
+    /// The one place that maps failures to the wire.
+    fn wire(&self) -> Wire {
+        let invalid =
+            |reason, field| Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
+        let plain = |code, reason| Wire { code, reason, field: None, retry: None };
+        let passing = |code, reason| Wire { code, reason, field: None, retry: Some(RETRY_SHORTLY) };
+        match self {
+            Self::Core(core) => core_wire(core),
+            Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
+            Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
+            Self::Duration { field, .. } => invalid("DURATION_INVALID", field),
+            Self::UnknownSigner { .. } => plain(Code::NotFound, "SIGNER_UNKNOWN"),
+            Self::NoCredentials { .. } => passing(Code::Unavailable, "CREDENTIALS_MISSING"),
+            Self::EmptyBatch { .. } => invalid("BATCH_EMPTY", "requests"),
+            Self::BatchTooLarge { .. } => invalid("BATCH_TOO_LARGE", "requests"),
+            Self::NoBatch => invalid("BATCH_MISSING", "batch"),
+            Self::AnswerTooLarge { .. } => plain(Code::ResourceExhausted, "ANSWER_TOO_LARGE"),
+            Self::Item { failure, .. } => failure.wire(),
+            Self::Overloaded => passing(Code::ResourceExhausted, "OVERLOADED"),
+            Self::DeadlineExceeded => plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        }
+    }
+
+    fn metadata(&self) -> HashMap<String, String> {
+        let pairs: Vec<(&str, String)> = match self {
+            Self::UnknownSigner { name, .. } => vec![("signer", name.clone())],
+            Self::NoCredentials { signer } => vec![("signer", signer.clone())],
+            Self::EmptyBatch { limit } => vec![("limit", limit.to_string())],
+            Self::BatchTooLarge { items, limit } => {
+                vec![("items", items.to_string()), ("limit", limit.to_string())]
+            }
+            Self::AnswerTooLarge { fits, items, limit } => {
+                vec![
+                    ("fits", fits.to_string()),
+                    ("items", items.to_string()),
+                    ("limit_bytes", limit.to_string()),
+                ]
+            }
+            Self::Core(CoreError::TooShort { grant, minimum }) => vec![
+                ("grantable_seconds", grant.granted.get().to_string()),
+                ("min_expires_in_seconds", minimum.get().to_string()),
+                ("clamp_reason", grant.reason.as_str().to_uppercase()),
+            ],
+            Self::Item { index, failure } => {
+                let mut inner = failure.metadata();
+                inner.insert("index".to_owned(), index.to_string());
+                return inner;
+            }
+            _ => Vec::new(),
+        };
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The answer to a call that failed.
+    pub(super) fn to_status(&self) -> Status {
+        let Wire { code, reason, field, retry } = self.wire();
+        let message = self.to_string();
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata());
+        if let Some(field) = field {
+            details.add_bad_request_violation(field, message.clone());
+        }
+        if retry.is_some() {
+            details.set_retry_info(retry);
+        }
+        Status::with_error_details(code, message, details)
+    }
+
+    /// The answer to one item of a batch that failed.
+    pub(super) fn to_item(&self) -> tonic_types::Status {
+        let status = self.to_status();
+        tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        })
+    }
+}
+
+fn core_wire(core: &CoreError) -> Wire {
+    let invalid =
+        |reason, field| Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
+    let plain = |code, reason| Wire { code, reason, field: None, retry: None };
+    match core {
+        CoreError::Target(TargetError::Unsupported(_)) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
+        CoreError::Target(TargetError::Arn(_)) => invalid("ARN_INVALID", "bucket"),
+        CoreError::Target(TargetError::Name(_)) => invalid("BUCKET_INVALID", "bucket"),
+        CoreError::Key(_) => invalid("KEY_INVALID", "key"),
+        CoreError::Parameter(error) => match error {
+            ParameterError::Missing { .. } => invalid("PARAMETER_MISSING", "operation"),
+            ParameterError::QueryName | ParameterError::ForbiddenQuery(_) | ParameterError::QueryTwice(_) => {
+                invalid("QUERY_INVALID", "query")
+            }
+            ParameterError::HeaderName(_)
+            | ParameterError::HeaderValue(_)
+            | ParameterError::ForbiddenHeader { .. }
+            | ParameterError::HeaderTwice(_) => invalid("HEADER_INVALID", "headers"),
+            ParameterError::Range { .. }
+            | ParameterError::Time(_)
+            | ParameterError::ChoosesOperation(_)
+            | ParameterError::TooMany
+            | ParameterError::TooLong(_) => invalid("PARAMETER_INVALID", "operation"),
+        },
+        CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
+        CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
+        CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),
+        CoreError::Expired(Expired) => Wire {
+            code: Code::Unavailable,
+            reason: "CREDENTIALS_EXPIRED",
+            field: None,
+            retry: Some(RETRY_SHORTLY),
+        },
+    }
+}
+
+/// The name of a code in metrics and logs.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Unimplemented => "unimplemented",
+        Code::Unavailable => "unavailable",
+        Code::Unauthenticated => "unauthenticated",
+        Code::Internal => "internal",
+        _ => "unknown",
+    }
+}
