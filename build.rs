@@ -17,8 +17,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .skip_debug(["."])
         .btree_map(".")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
-        // The contract is documented in the proto file, for readers in every language.
-        .disable_comments(["."])
         .compile_fds(descriptors.clone())?;
 
     fs::write(out_dir.join("presign_descriptor.bin"), protox::prost::Message::encode_to_vec(&descriptors))?;

@@ -1,5 +1,6 @@
 //! The sockets: bound with care, accepted from with patience.
 
+mod authority;
 pub mod peer;
 
 use std::{
@@ -15,10 +16,11 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
+use self::authority::ReadableAuthority;
 use crate::config::{Config, SocketName, UnixSocket};
 
 /// A connection from either kind of socket.
-pub type Stream = Either<TcpStream, UnixStream>;
+pub type Stream = Either<TcpStream, ReadableAuthority<UnixStream>>;
 
 /// Every socket that the server listens on.
 #[derive(Debug)]
@@ -202,7 +204,9 @@ impl Listener {
                     let _best_effort = stream.set_nodelay(true);
                     Either::Left(stream)
                 }),
-                Socket::Unix(socket) => socket.accept().await.map(|(stream, _)| Either::Right(stream)),
+                Socket::Unix(socket) => {
+                    socket.accept().await.map(|(stream, _)| Either::Right(ReadableAuthority::new(stream)))
+                }
             };
             match accepted {
                 Ok(stream) => return stream,
