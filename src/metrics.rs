@@ -44,6 +44,8 @@ pub enum Rejection {
     HandshakeTimeout,
     /// `limits.requests` are being answered.
     Overload,
+    /// A request message is over `limits.message_bytes`.
+    MessageTooLarge,
 }
 
 impl Metrics {
@@ -137,6 +139,7 @@ impl Metrics {
             Rejection::ConnectionLimit => "connection_limit",
             Rejection::HandshakeTimeout => "handshake_timeout",
             Rejection::Overload => "overload",
+            Rejection::MessageTooLarge => "message_too_large",
         };
         counter(&self.0.recorder, &definitions::REJECTED, &[reason]).increment(1);
     }

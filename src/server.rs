@@ -1,5 +1,6 @@
 //! The program: `run(config, listeners, clock, stop)` serves until it is told to stop, and then drains.
 
+mod calls;
 mod connections;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -104,6 +105,7 @@ fn api(
         metrics: metrics.clone(),
         clock: clock.clone(),
         batch_items: config.limits.batch_items,
+        message_bytes: config.limits.message_bytes,
         requests: Arc::new(Semaphore::new(config.limits.requests)),
     };
     PresignServiceServer::new(PresignApi::new(shared))

@@ -38,6 +38,8 @@ pub struct Shared {
     pub clock: Clock,
     /// `limits.batch_items`.
     pub batch_items: usize,
+    /// `limits.message_bytes`.
+    pub message_bytes: usize,
     /// `limits.requests`: calls answered at once.
     pub requests: Arc<tokio::sync::Semaphore>,
 }

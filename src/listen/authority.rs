@@ -183,6 +183,12 @@ fn mend_headers(payload: &mut [u8], flags: u8) -> Option<()> {
     mend_block(payload.get_mut(start..end)?)
 }
 
+/// The place of `:authority` in the static table, [RFC 7541, appendix A](https://www.rfc-editor.org/rfc/rfc7541#appendix-A).
+const STATIC_AUTHORITY: usize = 1;
+
+/// `:authority` spelled out, as gRPC's C core does, and in Huffman code.
+const AUTHORITY: [&[u8]; 2] = [b":authority", &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f]];
+
 /// Walks the representations of a header block, [RFC 7541, section 6](https://www.rfc-editor.org/rfc/rfc7541#section-6).
 fn mend_block(block: &mut [u8]) -> Option<()> {
     let mut at = 0;
@@ -199,13 +205,15 @@ fn mend_block(block: &mut [u8]) -> Option<()> {
         if first >= 0x80 || (0x20..0x40).contains(&first) {
             continue;
         }
+        let mut is_authority = index == STATIC_AUTHORITY;
         if index == 0 {
-            at = string(block, at)?.end;
+            let name = string(block, at)?;
+            is_authority = AUTHORITY.contains(&block.get(name.start..name.end)?);
+            at = name.end;
         }
         let value = string(block, at)?;
         at = value.end;
-        // Index 1 of the static table is `:authority`.
-        if index == 1 {
+        if is_authority {
             mend_value(block.get_mut(value.start..value.end)?, value.huffman);
         }
     }
@@ -290,14 +298,18 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
-    /// `:method POST`, `:scheme http`, `:path /x` with Huffman, a literal name, then `:authority` and a last header.
-    fn block(authority: &[u8]) -> Vec<u8> {
-        [
-            &[0x83, 0x86, 0x3f, 0xe1, 0x1f, 0x44, 2, b'/', b'x', 0x40, 1, b'a', 1, b'%', 0x41][..],
-            authority,
-            &[0x0f, 0x2b, 1, b'%'],
-        ]
-        .concat()
+    /// The ways to name the header: by its index, spelled out, and in Huffman code; with and without indexing.
+    const NAMES: [&[u8]; 4] = [
+        &[0x41],
+        &[0x11],
+        &[0x40, 10, b':', b'a', b'u', b't', b'h', b'o', b'r', b'i', b't', b'y'],
+        &[0x00, 0x88, 0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f],
+    ];
+
+    /// `:method POST`, `:scheme http`, a table size, `:path /x`, a header `a: %`, the authority, and `b: %`.
+    fn block(name: &[u8], authority: &[u8]) -> Vec<u8> {
+        let before = [0x83, 0x86, 0x3f, 0xe1, 0x1f, 0x44, 2, b'/', b'x', 0x40, 1, b'a', 1, b'%'];
+        [&before[..], name, authority, &[0x00, 1, b'b', 1, b'%']].concat()
     }
 
     fn plain(text: &str) -> Vec<u8> {
@@ -309,12 +321,13 @@ mod tests {
     const HUFFMAN_BEFORE: [u8; 6] = [0x85, 0x54, 0x58, 0xed, 0x96, 0xd5];
     const HUFFMAN_AFTER: [u8; 6] = [0x85, 0x58, 0x58, 0xed, 0x96, 0xd5];
 
-    fn stream(authority: &[u8]) -> Vec<u8> {
-        let padded = [&[2, 0, 0, 0, 0, 1][..], &block(authority), b"%%"].concat();
+    fn stream(name: &[u8], authority: &[u8]) -> Vec<u8> {
+        let block = block(name, authority);
+        let padded = [&[2, 0, 0, 0, 0, 1][..], &block, b"%%"].concat();
         [
             PREFACE.to_vec(),
             frame(4, 0, &[0; 6]),
-            frame(HEADERS, 4, &block(authority)),
+            frame(HEADERS, 4, &block),
             frame(0, 1, b"%41%"),
             frame(HEADERS, 4 | PADDED | PRIORITY, &padded),
         ]
@@ -331,11 +344,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_percent_signs_of_the_authority_change_wherever_the_bytes_are_cut() {
-        for (before, after) in [
+        let values = [
             (plain("%2Frun%2Fp.sock"), plain("-2Frun-2Fp.sock")),
             (HUFFMAN_BEFORE.to_vec(), HUFFMAN_AFTER.to_vec()),
-        ] {
-            let (sent, expected) = (stream(&before), stream(&after));
+        ];
+        for (name, (before, after)) in
+            NAMES.iter().flat_map(|name| values.iter().map(move |value| (name, value)))
+        {
+            let (sent, expected) = (stream(name, before), stream(name, after));
             for cut in 0..=sent.len() {
                 assert_eq!(through(&sent, cut).await, expected, "cut at {cut}");
             }
@@ -353,7 +369,7 @@ mod tests {
             with_preface(huge),
             with_preface(broken_length),
             with_preface(padding_past_the_end),
-            [PREFACE, &frame(HEADERS, 4, &block(&plain("%")))[..12]].concat(),
+            [PREFACE, &frame(HEADERS, 4, &block(&[0x41], &plain("%")))[..12]].concat(),
         ];
         for bytes in cases {
             for cut in [0, 5, 24, bytes.len() / 2] {

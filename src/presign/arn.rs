@@ -68,6 +68,9 @@ pub enum ArnError {
     /// A partition that presignd does not know.
     #[error("the ARN's partition is {0:?}: presignd knows aws, aws-cn and aws-us-gov")]
     Partition(String),
+    /// An ARN of a bucket, as policies have it.
+    #[error("the ARN names a bucket: give the bucket's name, {0:?}, and the key on its own")]
+    Bucket(String),
     /// Not an S3 service.
     #[error("the ARN's service is {0:?}: it must be s3-outposts, or s3 for an S3 access point")]
     Service(String),
@@ -124,6 +127,7 @@ impl FromStr for Arn {
             .find(|known| **known == partition)
             .ok_or_else(|| ArnError::Partition(partition.to_owned()))?;
         match service {
+            "s3" if region.is_empty() && account.is_empty() => Err(ArnError::Bucket(resource.to_owned())),
             "s3" if region.is_empty() => Ok(Self::MultiRegionAccessPoint),
             "s3-object-lambda" => Ok(Self::ObjectLambdaAccessPoint),
             "s3" => access_point(Place::parse(partition, region, account)?, resource).map(Self::AccessPoint),
@@ -267,6 +271,7 @@ mod tests {
             ("arn:aws:s3-outposts:us-west-2:123456789012", "the ARN has 5 parts"),
             (&OUTPOSTS.replace("arn:aws:", "arn:aws-moon:"), "partition is \"aws-moon\""),
             (&OUTPOSTS.replace("s3-outposts", "s3-outpost"), "service is \"s3-outpost\""),
+            ("arn:aws:s3:::my-bucket", "give the bucket's name, \"my-bucket\""),
             (&OUTPOSTS.replace("us-west-2", ""), "region is \"\""),
             (&OUTPOSTS.replace("us-west-2", "us_west_2"), "region is \"us_west_2\""),
             (&OUTPOSTS.replace("us-west-2", "cn-north-1"), "is in partition aws-cn, but the ARN says aws"),

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 
+use super::calls::Calls;
 use crate::{
     config::Limits,
     listen::{
@@ -37,6 +38,9 @@ const HEADER_BYTES: u32 = 16 * 1024;
 const KEEP_ALIVE_EVERY: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
 
+/// How long a peer without open calls may take to go, once the server stops.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// Bytes that a peer may send ahead, on a stream and on a connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -47,6 +51,7 @@ pub(super) struct Connections {
     http2: Http2,
     places: Arc<Semaphore>,
     handshake_time: Duration,
+    message_bytes: usize,
     metrics: Metrics,
     stopping: CancellationToken,
     open: TaskTracker,
@@ -75,6 +80,7 @@ impl Connections {
             http2,
             places: Arc::new(Semaphore::new(limits.connections)),
             handshake_time: limits.handshake_time,
+            message_bytes: limits.message_bytes,
             metrics,
             stopping,
             open: TaskTracker::new(),
@@ -108,7 +114,9 @@ impl Connections {
 
     async fn talk(&self, stream: Stream, _counted: Counted) {
         let (peer, heard) = Peer::new(stream);
-        let service = TowerToHyperService::new(self.routes.clone());
+        let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone());
+        let running = calls.running();
+        let service = TowerToHyperService::new(calls);
         let mut connection = std::pin::pin!(self.http2.serve_connection(TokioIo::new(peer), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -119,7 +127,12 @@ impl Connections {
             }
             () = self.stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                running.close();
+                tokio::select! {
+                    ended = connection => ended,
+                    // A peer that does not answer our GOAWAY, and has nothing to wait for, is not waited for.
+                    () = async { running.wait().await; tokio::time::sleep(FAREWELL).await } => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {

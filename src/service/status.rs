@@ -48,6 +48,10 @@ pub(super) enum Failure {
     AnswerTooLarge { fits: usize, items: usize, limit: usize },
     #[error("request {index} of the batch failed, and all_or_nothing is set: {failure}")]
     Item { index: usize, failure: Box<Failure> },
+    #[error(
+        "the request message is larger than {limit} bytes (limits.message_bytes): send fewer requests at once"
+    )]
+    MessageTooLarge { limit: usize },
     #[error("too many calls at once (limits.requests): try again shortly")]
     Overloaded,
     #[error("the caller's deadline passed before the answer was ready")]
@@ -101,6 +105,7 @@ impl Failure {
             Self::NoBatch => invalid("BATCH_MISSING", "batch"),
             Self::AnswerTooLarge { .. } => plain(Code::ResourceExhausted, "ANSWER_TOO_LARGE"),
             Self::Item { failure, .. } => failure.wire(),
+            Self::MessageTooLarge { .. } => plain(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
             Self::Overloaded => passing(Code::ResourceExhausted, "OVERLOADED"),
             Self::DeadlineExceeded => plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         }
@@ -110,6 +115,7 @@ impl Failure {
         let pairs: Vec<(&str, String)> = match self {
             Self::UnknownSigner { name, .. } => vec![("signer", name.clone())],
             Self::NoCredentials { signer } => vec![("signer", signer.clone())],
+            Self::MessageTooLarge { limit } => vec![("limit_bytes", limit.to_string())],
             Self::EmptyBatch { limit } => vec![("limit", limit.to_string())],
             Self::BatchTooLarge { items, limit } => {
                 vec![("items", items.to_string()), ("limit", limit.to_string())]
@@ -142,12 +148,20 @@ impl Failure {
         let message = self.to_string();
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata());
         if let Some(field) = field {
-            details.add_bad_request_violation(field, message.clone());
+            details.add_bad_request_violation(self.path_of(field), message.clone());
         }
         if retry.is_some() {
             details.set_retry_info(retry);
         }
         Status::with_error_details(code, message, details)
+    }
+
+    /// Where in the call's request a field stands.
+    fn path_of(&self, field: &str) -> String {
+        match self {
+            Self::Item { index, failure } => format!("requests[{index}].{}", failure.path_of(field)),
+            _ => field.to_owned(),
+        }
     }
 
     /// The answer to one item of a batch that failed.
@@ -195,6 +209,11 @@ fn core_wire(core: &CoreError) -> Wire {
             retry: Some(RETRY_SHORTLY),
         },
     }
+}
+
+/// The answer to a request message over the limit, for whoever meets it before the service does.
+pub fn message_too_large(limit: usize) -> Status {
+    Failure::MessageTooLarge { limit }.to_status()
 }
 
 /// The name of a code in metrics and logs.

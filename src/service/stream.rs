@@ -55,7 +55,7 @@ async fn answer_all(
 ) -> Result<(), Status> {
     let limits = BatchLimits::of_stream(&api.0);
     let mut first_index = 0;
-    while let Some(message) = messages.message().await? {
+    while let Some(message) = messages.message().await.map_err(|status| named(status, api.0.message_bytes))? {
         let batch = message.batch.ok_or_else(|| Failure::NoBatch.to_status())?;
         let mut signing = Signing::start(&api.0, &batch, &limits).map_err(|failure| failure.to_status())?;
         loop {
@@ -72,4 +72,9 @@ async fn answer_all(
         }
     }
     Ok(())
+}
+
+/// tonic calls a message over the limit OUT_OF_RANGE; nothing else of ours is.
+fn named(status: Status, limit: usize) -> Status {
+    if status.code() == Code::OutOfRange { Failure::MessageTooLarge { limit }.to_status() } else { status }
 }

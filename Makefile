@@ -1,0 +1,84 @@
+# Everything that is done to presignd, one target each. `make help` lists them.
+#
+# What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (Node too, for
+# `make proto`). The rest comes from the package registries into .tools/, which git ignores.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+VENV := $(TOOLS)/venv
+PYTHON ?= python3
+BUF := $(TOOLS)/buf/node_modules/.bin/buf
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/cargo/bin/cargo-deny
+PROTO_BASE = $(shell git log --diff-filter=A --format=%H -- proto/presign/v1/presign.proto | tail -n 1)
+
+export PRESIGND_TEST_PYTHON := $(VENV)/bin/python
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: $(VENV)/.done ## Sign, upload and download against an S3 server that verifies signatures
+	cargo build --release --locked
+	$(VENV)/bin/python examples/demo/demo.py --presignd target/release/presignd
+
+.PHONY: test
+test: $(VENV)/.done ## Every test
+	cargo test --locked
+
+.PHONY: build
+build: ## The release binary
+	cargo build --release --locked
+
+.PHONY: check
+check: fmt clippy doc deny proto deploy ## Every check that is not a test
+
+.PHONY: fmt
+fmt: ## The format of the code
+	cargo fmt --check
+
+.PHONY: clippy
+clippy: ## Lints, warnings denied
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## The documentation of the library
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+.PHONY: deny
+deny: $(DENY) ## Licences, sources and banned crates
+	cd $(CURDIR) && $(DENY) --offline check bans licenses sources
+
+.PHONY: proto
+proto: $(BUF) ## The contract: lint, format, and no breaking change since its first version
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+	$(BUF) breaking --against '.git#ref=$(PROTO_BASE)'
+
+.PHONY: deploy
+deploy: $(VENV)/.done ## The files in deploy/, as far as they can be checked without a cluster
+	cargo build --locked
+	$(VENV)/bin/python deploy/check.py target/debug/presignd
+
+.PHONY: clean
+clean: ## Remove what was built and installed
+	rm -rf target $(TOOLS)
+
+$(VENV)/.done: tests/python/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(BUF): .ci/buf/package-lock.json
+	mkdir -p $(TOOLS)/buf
+	cp .ci/buf/package.json .ci/buf/package-lock.json $(TOOLS)/buf/
+	npm ci --prefix $(TOOLS)/buf --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+$(DENY):
+	cargo install cargo-deny --locked --version $(DENY_VERSION) --no-default-features --root $(TOOLS)/cargo \
+		--target-dir $(TOOLS)/cargo-build

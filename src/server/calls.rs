@@ -1,0 +1,95 @@
+//! What happens around every call of a connection, whichever service it is for.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tonic::{Code, Status, service::Routes};
+use tower::Service;
+
+use crate::{
+    metrics::{Metrics, Rejection},
+    service::status::message_too_large,
+};
+
+/// The services, with the calls of one connection kept track of.
+#[derive(Clone)]
+pub(super) struct Calls {
+    routes: Routes,
+    running: TaskTracker,
+    message_bytes: usize,
+    metrics: Metrics,
+}
+
+/// An answer's body: the call runs until it is sent, or nobody wants it any more.
+pub(super) struct Answer {
+    body: tonic::body::Body,
+    _running: TaskTrackerToken,
+}
+
+impl Calls {
+    pub(super) fn new(routes: Routes, message_bytes: usize, metrics: Metrics) -> Self {
+        Self { routes, running: TaskTracker::new(), message_bytes, metrics }
+    }
+
+    /// The calls that are not answered yet.
+    pub(super) fn running(&self) -> TaskTracker {
+        self.running.clone()
+    }
+}
+
+impl Service<Request<Incoming>> for Calls {
+    type Response = Response<Answer>;
+    type Error = <Routes as Service<Request<Incoming>>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        <Routes as Service<Request<Incoming>>>::poll_ready(&mut self.routes, cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let running = self.running.token();
+        let (limit, metrics) = (self.message_bytes, self.metrics.clone());
+        let answering = self.routes.call(request);
+        Box::pin(async move {
+            let answer = answering.await?;
+            let answer = if is_too_large(&answer) {
+                metrics.rejected(Rejection::MessageTooLarge);
+                message_too_large(limit).into_http()
+            } else {
+                answer
+            };
+            Ok(answer.map(|body| Answer { body, _running: running }))
+        })
+    }
+}
+
+/// tonic calls a message over the limit `OUT_OF_RANGE`, without details; nothing else of ours is.
+fn is_too_large<B>(answer: &Response<B>) -> bool {
+    answer.headers().get("grpc-status").is_some_and(|status| *status == (Code::OutOfRange as i32).to_string())
+}
+
+impl Body for Answer {
+    type Data = <tonic::body::Body as Body>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,128 @@
+"""Holds the parameters of the typed operations against botocore's model of S3.
+
+    python3 s3_model.py src/service/parameters.rs proto/presign/v1/presign.proto
+
+Prints one line for each difference and exits 1, or prints the counts and exits 0.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import botocore
+import botocore.session
+
+SECTIONS = {"header": "headers", "querystring": "query", "headers": "maps"}
+TYPES = {
+    "string": "string",
+    "integer": "optional int32",
+    "long": "optional int64",
+    "boolean": "optional bool",
+    "timestamp": "google.protobuf.Timestamp",
+    "list": "repeated string",
+    "map": "map<string, string>",
+}
+# The model calls it a timestamp; the header may hold any text, and is passed as it is.
+TYPE_EXCEPTIONS = {("headers", "expires"): "string"}
+# S3 takes it with every body, whether the model lists it or not.
+OUTSIDE_THE_MODEL = {("headers", "content-length")}
+
+
+def read_table(text):
+    """{operation: {(section, wire name): field}} of the Rust table, and the faults of its form."""
+    operations, faults = {}, []
+    body = re.search(r"^parameters! \{\n(.*?)^\}", text, re.M | re.S)
+    for name, block in re.findall(r"^    (\w+) \{\n(.*?)^    \}", body[1] if body else "", re.M | re.S):
+        rows = {}
+        sections = re.findall(r"^        (\w+) \{(.*?)\}", block, re.M | re.S)
+        if [section for section, _ in sections] != ["headers", "query", "maps"]:
+            faults.append(f"{name}: the sections are not headers, query, maps")
+        for section, lines in sections:
+            entries = re.findall(r'(\w+): "([^"]+)",', lines)
+            if len(entries) != lines.count(":"):
+                faults.append(f"{name}: {section} has a line that cannot be read")
+            for field, wire in entries:
+                if (section, wire) in rows:
+                    faults.append(f"{name}: {wire} is twice in {section}")
+                if section != "query" and wire != wire.lower():
+                    faults.append(f"{name}: {wire} is not in lower case")
+                rows[section, wire] = field
+        if name in operations:
+            faults.append(f"{name}: twice in the table")
+        operations[name] = rows
+    return operations, faults
+
+
+def read_proto(text):
+    """The operations of PresignRequest in order, and {message: {field: type}}."""
+    text = re.sub(r"//.*", "", text)
+    messages = dict(re.findall(r"^message (\w+) \{\n(.*?)^\}", text, re.M | re.S))
+    oneof = re.search(r"oneof operation \{(.*?)\}", messages.get("PresignRequest", ""), re.S)
+    operations = re.findall(r"(\w+) \w+ = \d+;", oneof[1] if oneof else "")
+    fields = {
+        name: {field: kind for kind, field in re.findall(r"^  (\S.*?) (\w+) = \d+", body, re.M)}
+        for name, body in messages.items()
+    }
+    return [name for name in operations if name != "Http"], fields
+
+
+def read_model(service, operation):
+    """{(section, wire name): (S3's name, type in the proto)} of one operation."""
+    rows = {}
+    for name, shape in service.operation_model(operation).input_shape.members.items():
+        section = SECTIONS.get(shape.serialization.get("location"))
+        if section:
+            wire = shape.serialization["name"]
+            key = (section, wire if section == "query" else wire.lower())
+            rows[key] = (name, TYPE_EXCEPTIONS.get(key, TYPES[shape.type_name]))
+    return rows
+
+
+def compare(operation, table, fields, model):
+    """Yields a sentence for each difference of one operation."""
+    for section, wire in sorted(model.keys() - table.keys()):
+        yield f"{operation}: {model[section, wire][0]} ({wire}) is missing from {section}"
+    for section, wire in sorted(table.keys() - model.keys() - OUTSIDE_THE_MODEL):
+        yield f"{operation}: {wire} in {section} is not in the model"
+    for key in sorted(table.keys() & model.keys()):
+        field, (name, kind) = table[key], model[key]
+        if field.replace("_", "") != name.lower():
+            yield f"{operation}: {field} is not {name} in snake_case"
+        if field in fields and fields[field] != kind:
+            yield f"{operation}: {field} is {fields[field]} in the proto, expected {kind}"
+    if len(set(table.values())) != len(table):
+        yield f"{operation}: a field is twice in the table"
+    for field in sorted(fields.keys() - set(table.values())):
+        yield f"{operation}: {field} is in the proto and not in the table"
+    for field in sorted(set(table.values()) - fields.keys()):
+        yield f"{operation}: {field} is in the table and not in the proto"
+
+
+def main(table_path, proto_path):
+    service = botocore.session.get_session().get_service_model("s3")
+    table, differences = read_table(Path(table_path).read_text(encoding="utf-8"))
+    operations, fields = read_proto(Path(proto_path).read_text(encoding="utf-8"))
+    if not table:
+        differences.append(f"no operations in {table_path}")
+    if not operations:
+        differences.append(f"no operations in {proto_path}")
+    if list(table) != operations:
+        differences.append("the table does not have the operations of the proto, in their order")
+    for operation in operations:
+        if operation not in service.operation_names:
+            differences.append(f"{operation}: not an operation of S3")
+            continue
+        model = read_model(service, operation)
+        differences += compare(operation, table.get(operation, {}), fields.get(operation, {}), model)
+    if differences:
+        print("\n".join(differences))
+        return 1
+    parameters = sum(len(rows) for rows in table.values())
+    print(f"{len(table)} operations, {parameters} parameters: equal (botocore {botocore.__version__})")
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: s3_model.py PARAMETERS.rs PRESIGN.proto")
+    sys.exit(main(sys.argv[1], sys.argv[2]))
