@@ -124,8 +124,11 @@ fn signed_url(
     let token = credentials.session_token().map_or("", |token| token.expose());
     let mut url = String::with_capacity(512 + request.key.as_str().len() + token.len() * 5 / 4);
     url.push_str(endpoint.url());
-    url.push('/');
-    encode::path(request.key.as_str(), &mut url);
+    // A bucket in the path is asked for without a slash behind it, as boto3 does; a path is never empty.
+    if !request.key.as_str().is_empty() || endpoint.path_at() == url.len() {
+        url.push('/');
+        encode::path(request.key.as_str(), &mut url);
+    }
     let path_ends = url.len();
     url.push('?');
     write_query(request, endpoint, credentials, &date, granted, &mut url);

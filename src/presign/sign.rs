@@ -113,3 +113,70 @@ fn write_hex(bytes: &[u8], out: &mut String) {
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::presign::{credentials::Credentials, operation::Method, parameters::Headers};
+
+    /// The worked example of
+    /// [Authenticating Requests: Using Query Parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html),
+    /// step by step.
+    #[test]
+    fn each_step_of_the_worked_example_of_aws_is_as_published() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        let date = AmzDate::of(now);
+        let scope = Scope { region: "us-east-1".parse().unwrap(), service: "s3".into() };
+        let canonical = CanonicalRequest {
+            method: Method::Get,
+            path: "/test.txt",
+            query: "X-Amz-Algorithm=AWS4-HMAC-SHA256\
+                &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+                &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host",
+            host: "examplebucket.s3.amazonaws.com",
+            headers: &Headers::default(),
+        };
+        let mut text = String::new();
+        canonical.write_to(&mut |piece| text.push_str(piece));
+        assert_eq!(
+            text,
+            "GET\n/test.txt\nX-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\n\
+             host:examplebucket.s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
+        );
+        let to_sign = string_to_sign(&canonical, &date, &scope);
+        assert_eq!(
+            to_sign,
+            "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
+             3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04"
+        );
+        let secret = Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".into(), secret, None, None);
+        let mut signature = String::new();
+        write_signature(&credentials, &to_sign, &date, now, &scope, &mut signature);
+        assert_eq!(signature, "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+    }
+
+    #[test]
+    fn a_signing_key_is_kept_for_its_day_and_scope_and_the_keys_are_bounded() {
+        let keys = SigningKeys::default();
+        let secret = Secret::from("secret".to_owned());
+        let scope = |region: &str| Scope { region: region.parse().unwrap(), service: "s3".into() };
+        let day = |number: u64| SystemTime::UNIX_EPOCH + Duration::from_hours(24 * number);
+        let ask = |number, region: &str| {
+            keys.state(&secret, &AmzDate::of(day(number)), day(number), &scope(region));
+            keys.0.load().len()
+        };
+        assert_eq!(
+            [ask(1, "us-east-1"), ask(1, "us-east-1"), ask(2, "us-east-1"), ask(2, "eu-west-1")],
+            [1, 1, 2, 3]
+        );
+        for number in 0..100 {
+            ask(number, "us-east-1");
+        }
+        assert_eq!(keys.0.load().len(), KEPT_KEYS);
+    }
+}

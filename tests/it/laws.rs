@@ -1,0 +1,144 @@
+//! Laws that hold for every input: of the clamp, and of URLs.
+
+use std::time::{Duration, SystemTime};
+
+use presignd::{
+    pb::{GetObject, PutObject, presign_request::Operation},
+    presign::expiry::{Bounds, ClampReason, SERVICE_MAXIMUM, Seconds, clamp},
+};
+use proptest::{collection::btree_map, option, prelude::*};
+
+use crate::support::{
+    OUTPOSTS_ARN,
+    in_process::{Case, InProcess, Parts, percent_decoded},
+};
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+const YEAR: u64 = 365 * 24 * 3_600;
+
+fn seconds(number: u64) -> Seconds {
+    Seconds::rounded_down(Duration::from_secs(number)).expect("at least one")
+}
+
+prop_compose! {
+    fn any_bounds()(
+        server in 1..YEAR,
+        policy in option::of(1..YEAR),
+        credentials in option::of(1_000..YEAR * 1_000),
+        session in option::of(1_000..YEAR * 1_000),
+    ) -> Bounds {
+        let end = |left: Option<u64>| left.map(|millis| NOW + Duration::from_millis(millis));
+        Bounds { server: seconds(server), policy: policy.map(seconds), credentials: end(credentials), session: end(session) }
+    }
+}
+
+/// Every bound in whole seconds, with the reason that names it.
+fn all_bounds(bounds: &Bounds) -> Vec<(u64, ClampReason)> {
+    let left = |end: SystemTime| end.duration_since(NOW).unwrap().as_secs();
+    let mut all = vec![
+        (SERVICE_MAXIMUM.get(), ClampReason::ServiceMaximum),
+        (bounds.server.get(), ClampReason::ServerMaximum),
+    ];
+    all.extend(bounds.policy.map(|it| (it.get(), ClampReason::PolicyMaximum)));
+    all.extend(bounds.credentials.map(|end| (left(end), ClampReason::CredentialExpiry)));
+    all.extend(bounds.session.map(|end| (left(end), ClampReason::SessionExpiry)));
+    all
+}
+
+proptest! {
+    #[test]
+    fn a_grant_passes_no_bound_equals_the_one_that_it_names_and_is_never_zero(
+        wish in 1..YEAR,
+        bounds in any_bounds(),
+    ) {
+        let grant = clamp(seconds(wish), &bounds, NOW).unwrap();
+        let granted = grant.granted.get();
+        prop_assert!(granted >= 1 && granted <= wish);
+        for (bound, _) in all_bounds(&bounds) {
+            prop_assert!(granted <= bound);
+        }
+        match grant.reason {
+            ClampReason::None => prop_assert_eq!(granted, wish),
+            reason => prop_assert!(all_bounds(&bounds).contains(&(granted, reason)) && granted < wish),
+        }
+    }
+
+    #[test]
+    fn a_longer_wish_is_never_granted_less(wish in 1..YEAR, more in 0..YEAR, bounds in any_bounds()) {
+        let shorter = clamp(seconds(wish), &bounds, NOW).unwrap();
+        let longer = clamp(seconds(wish + more), &bounds, NOW).unwrap();
+        prop_assert!(longer.granted >= shorter.granted);
+    }
+}
+
+/// Keys of every kind of character, with the ones that URLs give a meaning to well represented.
+fn any_key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z/.%+?#&= \\\\@:;,~-]{1,60}",
+        "(\\.\\./|\\./|/|//|%2[Ff]|%2e|é|😀|a){1,40}",
+        "\\PC{1,80}",
+    ]
+    .prop_filter("S3 has no longer keys", |key| key.len() <= 1_024)
+}
+
+fn any_bucket() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "plain-bucket",
+        "dotted.bucket",
+        OUTPOSTS_ARN,
+        "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports",
+        "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3",
+    ])
+}
+
+fn signed(case: &Case) -> presignd::pb::PresignedRequest {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(InProcess::new().presign(case)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_key_comes_back_from_its_url_and_never_touches_the_host(key in any_key(), bucket in any_bucket()) {
+        let get = || Operation::GetObject(GetObject::default());
+        let parts = Parts::of(&signed(&Case::new(bucket, &key, get())).url);
+        let other = Parts::of(&signed(&Case::new(bucket, "x", get())).url);
+        prop_assert_eq!(&parts.origin, &other.origin);
+        let base = other.path.strip_suffix('x').unwrap();
+        prop_assert_eq!(percent_decoded(parts.path.strip_prefix(base).unwrap()), key);
+        prop_assert!(parts.path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte)));
+    }
+
+    #[test]
+    fn the_same_request_gives_the_same_url_and_its_signature_comes_last(
+        key in any_key(),
+        bucket in any_bucket(),
+        metadata in btree_map("[a-zA-Z0-9-]{1,10}", "[ -~]{0,20}", 0..4),
+    ) {
+        let lower: std::collections::BTreeSet<_> = metadata.keys().map(|name| name.to_lowercase()).collect();
+        prop_assume!(lower.len() == metadata.len());
+        let put = Operation::PutObject(PutObject { metadata, ..Default::default() });
+        let case = Case::new(bucket, &key, put);
+        let first = signed(&case);
+        prop_assert_eq!(&first.url, &signed(&case).url);
+        let (_, signature) = first.url.rsplit_once('&').unwrap();
+        prop_assert!(signature.starts_with("X-Amz-Signature=") && signature.len() == 16 + 64);
+        let names: Vec<_> = first.headers.keys().map(String::as_str).collect();
+        let mut signed_names: Vec<_> = names.into_iter().chain(["host"]).collect();
+        signed_names.sort_unstable();
+        prop_assert_eq!(Parts::of(&first.url).value("X-Amz-SignedHeaders").unwrap(), signed_names.join(";"));
+    }
+
+    #[test]
+    fn whatever_the_bucket_the_host_is_one_of_aws(bucket in "\\PC{0,80}|[a-z0-9.:/@#?-]{3,63}|arn:aws:s3[a-z:/0-9.@-]{0,60}") {
+        let case = Case::new(&bucket, "key", Operation::GetObject(GetObject::default()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        if let Ok(presigned) = runtime.block_on(InProcess::new().presign(&case)) {
+            let parts = Parts::of(&presigned.url);
+            prop_assert!(parts.origin.starts_with("https://"), "{}", parts.origin);
+            prop_assert!(parts.origin.ends_with(".us-east-1.amazonaws.com"), "{}", parts.origin);
+            prop_assert!(!parts.origin[8..].contains(['/', '@', ':', '?', '#']), "{}", parts.origin);
+        }
+    }
+}

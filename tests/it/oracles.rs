@@ -1,0 +1,6 @@
+//! Independent signers must agree, for thousands of requests: aws-sigv4, the aws-sdk-s3 presigner, and boto3.
+
+mod boto3;
+mod cases;
+mod sdk;
+mod sigv4;

@@ -1,0 +1,14 @@
+//! What the tests stand on: the built binary, and Python beside it.
+
+pub mod in_process;
+pub mod python;
+pub mod sidecar;
+
+/// The access key of AWS's own examples.
+pub const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// The secret key of AWS's own examples.
+pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/// An S3 on Outposts access point, whose bucket the S3 servers call `demo-123456789012`.
+pub const OUTPOSTS_ARN: &str =
+    "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-01234567890123456/accesspoint/demo";

@@ -1,0 +1,200 @@
+//! The built binary, started as a user would start it.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use presignd::pb::presign_service_client::PresignServiceClient;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::{ACCESS_KEY, SECRET_KEY};
+
+/// The longest that anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary with a clean environment.
+pub fn presignd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_presignd"));
+    command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// A running server: on a free TCP port, on a socket in a folder of its own, with a free admin port.
+pub struct Sidecar {
+    child: Child,
+    /// Where it serves gRPC over TCP.
+    pub tcp: String,
+    /// Where it serves gRPC over a Unix socket.
+    pub unix: PathBuf,
+    /// Where it serves HTTP.
+    pub admin: String,
+    log: Arc<Mutex<String>>,
+    /// The folder of the socket.
+    pub folder: TempDir,
+}
+
+impl Sidecar {
+    /// Starts with the credentials of AWS's examples, which do not end, and further arguments; waits until it serves.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let mut command = presignd();
+        command
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .env("AWS_REGION", "us-east-1");
+        let sidecar = Self::spawn(command, arguments);
+        sidecar.serving().await;
+        sidecar
+    }
+
+    /// Starts with an environment that the test made, and waits only until it listens.
+    pub fn spawn(mut command: Command, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let unix = folder.path().join("presignd.sock");
+        command
+            .args(["serve", "--open", "--listen-tcp", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .arg("--listen-unix")
+            .arg(&unix)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("presignd starts");
+        let stderr = child.stderr.take().expect("its log is a pipe");
+        let (log, listening) = follow(stderr);
+        let line = listening.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            panic!("presignd did not listen; its log: {}", log.lock().expect("the log is whole"))
+        });
+        let field = |name: &str| {
+            let rest = line.split(name).nth(1).unwrap_or_else(|| panic!("{name} is in {line:?}"));
+            rest.split([' ', '"']).next().unwrap_or_default().to_owned()
+        };
+        Self { child, tcp: field("tcp="), admin: field("admin="), unix, log, folder }
+    }
+
+    /// Waits until gRPC health says SERVING.
+    pub async fn serving(&self) {
+        self.health("", ServingStatus::Serving).await;
+    }
+
+    /// Waits until gRPC health says this of a service.
+    pub async fn health(&self, service: &str, wanted: ServingStatus) {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let watching = async {
+            let mut watch =
+                HealthClient::new(self.channel().await).watch(request).await.unwrap().into_inner();
+            while let Some(answer) = watch.message().await.unwrap() {
+                if answer.status() == wanted {
+                    return;
+                }
+            }
+            panic!("the watch of {service:?} ended before {wanted:?}");
+        };
+        tokio::time::timeout(PATIENCE, watching)
+            .await
+            .unwrap_or_else(|_| panic!("{service:?} was not {wanted:?} in time; log: {}", self.log()));
+    }
+
+    /// A connection over TCP.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.tcp)).expect("an address");
+        endpoint.connect().await.expect("presignd answers over TCP")
+    }
+
+    /// A client over TCP.
+    pub async fn client(&self) -> PresignServiceClient<Channel> {
+        PresignServiceClient::new(self.channel().await)
+    }
+
+    /// A page of the admin listener: its status and its text.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        use http_body_util::{BodyExt, Empty};
+        use hyper_util::rt::TokioIo;
+        let stream = tokio::net::TcpStream::connect(&self.admin).await.expect("the admin listener answers");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::get(path).header("host", &self.admin);
+        let answer = sender.send_request(request.body(Empty::<&[u8]>::new()).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("pages are text"))
+    }
+
+    /// The value of a metric, by its name and labels as they are scraped.
+    pub async fn metric(&self, name_and_labels: &str) -> f64 {
+        let (_, page) = self.page("/metrics").await;
+        let value = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("metrics are numbers"))
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log is whole").clone()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let waiting = async {
+            loop {
+                // The process has no other way to tell an async test that it ended.
+                if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("presignd ends in time")
+    }
+
+    /// SIGTERM, and the exit status.
+    pub async fn stop(mut self) -> (ExitStatus, String) {
+        self.signal(rustix::process::Signal::TERM);
+        let status = self.ended().await;
+        (status, self.log())
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+type Log = Arc<Mutex<String>>;
+
+/// Collects the log, and hands over the line that says where it listens.
+fn follow(stderr: std::process::ChildStderr) -> (Log, std::sync::mpsc::Receiver<String>) {
+    let log = Log::default();
+    let (found, listening) = std::sync::mpsc::channel();
+    let lines = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if line.contains("listening ") {
+                let _nobody_waits = found.send(line.clone());
+            }
+            let mut log = lines.lock().expect("the log is whole");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (log, listening)
+}
