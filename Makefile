@@ -51,7 +51,7 @@ doc: ## The documentation of the library
 
 .PHONY: deny
 deny: $(DENY) ## Licences, sources and banned crates
-	cd $(CURDIR) && $(DENY) --offline check bans licenses sources
+	$(DENY) check bans licenses sources
 
 .PHONY: proto
 proto: $(BUF) ## The contract: lint, format, and no breaking change since its first version
