@@ -123,7 +123,8 @@ pub async fn keep_fresh(signer: Arc<Signer>, settings: SignerSettings, clock: Cl
                 source = None;
                 signer.metrics.refreshed("error");
                 let wait = schedule::after_failure(failures, jitter());
-                warn!(signer = signer.name, failures, retry_in = ?wait, "credentials could not be loaded: {error}");
+                let seconds = wait.as_secs_f32();
+                warn!(signer = signer.name, failures, "no credentials, again in {seconds:.1} s: {error}");
                 Some(wait)
             }
         };

@@ -15,9 +15,6 @@ use presignd::{
     listen, log, server, shutdown,
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Failed = Box<dyn std::error::Error>;
 
 /// The exit code for wrong settings and arguments, as clap has it too.

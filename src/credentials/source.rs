@@ -68,14 +68,12 @@ impl Source {
     }
 }
 
-/// The messages of an error and its causes, without their Debug form: that can hold a provider's whole answer.
+/// The messages of an error and its causes in one line, without their Debug form: that can hold a provider's whole
+/// answer.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let lines: Vec<String> = causes
+        .flat_map(|error| error.to_string().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
+        .collect();
+    lines.join("; ")
 }

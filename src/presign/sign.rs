@@ -121,12 +121,15 @@ mod tests {
     use super::*;
     use crate::presign::{credentials::Credentials, operation::Method, parameters::Headers};
 
+    /// 24 May 2013, midnight.
+    const EXAMPLE: u64 = 1_369_353_600;
+
     /// The worked example of
     /// [Authenticating Requests: Using Query Parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html),
     /// step by step.
     #[test]
     fn each_step_of_the_worked_example_of_aws_is_as_published() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(EXAMPLE);
         let date = AmzDate::of(now);
         let scope = Scope { region: "us-east-1".parse().unwrap(), service: "s3".into() };
         let canonical = CanonicalRequest {

@@ -74,7 +74,7 @@ async fn answer_all(
     Ok(())
 }
 
-/// tonic calls a message over the limit OUT_OF_RANGE; nothing else of ours is.
+/// tonic calls a message over the limit `OUT_OF_RANGE`; nothing else of ours is.
 fn named(status: Status, limit: usize) -> Status {
     if status.code() == Code::OutOfRange { Failure::MessageTooLarge { limit }.to_status() } else { status }
 }
