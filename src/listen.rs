@@ -13,14 +13,35 @@ use std::{
 
 use rustix::fs::Mode;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::{
+    io::{Join, join},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix},
+};
 use tokio_util::either::Either;
 
 use self::authority::ReadableAuthority;
 use crate::config::{Config, SocketName, UnixSocket};
 
 /// A connection from either kind of socket.
-pub type Stream = Either<TcpStream, ReadableAuthority<UnixStream>>;
+pub type Stream = Join<Reader, Writer>;
+
+/// What the peer sends.
+pub type Reader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
+
+/// What the peer is sent.
+pub type Writer = Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>;
+
+fn from_tcp(stream: TcpStream) -> Stream {
+    // Small answers should not wait for the next one.
+    let _best_effort = stream.set_nodelay(true);
+    let (reader, writer) = stream.into_split();
+    join(Either::Left(reader), Either::Left(writer))
+}
+
+fn from_unix(stream: UnixStream) -> Stream {
+    let (reader, writer) = stream.into_split();
+    join(Either::Right(ReadableAuthority::new(reader)), Either::Right(writer))
+}
 
 /// Every socket that the server listens on.
 #[derive(Debug)]
@@ -106,19 +127,19 @@ pub enum ListenError {
 pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     let mut grpc = Vec::new();
     if let Some(address) = config.tcp {
-        grpc.push(tcp(address.get(), "listen.tcp").await?);
+        grpc.push(tcp_socket(address.get(), "listen.tcp").await?);
     }
     if let Some(socket) = &config.unix {
-        grpc.push(unix(socket)?);
+        grpc.push(unix_socket(socket)?);
     }
     let admin = match config.admin {
-        Some(address) => Some(tcp(address, "admin.listen").await?),
+        Some(address) => Some(tcp_socket(address, "admin.listen").await?),
         None => None,
     };
     Ok(Listeners { grpc, admin })
 }
 
-async fn tcp(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
+async fn tcp_socket(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
     let error = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::AddressInUse { address, setting },
         _ => ListenError::Address { address, setting, error },
@@ -128,7 +149,7 @@ async fn tcp(address: SocketAddr, setting: &'static str) -> Result<Listener, Lis
     Ok(Listener { socket: Socket::Tcp(socket), place, _path: None })
 }
 
-fn unix(settings: &UnixSocket) -> Result<Listener, ListenError> {
+fn unix_socket(settings: &UnixSocket) -> Result<Listener, ListenError> {
     let name = settings.name.to_string();
     let error = |error| ListenError::Socket { name: name.clone(), error };
     let place = format!("unix={name}");
@@ -199,14 +220,8 @@ impl Listener {
     pub async fn accept(&self) -> Stream {
         loop {
             let accepted = match &self.socket {
-                Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
-                    // Small answers should not wait for the next one.
-                    let _best_effort = stream.set_nodelay(true);
-                    Either::Left(stream)
-                }),
-                Socket::Unix(socket) => {
-                    socket.accept().await.map(|(stream, _)| Either::Right(ReadableAuthority::new(stream)))
-                }
+                Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| from_tcp(stream)),
+                Socket::Unix(socket) => socket.accept().await.map(|(stream, _)| from_unix(stream)),
             };
             match accepted {
                 Ok(stream) => return stream,

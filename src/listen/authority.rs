@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEAD: usize = 9;
@@ -25,7 +25,7 @@ const PRIORITY: u8 = 0x20;
 /// The default of `SETTINGS_MAX_FRAME_SIZE`, which we do not raise: a longer frame is an error anyway.
 const LONGEST_HELD: usize = 16_384;
 
-/// A client's stream whose `:authority` can be read by h2.
+/// What a client sends, whose `:authority` can be read by h2.
 #[derive(Debug)]
 pub struct ReadableAuthority<S> {
     stream: S,
@@ -86,32 +86,6 @@ impl<S: AsyncRead + Unpin> ReadableAuthority<S> {
             if more.filled().is_empty() { self.held.len() } else { self.walker.pass(&mut self.held) };
         self.released.extend(self.held.drain(..passed));
         Poll::Ready(Ok(false))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for ReadableAuthority<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 

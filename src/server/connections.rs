@@ -113,11 +113,13 @@ impl Connections {
     }
 
     async fn talk(&self, stream: Stream, _counted: Counted) {
-        let (peer, heard) = Peer::new(stream);
+        let (reader, writer) = stream.into_inner();
+        let (peer, heard) = Peer::new(reader);
         let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone());
         let running = calls.running();
         let service = TowerToHyperService::new(calls);
-        let mut connection = std::pin::pin!(self.http2.serve_connection(TokioIo::new(peer), service));
+        let mut connection =
+            std::pin::pin!(self.http2.serve_connection(TokioIo::new(tokio::io::join(peer, writer)), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = late(&heard, self.handshake_time) => {
