@@ -6,7 +6,11 @@
 
 mod support;
 
+mod api;
 mod architecture;
 mod known_answer;
 mod laws;
 mod oracles;
+mod program;
+mod python_client;
+mod round_trip;

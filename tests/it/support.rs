@@ -1,7 +1,12 @@
 //! What the tests stand on: the built binary, and Python beside it.
 
+pub mod grpc;
+pub mod http;
 pub mod in_process;
+pub mod provider;
 pub mod python;
+pub mod s3;
+pub mod scrape;
 pub mod sidecar;
 
 /// The access key of AWS's own examples.

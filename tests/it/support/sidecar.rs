@@ -62,9 +62,13 @@ impl Sidecar {
             .args(["serve", "--open", "--listen-tcp", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .arg("--listen-unix")
             .arg(&unix)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped());
+            .args(arguments);
+        Self::launch(command, folder, unix)
+    }
+
+    /// Starts exactly this command, and waits until it listens. `unix` is where its socket is, when it has one.
+    pub fn launch(mut command: Command, folder: TempDir, unix: PathBuf) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("presignd starts");
         let stderr = child.stderr.take().expect("its log is a pipe");
         let (log, listening) = follow(stderr);
@@ -137,6 +141,18 @@ impl Sidecar {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log is whole").clone()
+    }
+
+    /// Waits until it has logged this.
+    pub async fn logged(&self, text: &str) {
+        let reading = async {
+            // The log is read by a thread, which has no other way to tell an async test.
+            while !self.log().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reading).await;
+        waited.unwrap_or_else(|_| panic!("{text:?} was not logged in time; log: {}", self.log()));
     }
 
     /// The process.

@@ -1,0 +1,11 @@
+//! The API, over gRPC, of the built binary.
+
+mod answers;
+mod batches;
+mod compression;
+mod deadlines;
+mod health;
+mod metrics;
+mod reflection;
+mod refusals;
+mod streams;

@@ -1,0 +1,187 @@
+//! What an answer says: lifetimes and why they were cut, times, method and headers, all of them true of the URL.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use presignd::{
+    clock::Clock,
+    pb::{self, ClampReason, presign_request::Operation},
+};
+use prost_types::Duration;
+use tonic::Code;
+
+use crate::support::{
+    grpc::{Told, get, metadata, parameter, presigned, put, refused, request, seconds},
+    provider::{Provider, from_now},
+    sidecar::Sidecar,
+};
+
+const DAY: i64 = 24 * 3_600;
+
+/// `GetObject` for so long.
+fn lasting(expires_in: Option<Duration>) -> pb::PresignRequest {
+    pb::PresignRequest { expires_in, ..get("key") }
+}
+
+/// An answer, after everything that it says twice was found to agree.
+async fn answer(sidecar: &Sidecar, request: pb::PresignRequest) -> pb::PresignedRequest {
+    let before = Clock::system().now();
+    let answer = presigned(sidecar.client().await.presign(request).await);
+    consistent(&answer);
+    let signed_at = answer.signed_at.unwrap();
+    let whole = |time: SystemTime| prost_types::Timestamp::from(time).seconds;
+    assert!((whole(before)..=whole(Clock::system().now())).contains(&signed_at.seconds), "{signed_at}");
+    answer
+}
+
+fn consistent(answer: &pb::PresignedRequest) {
+    let (signed_at, expires_at) = (answer.signed_at.unwrap(), answer.expires_at.unwrap());
+    let (granted, requested) = (answer.granted.unwrap(), answer.requested.unwrap());
+    assert_eq!((signed_at.nanos, expires_at.nanos, granted.nanos, requested.nanos), (0, 0, 0, 0));
+    assert_eq!(expires_at.seconds, signed_at.seconds + granted.seconds);
+    assert_eq!(parameter(&answer.url, "X-Amz-Expires"), granted.seconds.to_string());
+    let basic = signed_at.to_string().replace(['-', ':'], "");
+    assert_eq!(parameter(&answer.url, "X-Amz-Date"), basic);
+    let (_, last) = answer.url.rsplit_once('&').unwrap();
+    let signature = last.strip_prefix("X-Amz-Signature=").expect("the signature comes last");
+    assert!(signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let cut = granted.seconds < requested.seconds;
+    assert_eq!(cut, answer.clamp_reason() != ClampReason::None);
+}
+
+/// Granted, requested, and the name of the reason.
+fn lifetimes(answer: &pb::PresignedRequest) -> (i64, i64, &'static str) {
+    let reason = answer.clamp_reason().as_str_name().trim_start_matches("CLAMP_REASON_");
+    (answer.granted.unwrap().seconds, answer.requested.unwrap().seconds, reason)
+}
+
+#[tokio::test]
+async fn a_url_works_for_as_long_as_was_asked_up_to_seven_days() {
+    let sidecar = Sidecar::start(&[]).await;
+    let rows = [
+        (None, (900, 900, "NONE")),
+        (Some(seconds(1)), (1, 1, "NONE")),
+        (Some(seconds(3_600)), (3_600, 3_600, "NONE")),
+        (Some(Duration { seconds: 1, nanos: 900_000_000 }), (1, 1, "NONE")),
+        (Some(seconds(7 * DAY)), (7 * DAY, 7 * DAY, "NONE")),
+        (Some(seconds(7 * DAY + 1)), (7 * DAY, 7 * DAY + 1, "SERVICE_MAXIMUM")),
+        (Some(seconds(8 * DAY)), (7 * DAY, 8 * DAY, "SERVICE_MAXIMUM")),
+        (Some(seconds(315_576_000_000)), (7 * DAY, 315_576_000_000, "SERVICE_MAXIMUM")),
+    ];
+    for (asked, told) in rows {
+        assert_eq!(lifetimes(&answer(&sidecar, lasting(asked)).await), told, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_servers_own_maximum_and_default_hold() {
+    let sidecar = Sidecar::start(&["--expiry-max", "1h", "--expiry-default", "2m"]).await;
+    for (asked, told) in [
+        (None, (120, 120, "NONE")),
+        (Some(seconds(3_600)), (3_600, 3_600, "NONE")),
+        (Some(seconds(3_601)), (3_600, 3_601, "SERVER_MAXIMUM")),
+        (Some(seconds(8 * DAY)), (3_600, 8 * DAY, "SERVER_MAXIMUM")),
+    ] {
+        assert_eq!(lifetimes(&answer(&sidecar, lasting(asked)).await), told, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_url_outlives_the_credentials_behind_it() {
+    let end = from_now(std::time::Duration::from_secs(600));
+    let provider = Provider::new();
+    provider.give(end);
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    sidecar.serving().await;
+    let cut = answer(&sidecar, lasting(Some(seconds(900)))).await;
+    let (granted, requested, reason) = lifetimes(&cut);
+    assert_eq!((requested, reason), (900, "CREDENTIAL_EXPIRY"));
+    assert!((500..=600).contains(&granted), "{granted}");
+    assert_eq!(cut.expires_at.unwrap(), prost_types::Timestamp::from(end), "all that is left is granted");
+    assert_eq!(parameter(&cut.url, "X-Amz-Security-Token"), "a-session-token");
+    let whole = answer(&sidecar, lasting(Some(seconds(60)))).await;
+    assert_eq!(lifetimes(&whole), (60, 60, "NONE"));
+}
+
+#[tokio::test]
+async fn a_minimum_that_can_be_met_changes_nothing() {
+    let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
+    let zero = Some(Duration { seconds: 0, nanos: 1 });
+    for (asked, minimum, granted) in [
+        (None, Some(seconds(900)), 900),
+        (Some(seconds(7_200)), Some(seconds(3_600)), 3_600),
+        (None, zero, 900),
+    ] {
+        let request = pb::PresignRequest { min_expires_in: minimum, ..lasting(asked) };
+        assert_eq!(lifetimes(&answer(&sidecar, request).await).0, granted, "{minimum:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_minimum_that_cannot_be_met_is_a_failed_precondition_that_says_what_could_be() {
+    let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
+    let mut client = sidecar.client().await;
+    for (asked, minimum, message, grantable, reason) in [
+        (
+            7_200,
+            7_200,
+            "the URL could work for 1h only, less than the min_expires_in of 2h: \
+             this server's expiry.max allows no more",
+            "3600",
+            "SERVER_MAXIMUM",
+        ),
+        (
+            60,
+            61,
+            "the URL could work for 1m only, less than the min_expires_in of 1m 1s: expires_in asks for no more",
+            "60",
+            "NONE",
+        ),
+    ] {
+        let request =
+            pb::PresignRequest { min_expires_in: Some(seconds(minimum)), ..lasting(Some(seconds(asked))) };
+        let status = refused(client.presign(request).await);
+        assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, message));
+        let expected = [
+            ("grantable_seconds", grantable.to_owned()),
+            ("min_expires_in_seconds", minimum.to_string()),
+            ("clamp_reason", reason.to_owned()),
+        ];
+        assert_eq!(metadata(&status), expected.map(|(name, value)| (name.to_owned(), value)).into());
+    }
+}
+
+#[tokio::test]
+async fn the_answer_has_the_method_and_exactly_the_headers_that_the_holder_must_send() {
+    let sidecar = Sidecar::start(&[]).await;
+    let typed = pb::PutObject {
+        content_type: "text/plain".to_owned(),
+        metadata: BTreeMap::from([("Owner".to_owned(), "me".to_owned())]),
+        ..Default::default()
+    };
+    let mut both = request("key", Operation::PutObject(typed));
+    both.headers.insert("X-Custom".to_owned(), "  as it is  ".to_owned());
+    let upload = Operation::CreateMultipartUpload(pb::CreateMultipartUpload::default());
+    let rows: [(pb::PresignRequest, &str, &[(&str, &str)]); 6] = [
+        (get("key"), "GET", &[]),
+        (put("key"), "PUT", &[]),
+        (request("key", Operation::HeadObject(pb::HeadObject::default())), "HEAD", &[]),
+        (request("key", Operation::DeleteObject(pb::DeleteObject::default())), "DELETE", &[]),
+        (request("key", upload), "POST", &[]),
+        (
+            both,
+            "PUT",
+            &[("content-type", "text/plain"), ("x-amz-meta-owner", "me"), ("x-custom", "as it is")],
+        ),
+    ];
+    for (request, method, headers) in rows {
+        let answer = answer(&sidecar, request).await;
+        let headers: BTreeMap<String, String> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        assert_eq!((answer.method.as_str(), &answer.headers), (method, &headers));
+        let names: Vec<&str> = answer.headers.keys().map(String::as_str).collect();
+        let signed: Vec<&str> = parameter(&answer.url, "X-Amz-SignedHeaders").split("%3B").collect();
+        let mut expected = [names, vec!["host"]].concat();
+        expected.sort_unstable();
+        assert_eq!(signed, expected);
+    }
+}

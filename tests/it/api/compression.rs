@@ -1,0 +1,45 @@
+//! gzip: for callers who compress, and for no other. The flag of the message on the wire tells.
+
+use presignd::pb;
+use tonic::codec::CompressionEncoding::Gzip;
+
+use crate::support::{
+    grpc::{Bare, Seen, batch, get, results, url_of},
+    sidecar::Sidecar,
+};
+
+fn requests() -> pb::BatchPresignRequest {
+    batch((0..100).map(|number| get(&format!("key-{number}"))).collect())
+}
+
+#[tokio::test]
+async fn a_compressed_request_has_a_compressed_answer() {
+    let sidecar = Sidecar::start(&[]).await;
+    let bare = Bare::connect(&sidecar.tcp).await;
+    let mut client = bare.client().send_compressed(Gzip).accept_compressed(Gzip);
+    let results = results(client.batch_presign(requests()).await);
+    assert!(url_of(&results[99]).url.contains("/key-99?"));
+    let Seen { encoding, compressed, bytes } = bare.last();
+    assert_eq!((encoding.as_deref(), compressed), (Some("gzip"), true));
+    assert!(bytes < 100 * 100, "100 URLs of one batch are alike: {bytes} bytes");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_could_read_compressed_is_not_compressed() {
+    let sidecar = Sidecar::start(&[]).await;
+    let bare = Bare::connect(&sidecar.tcp).await;
+    results(bare.client().send_compressed(Gzip).batch_presign(requests()).await);
+    let Seen { encoding, compressed, .. } = bare.last();
+    assert_eq!((encoding, compressed), (None, false));
+}
+
+#[tokio::test]
+async fn a_caller_who_does_not_compress_is_not_answered_compressed_though_it_says_it_could_be() {
+    let sidecar = Sidecar::start(&[]).await;
+    let bare = Bare::connect(&sidecar.tcp).await;
+    results(bare.client().accept_compressed(Gzip).batch_presign(requests()).await);
+    assert!(!bare.last().compressed);
+    results(bare.client().batch_presign(requests()).await);
+    let Seen { encoding, compressed, .. } = bare.last();
+    assert_eq!((encoding, compressed), (None, false));
+}

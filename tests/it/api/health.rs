@@ -1,0 +1,123 @@
+//! Health, over gRPC and over HTTP: before, with, and after usable credentials.
+
+use std::time::Duration;
+
+use tonic::{Code, Response, Status};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse,
+    health_check_response::ServingStatus::{self, NotServing, Serving},
+    health_client::HealthClient,
+};
+
+use crate::support::{
+    grpc::{Told, batch, error_of, get, presigned, refused, results, says_when_to_retry},
+    provider::{Provider, from_now},
+    sidecar::Sidecar,
+};
+
+const ALL: [&str; 4] = ["", "presign.v1.PresignService", "readiness", "signer.default"];
+
+async fn check(sidecar: &Sidecar, service: &str) -> Result<Response<HealthCheckResponse>, Status> {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    HealthClient::new(sidecar.channel().await).check(request).await
+}
+
+async fn all_are(sidecar: &Sidecar, wanted: ServingStatus) {
+    for service in ALL {
+        assert_eq!(check(sidecar, service).await.unwrap().into_inner().status(), wanted, "{service:?}");
+    }
+    assert_eq!(check(sidecar, "liveness").await.unwrap().into_inner().status(), Serving);
+}
+
+/// The statuses of `/livez`, `/readyz` and `/startupz`.
+async fn pages(sidecar: &Sidecar) -> [u16; 3] {
+    [sidecar.page("/livez").await.0, sidecar.page("/readyz").await.0, sidecar.page("/startupz").await.0]
+}
+
+#[tokio::test]
+async fn the_server_serves_once_it_has_credentials_and_says_so_everywhere() {
+    let provider = Provider::waiting();
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    let asked = provider.asked().await;
+    all_are(&sidecar, NotServing).await;
+    assert_eq!(pages(&sidecar).await, [200, 503, 503]);
+    let (_, page) = sidecar.page("/").await;
+    assert!(page.contains("starting") && page.contains("default: no credentials yet"), "{page}");
+
+    asked.answer();
+    sidecar.serving().await;
+    sidecar.health("signer.default", Serving).await;
+    all_are(&sidecar, Serving).await;
+    assert_eq!(pages(&sidecar).await, [200, 200, 200]);
+    let (_, page) = sidecar.page("/").await;
+    assert!(page.contains("ready") && page.contains("us-east-1, credentials that do not end"), "{page}");
+}
+
+#[tokio::test]
+async fn before_the_first_credentials_calls_are_told_to_come_back() {
+    let provider = Provider::waiting();
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    let asked = provider.asked().await;
+    let mut client = sidecar.client().await;
+    let message = "signer default has no credentials yet: try again shortly, \
+        or see presignd's log for what its provider says";
+    let told = Told::new(Code::Unavailable, "CREDENTIALS_MISSING", None, message);
+    let status = refused(client.presign(get("key")).await);
+    assert_eq!(Told::of(&status), told);
+    assert!(says_when_to_retry(&status));
+    let item = error_of(&results(client.batch_presign(batch(vec![get("key")])).await)[0]);
+    assert_eq!(Told::of(&item), told);
+    assert!(says_when_to_retry(&item));
+    // What can never work is said at once.
+    assert_eq!(refused(client.presign(get("")).await).code(), Code::InvalidArgument);
+
+    asked.answer();
+    sidecar.serving().await;
+    presigned(client.presign(get("key")).await);
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_not_found() {
+    let sidecar = Sidecar::start(&[]).await;
+    for service in ["signer.partner", "presign.v1", "Liveness"] {
+        assert_eq!(refused(check(&sidecar, service).await).code(), Code::NotFound, "{service}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_stops_serving_when_its_credentials_end_and_there_are_no_newer_ones() {
+    let provider = Provider::new();
+    provider.give(from_now(Duration::from_secs(4)));
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    sidecar.serving().await;
+    let mut client = sidecar.client().await;
+    presigned(client.presign(get("key")).await);
+    provider.withdraw();
+
+    sidecar.health("", NotServing).await;
+    sidecar.health("signer.default", NotServing).await;
+    all_are(&sidecar, NotServing).await;
+    assert_eq!(pages(&sidecar).await, [200, 503, 200], "it did start once");
+    let status = refused(client.presign(get("key")).await);
+    let message = "the signer's credentials have expired and no newer ones are there yet: try again shortly";
+    assert_eq!(Told::of(&status), Told::new(Code::Unavailable, "CREDENTIALS_EXPIRED", None, message));
+    assert!(says_when_to_retry(&status));
+
+    provider.give(from_now(Duration::from_secs(3_600)));
+    sidecar.serving().await;
+    presigned(client.presign(get("key")).await);
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_before_they_end_and_nobody_notices() {
+    let provider = Provider::new();
+    provider.give(from_now(Duration::from_secs(7)));
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    sidecar.serving().await;
+    provider.give(from_now(Duration::from_secs(3_600)));
+    let renewed = [("signer", "default"), ("outcome", "ok")];
+    crate::support::scrape::Scrape::until(&sidecar, "presignd_credentials_refresh_total", &renewed, 2.0)
+        .await;
+    all_are(&sidecar, Serving).await;
+    assert!(!sidecar.log().contains("ready=false"), "{}", sidecar.log());
+}

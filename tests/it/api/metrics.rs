@@ -1,0 +1,152 @@
+//! The scrape after calls that are known: every count, and no name of a bucket or a key in any label.
+
+use std::collections::BTreeMap;
+
+use presignd::pb;
+
+use crate::support::{
+    OUTPOSTS_ARN,
+    grpc::{batch, get, put, refused, results, seconds},
+    scrape::Scrape,
+    sidecar::Sidecar,
+};
+
+const BUCKET: &str = "canary-bucket";
+const KEY: &str = "canary-key";
+const DAY: f64 = 86_400.0;
+
+/// What was asked for under each name, when all of [`calls`] were made.
+fn expected_urls() -> BTreeMap<Vec<String>, f64> {
+    let rows = [
+        (["GetObject", "bucket", "default", "ok"], 6.0),
+        (["PutObject", "outposts", "default", "ok"], 3.0),
+        (["GetObject", "bucket", "default", "invalid_argument"], 2.0),
+        (["GetObject", "bucket", "unknown", "not_found"], 1.0),
+        (["GetObject", "unknown", "default", "invalid_argument"], 1.0),
+        (["unknown", "bucket", "default", "invalid_argument"], 1.0),
+        (["GetObject", "bucket", "default", "failed_precondition"], 1.0),
+    ];
+    rows.map(|(labels, count)| (labels.map(str::to_owned).into(), count)).into()
+}
+
+fn read() -> pb::PresignRequest {
+    pb::PresignRequest { bucket: BUCKET.to_owned(), ..get(KEY) }
+}
+
+/// Eight days, so a day is taken off.
+fn write() -> pb::PresignRequest {
+    pb::PresignRequest { bucket: OUTPOSTS_ARN.to_owned(), expires_in: Some(seconds(8 * 86_400)), ..put(KEY) }
+}
+
+/// 7 Presign (2 of them OK), 2 BatchPresign (1 OK, of 3), 1 StreamPresign (of 2 and 2), 1 PresignPost.
+async fn calls(sidecar: &Sidecar) {
+    let mut client = sidecar.client().await;
+    let keyless = || pb::PresignRequest { key: String::new(), ..read() };
+    for good in [read(), write()] {
+        client.presign(good).await.map(drop).unwrap();
+    }
+    for bad in [
+        keyless(),
+        pb::PresignRequest { signer: "canary-signer".to_owned(), ..read() },
+        pb::PresignRequest { bucket: "canary/bucket".to_owned(), ..read() },
+        pb::PresignRequest { operation: None, ..read() },
+        pb::PresignRequest { min_expires_in: Some(seconds(1_000)), ..read() },
+    ] {
+        refused(client.presign(bad).await);
+    }
+    assert_eq!(results(client.batch_presign(batch(vec![read(), keyless(), write()])).await).len(), 3);
+    refused(client.batch_presign(batch(Vec::new())).await);
+    let messages = [vec![read(), read()], vec![read(), read()]]
+        .map(|requests| pb::StreamPresignRequest { batch: Some(batch(requests)) });
+    let mut answers = client.stream_presign(tokio_stream::iter(messages)).await.unwrap().into_inner();
+    while answers.message().await.map(|message| message.is_some()).unwrap() {}
+    refused(client.presign_post(pb::PresignPostRequest::default()).await);
+    client.presign(write()).await.map(drop).unwrap();
+}
+
+#[tokio::test]
+async fn urls_are_counted_by_what_was_asked_and_what_came_of_it() {
+    let sidecar = Sidecar::start(&[]).await;
+    calls(&sidecar).await;
+    let scrape = Scrape::of(&sidecar).await;
+    let urls = scrape.all("presignd_urls_total", &["operation", "target", "signer", "outcome"]);
+    assert_eq!(urls, expected_urls());
+}
+
+#[tokio::test]
+async fn lifetimes_and_what_was_taken_off_are_counted() {
+    let sidecar = Sidecar::start(&[]).await;
+    calls(&sidecar).await;
+    let scrape = Scrape::of(&sidecar).await;
+    let clamped = scrape.all("presignd_expiry_clamped_total", &["reason", "signer"]);
+    assert_eq!(clamped, [(["service_maximum", "default"].map(str::to_owned).into(), 3.0)].into());
+    for (name, value) in [
+        ("presignd_expiry_clamped_seconds_count", 3.0),
+        ("presignd_expiry_clamped_seconds_sum", 3.0 * DAY),
+        ("presignd_granted_expiry_seconds_count", 9.0),
+        ("presignd_granted_expiry_seconds_sum", 6.0 * 900.0 + 3.0 * 7.0 * DAY),
+        ("presignd_batch_size_count", 3.0),
+        ("presignd_batch_size_sum", 7.0),
+    ] {
+        assert_eq!(scrape.all(name, &[]), [(Vec::new(), value)].into(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_method_and_code() {
+    let sidecar = Sidecar::start(&[]).await;
+    calls(&sidecar).await;
+    let rpcs = Scrape::of(&sidecar).await.all("presignd_rpc_duration_seconds_count", &["method", "code"]);
+    let expected = [
+        (["Presign", "ok"], 3.0),
+        (["Presign", "invalid_argument"], 3.0),
+        (["Presign", "not_found"], 1.0),
+        (["Presign", "failed_precondition"], 1.0),
+        (["BatchPresign", "ok"], 1.0),
+        (["BatchPresign", "invalid_argument"], 1.0),
+        (["StreamPresign", "ok"], 1.0),
+        (["PresignPost", "unimplemented"], 1.0),
+    ];
+    assert_eq!(rpcs, expected.map(|(labels, count)| (labels.map(str::to_owned).into(), count)).into());
+}
+
+#[tokio::test]
+async fn the_time_of_signing_is_recorded_once_for_each_url() {
+    let sidecar = Sidecar::start(&[]).await;
+    calls(&sidecar).await;
+    let signed = Scrape::of(&sidecar).await.all("presignd_sign_duration_seconds_count", &["algorithm"]);
+    assert_eq!(signed, [(vec!["AWS4-HMAC-SHA256".to_owned()], 9.0)].into());
+}
+
+#[tokio::test]
+async fn credentials_connections_and_the_build_have_their_gauges() {
+    let before = presignd::clock::Clock::system().now();
+    let sidecar = Sidecar::start(&[]).await;
+    calls(&sidecar).await;
+    let held = sidecar.channel().await;
+    let scrape = Scrape::of(&sidecar).await;
+    let of_default = |name| scrape.get(name, &[("signer", "default")]);
+    let never = of_default("presignd_credentials_expiry_timestamp_seconds");
+    assert!(never.is_infinite() && never > 0.0, "{never}");
+    let loaded = of_default("presignd_credentials_last_refresh_timestamp_seconds");
+    let before = before.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((before..before + 60.0).contains(&loaded), "{loaded} is now");
+    let refreshed = scrape.all("presignd_credentials_refresh_total", &["signer", "outcome"]);
+    assert_eq!(refreshed, [(["default", "ok"].map(str::to_owned).into(), 1.0)].into());
+    assert!(scrape.get("presignd_connections", &[]) >= 1.0);
+    assert_eq!(scrape.all("presignd_inflight_requests", &[]), [(Vec::new(), 0.0)].into());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    assert_eq!(scrape.all("presignd_build_info", &["version"]), [(vec![version], 1.0)].into());
+    assert!(scrape.get("process_resident_memory_bytes", &[]) > 0.0);
+    drop(held);
+}
+
+#[tokio::test]
+async fn no_label_holds_a_bucket_a_key_or_a_signer_that_is_not_there() {
+    let sidecar = Sidecar::start(&[]).await;
+    calls(&sidecar).await;
+    let (_, page) = sidecar.page("/metrics").await;
+    assert!(page.contains("presignd_urls_total"));
+    let canary = page.lines().find(|line| line.contains("canary") || line.contains("demo"));
+    assert_eq!(canary, None);
+}

@@ -1,0 +1,152 @@
+//! Targets: names and ARNs with one part wrong in turn, and kinds that this version does not sign for.
+
+use super::{Row, but, check, invalid, not_yet};
+use crate::support::OUTPOSTS_ARN;
+
+fn to(bucket: &str) -> presignd::pb::PresignRequest {
+    but(|request| request.bucket = bucket.to_owned())
+}
+
+/// An Outposts ARN with a part replaced.
+fn arn(part: &str, by: &str, message: &str) -> Row {
+    assert!(OUTPOSTS_ARN.contains(part), "{part} is a part of the ARN");
+    invalid(to(&OUTPOSTS_ARN.replacen(part, by, 1)), "ARN_INVALID", "bucket", message)
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_bucket_name_is_refused_with_its_reason() {
+    let name = |bucket: &str, message| invalid(to(bucket), "BUCKET_INVALID", "bucket", message);
+    check(vec![
+        name("", "bucket is empty: give a bucket name, an access point ARN or an access point alias"),
+        name(
+            "ab",
+            "the length of the bucket name is 2: S3 bucket names have 3 to 63 characters (255 before 2018)",
+        ),
+        name(
+            "bucket/key",
+            "bucket name has the character '/': S3 bucket names have letters, digits, '-', '.' and '_'",
+        ),
+        name(
+            "evil.example#bucket",
+            "bucket name has the character '#': S3 bucket names have letters, digits, '-', '.' and '_'",
+        ),
+        name(
+            "bücket",
+            "bucket name has the character 'ü': S3 bucket names have letters, digits, '-', '.' and '_'",
+        ),
+        name("-bucket", "bucket name must begin and end with a letter or a digit"),
+        name("buc..ket", "bucket name must not have two dots in a row"),
+        name("192.168.5.4", "bucket name must not be formatted as an IP address"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
+    let resource = |found: &str| {
+        format!("the ARN's resource is {found:?}: it must be outpost/OUTPOST-ID/accesspoint/NAME")
+    };
+    let outpost = |found: &str| {
+        format!(
+            "the ARN's Outpost ID is {found:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904"
+        )
+    };
+    let name = |found: &str| {
+        format!(
+            "the ARN's access point name is {found:?}: it has 3 to 50 lower-case letters, digits and '-', \
+             and begins and ends with a letter or a digit"
+        )
+    };
+    let id = "op-01234567890123456";
+    check(vec![
+        arn(
+            "aws:",
+            "aws-moon:",
+            "the ARN's partition is \"aws-moon\": presignd knows aws, aws-cn and aws-us-gov",
+        ),
+        arn(
+            "s3-outposts",
+            "sqs",
+            "the ARN's service is \"sqs\": it must be s3-outposts, or s3 for an S3 access point",
+        ),
+        arn("us-east-1", "", "the ARN's region is \"\": write it as AWS does, such as us-east-1"),
+        arn(
+            "us-east-1",
+            "US East",
+            "the ARN's region is \"US East\": write it as AWS does, such as us-east-1",
+        ),
+        arn(
+            "us-east-1",
+            "cn-north-1",
+            "the ARN's region cn-north-1 is in partition aws-cn, but the ARN says aws",
+        ),
+        arn("123456789012", "12345", "the ARN's account is \"12345\": an AWS account ID has 12 digits"),
+        arn("123456789012", "", "the ARN's account is \"\": an AWS account ID has 12 digits"),
+        arn("outpost/", "outposts/", &resource(&format!("outposts/{id}/accesspoint/demo"))),
+        arn("accesspoint/", "bucket/", &resource(&format!("outpost/{id}/bucket/demo"))),
+        arn("/accesspoint/demo", "", &resource(&format!("outpost/{id}"))),
+        arn("demo", "demo/object/key", &resource(&format!("outpost/{id}/accesspoint/demo/object/key"))),
+        arn(id, "op-1", &outpost("op-1")),
+        arn(id, "op-0123456789012345G", &outpost("op-0123456789012345G")),
+        arn("/demo", "/", &name("")),
+        arn("/demo", "/Demo", &name("Demo")),
+        arn("/demo", "/de.mo", &name("de.mo")),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn another_arn_of_s3_is_refused_with_what_to_give() {
+    let wrong = |bucket: &str, message| invalid(to(bucket), "ARN_INVALID", "bucket", message);
+    check(vec![
+        wrong(
+            "arn:aws",
+            "the ARN has 2 parts between colons: it needs arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE",
+        ),
+        wrong(
+            "arn:aws:s3:::plain-bucket",
+            "the ARN names a bucket: give the bucket's name, \"plain-bucket\", and the key on its own",
+        ),
+        wrong(
+            "arn:aws:s3:us-east-1:123456789012:bucket/reports",
+            "the ARN's resource is \"bucket/reports\": it must be accesspoint/NAME",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_arn_of_another_partition_than_the_signers_is_refused() {
+    let china = OUTPOSTS_ARN.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1");
+    check(vec![invalid(
+        to(&china),
+        "TARGET_REFUSED",
+        "bucket",
+        "the ARN is in partition aws-cn, but this signer's region us-east-1 is in partition aws: \
+         use a signer whose credentials are of partition aws-cn",
+    )])
+    .await;
+}
+
+#[tokio::test]
+async fn a_kind_of_target_that_this_version_does_not_sign_for_says_so() {
+    let kind = |bucket: &str, what: &str| {
+        let message = format!(
+            "{what} are not supported by this version of presignd: \
+             use a bucket, an access point or an S3 on Outposts access point"
+        );
+        not_yet(to(bucket), &message)
+    };
+    check(vec![
+        kind("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", "Multi-Region Access Points"),
+        kind("mfzwi23gnjvgw.mrap", "Multi-Region Access Point aliases"),
+        kind(
+            "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/redact",
+            "Object Lambda access points",
+        ),
+        kind("redact-abc--ol-s3", "Object Lambda access point aliases"),
+        kind("logs--use1-az4--x-s3", "directory buckets (S3 Express One Zone)"),
+        kind("logs--use1-az4--xa-s3", "access points of directory buckets (S3 Express One Zone)"),
+    ])
+    .await;
+}

@@ -1,0 +1,162 @@
+//! Headers and query parameters that cannot be signed, or would sign another operation than the one that is named.
+
+use presignd::pb::{self, presign_request::Operation};
+
+use super::{CANARY, Row, but, check, invalid};
+use crate::support::grpc::request;
+
+/// A request with one more header, whose value is the canary.
+fn header(name: &str) -> pb::PresignRequest {
+    but(|request| drop(request.headers.insert(name.to_owned(), CANARY.to_owned())))
+}
+
+/// A request with one more query parameter.
+fn query(name: &str) -> pb::PresignRequest {
+    but(|request| drop(request.query.insert(name.to_owned(), CANARY.to_owned())))
+}
+
+#[tokio::test]
+async fn a_header_value_that_could_split_a_request_is_refused_and_not_repeated() {
+    let message = "the value of header x-amz-meta-name has a control character or a character outside ASCII: \
+        encode it first (RFC 8187 for file names, base64 or percent-encoding for the rest)";
+    let values = ["\n", "\r\nx-amz-acl: public-read", "\u{0}", "\ta", "\u{1b}[0m", "\u{7f}", "ü", "\u{2028}"];
+    let value = |text: &str| format!("{CANARY}{text}{CANARY}");
+    let further = values.iter().map(|text| {
+        let request = but(|request| drop(request.headers.insert("X-Amz-Meta-Name".into(), value(text))));
+        invalid(request, "HEADER_INVALID", "headers", message)
+    });
+    let put = pb::PutObject { content_type: value("\n"), ..Default::default() };
+    let own = invalid(
+        request("key", Operation::PutObject(put)),
+        "HEADER_INVALID",
+        "operation",
+        &message.replace("x-amz-meta-name", "content-type"),
+    );
+    check(further.chain([own]).collect()).await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_header_name_is_refused() {
+    let row = |name: &str| {
+        let message =
+            format!("{name:?} is not a header name: header names have letters, digits and !#$%&'*+-.^_`|~");
+        invalid(header(name), "HEADER_INVALID", "headers", &message)
+    };
+    check(["x amz", "", "x:y", "x\r\ny", "x-ü", "x(y)"].map(row).into()).await;
+}
+
+#[tokio::test]
+async fn a_header_that_signing_or_the_connection_owns_is_refused_in_any_case() {
+    let url = "the URL carries it in its query";
+    let way = "it may change on the way to S3, which would break the signature";
+    let row = |(name, why): (&str, &str)| {
+        let message = format!("header {} may not be given: {why}", name.to_lowercase());
+        invalid(header(name), "HEADER_INVALID", "headers", &message)
+    };
+    let rows = [
+        ("host", "it is always signed, with the value that the target has"),
+        ("Host", "it is always signed, with the value that the target has"),
+        ("authorization", "the URL carries the authentication in its query"),
+        ("x-amz-date", url),
+        ("X-Amz-Date", url),
+        ("x-amz-security-token", url),
+        ("X-Amz-S3session-Token", url),
+        ("x-amz-content-sha256", "a presigned URL signs UNSIGNED-PAYLOAD"),
+        ("connection", way),
+        ("keep-alive", way),
+        ("proxy-authenticate", way),
+        ("proxy-authorization", way),
+        ("proxy-connection", way),
+        ("te", way),
+        ("trailer", way),
+        ("Transfer-Encoding", way),
+        ("upgrade", way),
+    ];
+    check(rows.map(row).into()).await;
+}
+
+#[tokio::test]
+async fn a_header_or_a_query_parameter_given_twice_is_refused() {
+    let mut own = request(
+        "key",
+        Operation::PutObject(pb::PutObject { content_type: "text/plain".into(), ..Default::default() }),
+    );
+    own.headers.insert("Content-Type".to_owned(), "text/plain".to_owned());
+    let cases = but(|request| {
+        request.headers.insert("X-Amz-Meta-A".to_owned(), "1".to_owned());
+        request.headers.insert("x-amz-meta-a".to_owned(), "1".to_owned());
+    });
+    let mut version =
+        request("key", Operation::GetObject(pb::GetObject { version_id: "v1".into(), ..Default::default() }));
+    version.query.insert("versionId".to_owned(), "v1".to_owned());
+    let metadata = [("Name", "1"), ("name", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let metadata = Operation::PutObject(pb::PutObject { metadata: metadata.into(), ..Default::default() });
+    let twice =
+        |name: &str| format!("header {name} is given twice: set it once, in the operation or in headers");
+    check(vec![
+        invalid(own, "HEADER_INVALID", "headers", &twice("content-type")),
+        invalid(cases, "HEADER_INVALID", "headers", &twice("x-amz-meta-a")),
+        invalid(request("key", metadata), "HEADER_INVALID", "operation", &twice("x-amz-meta-name")),
+        invalid(
+            version,
+            "QUERY_INVALID",
+            "query",
+            "query parameter versionId is given twice: set it once, in the operation or in query",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_query_parameter_of_the_authentication_is_refused_in_any_case() {
+    let names = [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "x-amz-expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+        "X-AMZ-SIGNATURE",
+        "X-Amz-Security-Token",
+        "X-Amz-S3session-Token",
+        "X-Amz-Region-Set",
+        "X-Amz-Content-Sha256",
+        "AWSAccessKeyId",
+        "Signature",
+        "Expires",
+    ];
+    let row = |name: &str| {
+        let message = format!(
+            "query parameter {name} may not be given: it belongs to the authentication that presignd adds"
+        );
+        invalid(query(name), "QUERY_INVALID", "query", &message)
+    };
+    let nameless = invalid(query(""), "QUERY_INVALID", "query", "a query parameter has an empty name");
+    check(names.map(row).into_iter().chain([nameless]).collect()).await;
+}
+
+#[tokio::test]
+async fn a_sub_resource_that_makes_it_another_operation_is_refused() {
+    let chooses = |name: &str| {
+        format!(
+            "{name} chooses the operation, so it may not be given beside one: use the operation that has it"
+        )
+    };
+    let smuggled =
+        |request, field: &str, name: &str| invalid(request, "PARAMETER_INVALID", field, &chooses(name));
+    let in_query = |name: &str| smuggled(query(name), "query", name);
+    let put = |name: &str| {
+        let mut put = request("key", Operation::PutObject(pb::PutObject::default()));
+        put.headers.insert(name.to_owned(), "/other-bucket/secret".to_owned());
+        put
+    };
+    let mut rows: Vec<Row> =
+        ["acl", "tagging", "uploadId", "torrent", "retention", "list-type", "attributes"]
+            .map(in_query)
+            .into();
+    rows.push(smuggled(put("x-amz-copy-source"), "headers", "x-amz-copy-source"));
+    rows.push(smuggled(put("X-Amz-Copy-Source"), "headers", "x-amz-copy-source"));
+    rows.push(smuggled(put("x-amz-rename-source"), "headers", "x-amz-rename-source"));
+    check(rows).await;
+}

@@ -1,0 +1,229 @@
+//! What a request says of itself: operation, key, durations, signer, and what this version does not have.
+
+use presignd::pb::{self, presign_request::Operation};
+use tonic::Code;
+
+use super::{Row, but, check, invalid, not_yet};
+use crate::support::{
+    grpc::{Told, refused, request, seconds},
+    sidecar::Sidecar,
+};
+
+#[tokio::test]
+async fn a_request_without_an_operation_or_with_a_bad_key_is_told_what_to_change() {
+    let list = || Operation::ListObjectsV2(pb::ListObjectsV2::default());
+    check(vec![
+        invalid(
+            but(|request| request.operation = None),
+            "OPERATION_MISSING",
+            "operation",
+            "no operation is set: set one, such as get_object or put_object",
+        ),
+        invalid(
+            but(|request| request.key.clear()),
+            "KEY_INVALID",
+            "key",
+            "key is empty: GetObject works on an object, so give its key",
+        ),
+        invalid(
+            but(|request| request.key = "k".repeat(1_025)),
+            "KEY_INVALID",
+            "key",
+            "key has 1025 bytes: S3 keys have at most 1024 bytes of UTF-8",
+        ),
+        // 342 characters of three bytes: bytes are counted.
+        invalid(
+            but(|request| request.key = "€".repeat(342)),
+            "KEY_INVALID",
+            "key",
+            "key has 1026 bytes: S3 keys have at most 1024 bytes of UTF-8",
+        ),
+        invalid(
+            request("key", list()),
+            "KEY_INVALID",
+            "key",
+            "ListObjectsV2 works on the bucket: leave key empty (to narrow a listing, set its prefix)",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_of_1024_bytes_and_a_bucket_without_a_key_are_taken() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    client.presign(but(|request| request.key = "k".repeat(1_024))).await.map(drop).unwrap();
+    let head = Operation::HeadBucket(pb::HeadBucket::default());
+    client.presign(request("", head)).await.map(drop).unwrap();
+}
+
+#[tokio::test]
+async fn a_duration_that_is_none_is_refused() {
+    let expires =
+        |seconds, nanos| but(|request| request.expires_in = Some(prost_types::Duration { seconds, nanos }));
+    let minimum = |seconds, nanos| {
+        but(|request| request.min_expires_in = Some(prost_types::Duration { seconds, nanos }))
+    };
+    let wrong = |request, field: &str, problem| {
+        invalid(request, "DURATION_INVALID", field, &format!("{field} {problem}"))
+    };
+    let short = "is under 1 second: ask for 1 second or more";
+    let negative = "is negative: ask for 1 second or more";
+    let malformed = "is not a valid google.protobuf.Duration";
+    check(vec![
+        wrong(expires(0, 0), "expires_in", short),
+        wrong(expires(0, 999_999_999), "expires_in", short),
+        wrong(expires(-1, 0), "expires_in", negative),
+        wrong(expires(0, -1), "expires_in", negative),
+        wrong(expires(i64::MIN, i32::MIN), "expires_in", negative),
+        wrong(expires(60, 1_000_000_000), "expires_in", malformed),
+        wrong(expires(60, i32::MAX), "expires_in", malformed),
+        wrong(expires(315_576_000_001, 0), "expires_in", malformed),
+        wrong(expires(i64::MAX, 0), "expires_in", malformed),
+        wrong(minimum(-1, 0), "min_expires_in", negative),
+        wrong(minimum(60, 1_000_000_000), "min_expires_in", malformed),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_operation_without_what_s3_needs_for_it_is_refused() {
+    let missing = |operation, message: &str| {
+        invalid(request("key", operation), "PARAMETER_MISSING", "operation", message)
+    };
+    let part = |part_number| pb::UploadPart { part_number: Some(part_number), ..Default::default() };
+    let copy =
+        pb::UploadPartCopy { part_number: Some(1), upload_id: "upload".to_owned(), ..Default::default() };
+    check(vec![
+        missing(
+            Operation::CopyObject(pb::CopyObject::default()),
+            "CopyObject needs x-amz-copy-source: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::UploadPartCopy(copy),
+            "UploadPartCopy needs x-amz-copy-source: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::UploadPart(pb::UploadPart { upload_id: "upload".to_owned(), ..Default::default() }),
+            "UploadPart needs partNumber: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::UploadPart(part(1)),
+            "UploadPart needs uploadId: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::CompleteMultipartUpload(pb::CompleteMultipartUpload::default()),
+            "CompleteMultipartUpload needs uploadId: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::AbortMultipartUpload(pb::AbortMultipartUpload::default()),
+            "AbortMultipartUpload needs uploadId: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::ListParts(pb::ListParts::default()),
+            "ListParts needs uploadId: S3 refuses the request without it",
+        ),
+        missing(
+            Operation::GetObjectAttributes(pb::GetObjectAttributes::default()),
+            "GetObjectAttributes needs x-amz-object-attributes: S3 refuses the request without it",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_or_a_time_that_s3_cannot_take_is_refused() {
+    let wrong = |operation, message: &str| {
+        invalid(request("key", operation), "PARAMETER_INVALID", "operation", message)
+    };
+    let part = |part_number| {
+        Operation::UploadPart(pb::UploadPart {
+            part_number: Some(part_number),
+            upload_id: "upload".to_owned(),
+            ..Default::default()
+        })
+    };
+    let since = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 });
+    check(vec![
+        wrong(part(0), "partNumber is 0: it must be from 1 to 10000"),
+        wrong(part(-1), "partNumber is -1: it must be from 1 to 10000"),
+        wrong(part(10_001), "partNumber is 10001: it must be from 1 to 10000"),
+        wrong(
+            Operation::GetObject(pb::GetObject { part_number: Some(0), ..Default::default() }),
+            "partNumber is 0: it must be from 1 to 10000",
+        ),
+        wrong(
+            Operation::PutObject(pb::PutObject { content_length: Some(-1), ..Default::default() }),
+            "content-length is -1: it must be from 0 to 9223372036854775807",
+        ),
+        wrong(
+            Operation::GetObject(pb::GetObject { if_modified_since: since, ..Default::default() }),
+            "if-modified-since is not a time between the years 1 and 9999",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_signer_that_is_not_there_is_not_found() {
+    let told = |message: &str| Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, message);
+    check(vec![
+        Row {
+            request: but(|request| request.signer = "partner".to_owned()),
+            told: told("there is no signer \"partner\": this server has default"),
+        },
+        Row {
+            request: but(|request| request.signer = "Default".to_owned()),
+            told: told("there is no signer \"Default\": this server has default"),
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_this_version_does_not_have_says_so() {
+    check(vec![
+        not_yet(
+            but(|request| request.reuse_window = Some(seconds(60))),
+            "reuse_window is not supported by this version of presignd",
+        ),
+        not_yet(
+            request("key", Operation::Http(pb::Http { method: "GET".to_owned(), ..Default::default() })),
+            "the http operation is not supported by this version of presignd",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn presign_post_and_explain_say_that_they_are_not_there_yet() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    let not_yet = |message| Told::new(Code::Unimplemented, "NOT_IN_THIS_VERSION", None, message);
+    let status = refused(client.presign_post(pb::PresignPostRequest::default()).await);
+    assert_eq!(Told::of(&status), not_yet("PresignPost is not supported by this version of presignd"));
+    let status = refused(client.explain(pb::ExplainRequest::default()).await);
+    assert_eq!(Told::of(&status), not_yet("Explain is not supported by this version of presignd"));
+}
+
+#[tokio::test]
+async fn an_error_is_short_enough_for_every_client_however_long_the_mistake_is() {
+    // gRPC clients take 8 KiB of metadata by default, and an error is in it, its details in Base64.
+    let long = "x".repeat(100_000);
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    let arn = |resource: &str| format!("arn:aws:s3:us-east-1:123456789012:{resource}");
+    for request in [
+        but(|request| request.bucket = arn(&long)),
+        but(|request| request.bucket = arn("accesspoint/reports").replace("aws", &long)),
+        but(|request| request.bucket = long.clone()),
+        but(|request| request.signer = long.clone()),
+        but(|request| drop(request.headers.insert(format!("a {long}"), "x".to_owned()))),
+        but(|request| drop(request.headers.insert(long.clone(), "x".to_owned()))),
+        but(|request| drop(request.query.insert(long.clone(), "x".to_owned()))),
+    ] {
+        let status = refused(client.presign(request).await);
+        let bytes = status.message().len() + status.details().len() * 4 / 3;
+        assert!(bytes < 8_000, "{:?} has {bytes} bytes: {:.100}…", status.code(), status.message());
+    }
+}

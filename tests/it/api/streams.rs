@@ -1,0 +1,199 @@
+//! `StreamPresign`: results in order, messages that every client can receive, and back-pressure.
+
+use std::time::Duration;
+
+use presignd::pb;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Response, Status, Streaming};
+
+use super::batches::bulky;
+use crate::support::{
+    grpc::{Told, batch, get, put, refused, url_of},
+    scrape::Scrape,
+    sidecar::{PATIENCE, Sidecar},
+};
+
+type Answers = Streaming<pb::StreamPresignResponse>;
+
+fn message(batch: pb::BatchPresignRequest) -> pb::StreamPresignRequest {
+    pb::StreamPresignRequest { batch: Some(batch) }
+}
+
+fn keys(count: usize) -> pb::StreamPresignRequest {
+    message(batch((0..count).map(|number| get(&format!("key-{number}"))).collect()))
+}
+
+/// Sends these and ends its half of the stream.
+async fn stream(sidecar: &Sidecar, messages: Vec<pb::StreamPresignRequest>) -> Answers {
+    opened(sidecar.client().await.stream_presign(tokio_stream::iter(messages)).await)
+}
+
+fn opened(answer: Result<Response<Answers>, Status>) -> Answers {
+    answer.unwrap_or_else(|status| panic!("refused: {status}")).into_inner()
+}
+
+/// The next message, when there is one.
+async fn next(answers: &mut Answers) -> Option<pb::StreamPresignResponse> {
+    let message = tokio::time::timeout(PATIENCE, answers.message()).await.expect("an answer comes in time");
+    message.unwrap_or_else(|status| panic!("the stream failed: {status}"))
+}
+
+/// Everything that is left, in messages of which each is small enough.
+async fn rest(answers: &mut Answers) -> Vec<(u64, Vec<pb::PresignResult>)> {
+    let mut all = Vec::new();
+    while let Some(message) = next(answers).await {
+        assert!(message.encoded_len() <= 4 * 1024 * 1024);
+        all.push((message.first_index, message.batch.expect("an answer has a batch").results));
+    }
+    all
+}
+
+#[tokio::test]
+async fn results_come_in_the_order_of_the_requests_and_each_message_says_where_it_begins() {
+    let sidecar = Sidecar::start(&[]).await;
+    let sizes = [3, 1, 200, 2];
+    let mut answers = stream(&sidecar, sizes.map(keys).into()).await;
+    let mut first = 0;
+    for (size, (index, results)) in sizes.into_iter().zip(rest(&mut answers).await) {
+        assert_eq!((index, results.len()), (first, size));
+        for (number, result) in results.iter().enumerate() {
+            assert!(url_of(result).url.contains(&format!("/key-{number}?")));
+        }
+        first += size as u64;
+    }
+    assert_eq!(first, 206, "the stream ended after the last answer, without an error");
+}
+
+#[tokio::test]
+async fn an_answer_comes_before_the_next_request_is_sent() {
+    let sidecar = Sidecar::start(&[]).await;
+    let (sender, messages) = mpsc::channel(1);
+    let mut answers = opened(sidecar.client().await.stream_presign(ReceiverStream::new(messages)).await);
+    for index in 0..3 {
+        sender.send(keys(1)).await.unwrap();
+        assert_eq!(next(&mut answers).await.unwrap().first_index, index);
+    }
+    drop(sender);
+    assert!(next(&mut answers).await.is_none(), "half-close ends the stream with OK");
+}
+
+#[tokio::test]
+async fn a_stream_without_a_message_ends_well() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut answers = stream(&sidecar, Vec::new()).await;
+    assert!(next(&mut answers).await.is_none());
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_passes_four_mib_is_answered_by_several() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut answers = stream(&sidecar, vec![keys(2), message(bulky(1_000)), keys(2)]).await;
+    let parts = rest(&mut answers).await;
+    let sizes: Vec<usize> = parts.iter().map(|(_, results)| results.len()).collect();
+    assert_eq!((sizes[0], sizes[sizes.len() - 1], sizes.iter().sum::<usize>()), (2, 2, 1_004));
+    assert_eq!(sizes.len(), 4, "the answer of 5.5 MB came in two parts: {sizes:?}");
+    let mut next_index = 0;
+    for (first_index, results) in &parts {
+        assert_eq!(*first_index, next_index);
+        next_index += results.len() as u64;
+    }
+    let bulk = parts[1].1.iter().chain(&parts[2].1);
+    for (number, result) in bulk.enumerate() {
+        assert!(url_of(result).url.contains(&format!("/key-{number}?")), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_fails_does_not_end_the_stream() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut answers = stream(&sidecar, vec![message(batch(vec![get(""), put("b")])), keys(1)]).await;
+    let parts = rest(&mut answers).await;
+    assert_eq!(
+        parts.iter().map(|(index, results)| (*index, results.len())).collect::<Vec<_>>(),
+        [(0, 2), (2, 1)]
+    );
+    url_of(&parts[0].1[1]);
+}
+
+#[tokio::test]
+async fn a_bad_batch_ends_the_stream_after_the_answers_before_it() {
+    let sidecar = Sidecar::start(&[]).await;
+    let invalid = |reason, field, message| Told::new(Code::InvalidArgument, reason, Some(field), message);
+    let together = pb::BatchPresignRequest { all_or_nothing: true, ..batch(vec![get("a"), get("")]) };
+    let rows = [
+        (
+            message(batch(Vec::new())),
+            invalid("BATCH_EMPTY", "batch.requests", "the batch is empty: give 1 to 1000 requests"),
+        ),
+        (
+            keys(1_001),
+            invalid(
+                "BATCH_TOO_LARGE",
+                "batch.requests",
+                "the batch has 1001 requests: at most 1000 are allowed, so split it or use StreamPresign",
+            ),
+        ),
+        (
+            pb::StreamPresignRequest { batch: None },
+            invalid("BATCH_MISSING", "batch", "the message has no batch: set batch.requests"),
+        ),
+        (
+            message(together),
+            invalid(
+                "KEY_INVALID",
+                "batch.requests[1].key",
+                "request 1 of the batch failed, and all_or_nothing is set: \
+                 key is empty: GetObject works on an object, so give its key",
+            ),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (bad, told) in rows {
+        let mut answers = stream(&sidecar, vec![keys(2), bad, keys(1)]).await;
+        assert_eq!(next(&mut answers).await.unwrap().batch.unwrap().results.len(), 2);
+        let found = Told::of(&refused(answers.message().await));
+        if found != told {
+            wrong.push(format!("{found:?}\ninstead of {told:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_ends_the_stream_by_name_and_is_counted() {
+    let sidecar = Sidecar::start(&["--limits-message-bytes", "4096"]).await;
+    let mut answers = stream(&sidecar, vec![keys(1), keys(500)]).await;
+    assert!(next(&mut answers).await.is_some());
+    let message =
+        "the request message is larger than 4096 bytes (limits.message_bytes): send fewer requests at once";
+    let told = Told::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message);
+    assert_eq!(Told::of(&refused(answers.message().await)), told);
+    let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
+    assert_eq!(rejected, [(vec!["message_too_large".to_owned()], 1.0)].into());
+}
+
+#[tokio::test]
+async fn a_caller_who_does_not_read_is_not_read_from() {
+    /// More than fits into every window and buffer on the way.
+    const MANY: usize = 1_000;
+    let sidecar = Sidecar::start(&[]).await;
+    let (sender, messages) = mpsc::channel(1);
+    let mut answers = opened(sidecar.client().await.stream_presign(ReceiverStream::new(messages)).await);
+    let mut sent = 0;
+    // Every message takes 14 KB and every answer 4 MB. The timeout only ends a wait that has no other end.
+    while sent < MANY {
+        let sending = sender.send(message(bulky(750)));
+        if tokio::time::timeout(Duration::from_secs(1), sending).await.is_err() {
+            break;
+        }
+        sent += 1;
+    }
+    assert!(sent < MANY / 2, "{sent} messages were taken from a caller who reads no answer");
+    let begun = Scrape::of(&sidecar).await.get("presignd_batch_size_count", &[]);
+    assert!((1.0..10.0).contains(&begun), "{begun} batches were signed for a caller who reads no answer");
+    drop(sender);
+    let received: usize = rest(&mut answers).await.iter().map(|(_, results)| results.len()).sum();
+    assert_eq!(received, sent * 750, "once it reads, it gets everything");
+}

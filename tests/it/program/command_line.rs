@@ -1,0 +1,193 @@
+//! `presignd presign` and `presignd healthcheck`: what a shell sees of them.
+
+use serde_json::Value;
+
+use super::{Ended, failed, run};
+use crate::support::{
+    OUTPOSTS_ARN,
+    provider::Provider,
+    sidecar::{Sidecar, presignd},
+};
+
+/// Asks a server, over its Unix socket.
+fn ask(sidecar: &Sidecar, arguments: &[&str]) -> Ended {
+    let server = format!("unix:{}", sidecar.unix.display());
+    run(&[arguments, &["--server", &server]].concat())
+}
+
+/// The standard output of a command that succeeds.
+fn printed(ended: Ended) -> String {
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
+    ended.stdout
+}
+
+#[tokio::test]
+async fn presign_prints_the_url_and_a_newline_and_nothing_else() {
+    let sidecar = Sidecar::start(&[]).await;
+    for (method, rest) in [("get", ""), ("head", ""), ("put", ""), ("delete", "")] {
+        let out = printed(ask(&sidecar, &["presign", method, "s3://plain-bucket/a b/../c%2F"]));
+        let start = "https://plain-bucket.s3.us-east-1.amazonaws.com/a%20b/../c%252F?X-Amz-Algorithm=";
+        assert!(out.starts_with(start), "{out}{rest}");
+        assert!(out.ends_with('\n') && out.trim_end().len() + 1 == out.len(), "{out:?}");
+        let (_, signature) = out.trim_end().rsplit_once("&X-Amz-Signature=").unwrap();
+        assert_eq!(signature.len(), 64);
+    }
+}
+
+#[tokio::test]
+async fn an_access_point_is_given_by_its_arn_with_or_without_a_scheme() {
+    let sidecar = Sidecar::start(&[]).await;
+    let outposts = "https://demo-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com";
+    let colons = OUTPOSTS_ARN.replace("outpost/op", "outpost:op").replace("/accesspoint/", ":accesspoint:");
+    let point = "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports";
+    let reports = "https://reports-123456789012.s3-accesspoint.eu-west-1.amazonaws.com";
+    for (uri, host) in [
+        (format!("s3://{OUTPOSTS_ARN}/a/b"), outposts),
+        (format!("{OUTPOSTS_ARN}/a/b"), outposts),
+        (format!("{colons}/a/b"), outposts),
+        (format!("s3://{point}/a/b"), reports),
+    ] {
+        let out = printed(ask(&sidecar, &["presign", "get", &uri]));
+        assert!(out.starts_with(&format!("{host}/a/b?")), "{uri}: {out}");
+    }
+}
+
+#[tokio::test]
+async fn verbose_tells_the_rest_on_stderr_with_a_line_for_curl() {
+    let sidecar = Sidecar::start(&[]).await;
+    let arguments = ["presign", "put", "s3://plain-bucket/key", "-v", "--expires-in", "8d"];
+    let headers = ["--header", "Content-Type: text/plain", "--header", "x-amz-meta-who: it's me"];
+    let Ended { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &headers].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    let url = stdout.trim_end();
+    let [expires, asked, curl] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    assert!(expires.starts_with("expires  20") && expires.ends_with("Z (granted 7days)"), "{expires}");
+    assert_eq!(asked, "asked    8days, cut by service_maximum");
+    let command = format!(
+        "try      curl --fail --path-as-is --upload-file FILE --header 'content-type: text/plain' \
+         --header 'x-amz-meta-who: it'\\''s me' '{url}'"
+    );
+    assert_eq!(curl, command);
+}
+
+#[tokio::test]
+async fn json_has_every_field_of_the_answer() {
+    let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
+    let arguments = ["presign", "put", "s3://plain-bucket/key", "--json", "--expires-in", "2h"];
+    let out = printed(ask(&sidecar, &[&arguments[..], &["--header", "Content-Type: text/plain"]].concat()));
+    let Value::Object(answer) = serde_json::from_str(&out).unwrap() else { panic!("{out} is an object") };
+    let mut names: Vec<&str> = answer.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let documented = [
+        "clamp_reason",
+        "expires_at",
+        "granted_seconds",
+        "headers",
+        "method",
+        "requested_seconds",
+        "signed_at",
+        "url",
+    ];
+    assert_eq!(names, documented);
+    assert_eq!((&answer["method"], &answer["clamp_reason"]), (&"PUT".into(), &"SERVER_MAXIMUM".into()));
+    assert_eq!((&answer["granted_seconds"], &answer["requested_seconds"]), (&3_600.into(), &7_200.into()));
+    assert_eq!(answer["headers"], serde_json::json!({"content-type": "text/plain"}));
+    let url = answer["url"].as_str().unwrap();
+    let signed_at = answer["signed_at"].as_str().unwrap().replace(['-', ':'], "");
+    assert!(url.contains(&format!("&X-Amz-Date={signed_at}&X-Amz-Expires=3600&")), "{out}");
+    assert!(answer["expires_at"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
+async fn query_parameters_are_signed() {
+    let sidecar = Sidecar::start(&[]).await;
+    let arguments = ["presign", "get", "s3://plain-bucket/key", "--query", "versionId=a=b"];
+    let out = printed(ask(&sidecar, &arguments));
+    assert!(out.contains("&versionId=a%3Db&"), "{out}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
+    let sidecar = Sidecar::start(&[]).await;
+    let presign = |arguments: &[&str]| ask(&sidecar, &[&["presign", "get"], arguments].concat());
+    for (arguments, message) in [
+        (
+            &["plain-bucket/key"][..],
+            "\"plain-bucket/key\" is not an object: write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+        ),
+        (
+            &["s3://plain-bucket/"],
+            "\"s3://plain-bucket/\" is not an object: write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+        ),
+        (
+            &["s3://b/key"],
+            "the length of the bucket name is 1: S3 bucket names have 3 to 63 characters (255 before 2018)",
+        ),
+        (
+            &["s3://plain-bucket/key", "--signer", "partner"],
+            "there is no signer \"partner\": this server has default",
+        ),
+        (
+            &["s3://plain-bucket/key", "--expires-in", "soon"],
+            "--expires-in \"soon\" is not a duration: write it as 90s, 10m or 12h",
+        ),
+        (
+            &["s3://plain-bucket/key", "--min-expires-in", "1h"],
+            "the URL could work for 15m only, less than the min_expires_in of 1h: expires_in asks for no more",
+        ),
+        (
+            &["s3://plain-bucket/key", "--header", "Content-Type"],
+            "--header needs NAME:VALUE, as in --header \"a:b\"",
+        ),
+    ] {
+        assert_eq!(presign(arguments), failed(1, message));
+    }
+}
+
+#[test]
+fn without_a_server_the_place_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", folder.path().join("none.sock").display());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().to_string();
+    drop(free);
+    for (place, error) in [
+        (socket.as_str(), "No such file or directory (os error 2)"),
+        (port.as_str(), "Connection refused (os error 111)"),
+    ] {
+        let message = format!(
+            "no presignd answers at {place}: {error}; is it running? Name another place with --server"
+        );
+        assert_eq!(run(&["presign", "get", "s3://plain-bucket/key", "--server", place]), failed(1, &message));
+        assert_eq!(run(&["healthcheck", "--server", place]), failed(1, &message));
+    }
+    let message = "\"nowhere\" is not an address: write unix:PATH, unix:@NAME or HOST:PORT";
+    assert_eq!(run(&["healthcheck", "--server", "nowhere"]), failed(1, message));
+}
+
+#[tokio::test]
+async fn healthcheck_tells_by_its_exit_code_whether_the_server_can_sign() {
+    let provider = Provider::waiting();
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    let asked = provider.asked().await;
+    assert_eq!(
+        ask(&sidecar, &["healthcheck"]),
+        failed(1, "not serving: no usable credentials yet, or stopping")
+    );
+    assert_eq!(printed(ask(&sidecar, &["healthcheck", "--service", "liveness"])), "serving\n");
+    assert_eq!(
+        ask(&sidecar, &["healthcheck", "--service", "signer.partner"]),
+        failed(1, "not serving: \"signer.partner\" is not known there")
+    );
+    asked.answer();
+    sidecar.serving().await;
+    assert_eq!(printed(ask(&sidecar, &["healthcheck"])), "serving\n");
+    assert_eq!(printed(run(&["healthcheck", "--server", &sidecar.tcp])), "serving\n");
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let mut command = presignd();
+    command.arg("--version");
+    assert_eq!(printed(super::ended(command)), format!("presignd {}\n", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,51 @@
+//! Limits of connections, each with its count.
+
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpStream, UnixStream},
+};
+
+use crate::support::{
+    scrape::Scrape,
+    sidecar::{PATIENCE, Sidecar, presignd},
+};
+
+/// Waits until the other side has closed a connection.
+async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) {
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+    let read = read.expect("the connection is closed in time");
+    assert!(read.is_err() || rest.is_empty(), "nothing was said: {rest:?}");
+}
+
+#[tokio::test]
+async fn a_connection_over_the_limit_is_turned_away_and_counted() {
+    let sidecar = Sidecar::spawn(presignd(), &["--limits-connections", "1"]);
+    let first = TcpStream::connect(&sidecar.tcp).await.unwrap();
+    Scrape::until(&sidecar, "presignd_connections", &[], 1.0).await;
+    closed(TcpStream::connect(&sidecar.tcp).await.unwrap()).await;
+    closed(UnixStream::connect(&sidecar.unix).await.unwrap()).await;
+    let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
+    assert_eq!(rejected, [(vec!["connection_limit".to_owned()], 2.0)].into());
+    sidecar.logged("a connection was turned away: limits.connections are open").await;
+
+    drop(first);
+    Scrape::until(&sidecar, "presignd_connections", &[], 0.0).await;
+    let _channel = sidecar.channel().await;
+    Scrape::until(&sidecar, "presignd_connections", &[], 1.0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_speak_in_time_is_hung_up_on_and_counted() {
+    let sidecar = Sidecar::spawn(presignd(), &["--limits-handshake-time", "100ms"]);
+    let channel = sidecar.channel().await;
+    closed(TcpStream::connect(&sidecar.tcp).await.unwrap()).await;
+    closed(UnixStream::connect(&sidecar.unix).await.unwrap()).await;
+    let reason = [("reason", "handshake_timeout")];
+    Scrape::until(&sidecar, "presignd_rejected_total", &reason, 2.0).await;
+    // Who has spoken may stay.
+    let mut client = presignd::pb::presign_service_client::PresignServiceClient::new(channel);
+    let answer = client.explain(presignd::pb::ExplainRequest::default()).await;
+    assert_eq!(crate::support::grpc::refused(answer).code(), tonic::Code::Unimplemented);
+    assert!(Scrape::of(&sidecar).await.get("presignd_connections", &[]) >= 1.0);
+}

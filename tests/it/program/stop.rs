@@ -1,0 +1,172 @@
+//! The end: prompt, complete, and with exit code 0, whoever is connected.
+
+use std::time::Duration;
+
+use presignd::{clock::Stopwatch, pb};
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    sync::mpsc,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::support::{
+    grpc::{batch, get, presigned},
+    scrape::Scrape,
+    sidecar::{PATIENCE, Sidecar},
+};
+
+/// What a client says first: the preface, and settings that set nothing.
+const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Well under the drain time of 10 seconds, with room for a busy machine.
+const PROMPT: Duration = Duration::from_secs(4);
+
+/// Stops, and tells how long that took.
+async fn stop(sidecar: &mut Sidecar, signal: Signal) -> Duration {
+    let watch = Stopwatch::start();
+    sidecar.signal(signal);
+    let status = sidecar.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", sidecar.log());
+    watch.elapsed()
+}
+
+/// One request, as a message of a stream.
+fn message() -> pb::StreamPresignRequest {
+    pb::StreamPresignRequest { batch: Some(batch(vec![get("key")])) }
+}
+
+#[tokio::test]
+async fn each_signal_to_stop_stops_with_exit_code_0_and_says_so() {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
+        let mut sidecar = Sidecar::start(&[]).await;
+        assert!(stop(&mut sidecar, signal).await < PROMPT);
+        sidecar.logged(&format!("{name}: stopping, for 10s at most")).await;
+        sidecar.logged("stopped: every call was answered").await;
+    }
+}
+
+#[tokio::test]
+async fn sighup_stops_nothing() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    sidecar.signal(Signal::HUP);
+    sidecar.logged("SIGHUP: this version reads its configuration at start only").await;
+    presigned(client.presign(get("key")).await);
+}
+
+#[tokio::test]
+async fn an_open_watch_hears_not_serving_and_ends() {
+    let mut sidecar = Sidecar::start(&[]).await;
+    let mut health = HealthClient::new(sidecar.channel().await);
+    let mut watches = Vec::new();
+    for service in ["", "signer.default", "liveness"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let mut watch = health.watch(request).await.unwrap().into_inner();
+        assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+        watches.push(watch);
+    }
+    sidecar.signal(Signal::TERM);
+    for mut watch in watches {
+        let heard = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
+        assert_eq!(heard.status(), ServingStatus::NotServing);
+        let end = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap();
+        assert!(end.unwrap().is_none(), "the watch ends with OK");
+    }
+    assert_eq!(sidecar.ended().await.code(), Some(0));
+    sidecar.logged("stopped: every call was answered").await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_speaks_does_not_hold_the_stop() {
+    let mut sidecar = Sidecar::spawn(crate::support::sidecar::presignd(), &[]);
+    let mut tcp = TcpStream::connect(&sidecar.tcp).await.unwrap();
+    let mut unix = UnixStream::connect(&sidecar.unix).await.unwrap();
+    unix.write_all(&PREFACE_AND_SETTINGS[..10]).await.unwrap();
+    Scrape::until(&sidecar, "presignd_connections", &[], 2.0).await;
+    assert!(stop(&mut sidecar, Signal::TERM).await < PROMPT);
+    let mut rest = Vec::new();
+    let _reset_or_end = (tcp.read_to_end(&mut rest).await, unix.read_to_end(&mut rest).await);
+}
+
+#[tokio::test]
+async fn an_idle_peer_does_not_hold_the_stop() {
+    let mut sidecar = Sidecar::spawn(crate::support::sidecar::presignd(), &[]);
+    let mut peer = TcpStream::connect(&sidecar.tcp).await.unwrap();
+    peer.write_all(PREFACE_AND_SETTINGS).await.unwrap();
+    // It has been heard when it is answered; it does not acknowledge anything, then or later.
+    let mut settings = [0; 9];
+    peer.read_exact(&mut settings).await.unwrap();
+    assert_eq!(settings[3], 4, "the server's SETTINGS come first");
+    assert!(stop(&mut sidecar, Signal::TERM).await < PROMPT);
+    sidecar.logged("stopped: every call was answered").await;
+}
+
+#[tokio::test]
+async fn an_idle_client_does_not_hold_the_stop() {
+    let mut sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    presigned(client.presign(get("key")).await);
+    assert!(stop(&mut sidecar, Signal::TERM).await < PROMPT);
+    drop(client);
+}
+
+#[tokio::test]
+async fn an_open_stream_is_finished_before_the_end() {
+    let mut sidecar = Sidecar::start(&[]).await;
+    let (sender, messages) = mpsc::channel(1);
+    let mut client = sidecar.client().await;
+    let mut answers = client.stream_presign(ReceiverStream::new(messages)).await.unwrap().into_inner();
+    sender.send(message()).await.unwrap();
+    assert!(answers.message().await.map(|answer| answer.is_some()).unwrap());
+
+    sidecar.signal(Signal::TERM);
+    sidecar.logged("SIGTERM: stopping").await;
+    sender.send(message()).await.unwrap();
+    let answer = tokio::time::timeout(PATIENCE, answers.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!((answer.first_index, answer.batch.unwrap().results.len()), (1, 1));
+    drop(sender);
+    assert!(answers.message().await.map(|answer| answer.is_none()).unwrap());
+    assert_eq!(sidecar.ended().await.code(), Some(0));
+    sidecar.logged("stopped: every call was answered").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_end_is_cut_off_after_the_drain_time() {
+    let mut sidecar = Sidecar::start(&["--limits-drain-time", "1s"]).await;
+    let (sender, messages) = mpsc::channel(1);
+    let mut client = sidecar.client().await;
+    let mut answers = client.stream_presign(ReceiverStream::new(messages)).await.unwrap().into_inner();
+    sender.send(message()).await.unwrap();
+    assert!(answers.message().await.map(|answer| answer.is_some()).unwrap());
+
+    let took = stop(&mut sidecar, Signal::TERM).await;
+    assert!(took >= Duration::from_secs(1) && took < PROMPT, "{took:?}");
+    sidecar.logged("stopped after 1s: 1 connections were cut off").await;
+    assert!(answers.message().await.is_err(), "the caller hears that it was cut off");
+}
+
+#[tokio::test]
+async fn nobody_new_is_let_in_once_the_server_stops() {
+    let mut sidecar = Sidecar::start(&[]).await;
+    let (hold, messages) = mpsc::channel::<pb::StreamPresignRequest>(1);
+    let mut client = sidecar.client().await;
+    let open = client.stream_presign(ReceiverStream::new(messages)).await.unwrap();
+    // A watch hears the stop after it has begun, and the sockets are closed before anything else is waited for.
+    sidecar.signal(Signal::TERM);
+    sidecar.logged("SIGTERM: stopping").await;
+    let refusing = async {
+        while TcpStream::connect(&sidecar.tcp).await.is_ok()
+            || UnixStream::connect(&sidecar.unix).await.is_ok()
+        {}
+    };
+    tokio::time::timeout(PATIENCE, refusing).await.expect("the sockets are closed while calls are drained");
+    assert_eq!(sidecar.page("/livez").await.0, 200);
+    assert_eq!(sidecar.page("/readyz").await.0, 503);
+    drop((hold, open));
+    assert_eq!(sidecar.ended().await.code(), Some(0));
+}

@@ -1,0 +1,92 @@
+//! Presigned by the built binary over gRPC, then used against S3 servers that verify every signature.
+
+mod addressing;
+mod headers;
+mod keys;
+mod multipart;
+mod operations;
+mod session;
+mod tampering;
+
+use presignd::pb::{
+    GetObject, PresignRequest, PresignedRequest, PutObject, presign_request::Operation,
+    presign_service_client::PresignServiceClient,
+};
+use tonic::transport::Channel;
+
+use crate::support::{
+    http::{Answer, Request},
+    s3::Server,
+    sidecar::Sidecar,
+};
+
+/// One who asks presignd for URLs and uses them against one S3 server.
+struct Caller {
+    client: PresignServiceClient<Channel>,
+    server: &'static Server,
+    _sidecar: Sidecar,
+}
+
+impl Caller {
+    /// With the signer of a user who set nothing but AWS credentials and a region.
+    async fn of(server: &'static Server) -> Self {
+        Self::using(server, Box::pin(Sidecar::start(&[])).await).await
+    }
+
+    /// With a signer for a server in the place of AWS, with the bucket in the path.
+    async fn by_path(server: &'static Server) -> Self {
+        let endpoint = server.endpoint();
+        let arguments = ["--signers-default-endpoint", &endpoint, "--signers-default-path-style"];
+        Self::using(server, Box::pin(Sidecar::start(&arguments)).await).await
+    }
+
+    async fn using(server: &'static Server, sidecar: Sidecar) -> Self {
+        Self { client: sidecar.client().await, server, _sidecar: sidecar }
+    }
+
+    async fn presign(&self, bucket: &str, key: &str, operation: Operation) -> PresignedRequest {
+        self.presign_for(bucket, key, operation, None).await
+    }
+
+    async fn presign_for(
+        &self,
+        bucket: &str,
+        key: &str,
+        operation: Operation,
+        seconds: Option<i64>,
+    ) -> PresignedRequest {
+        let request = PresignRequest {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            expires_in: seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
+            operation: Some(operation),
+            ..PresignRequest::default()
+        };
+        let mut client = self.client.clone();
+        let answer = Box::pin(client.presign(request)).await;
+        let answer = answer.unwrap_or_else(|status| panic!("{bucket} {key:?}: {}", status.message()));
+        answer.into_inner().presigned.expect("an answer has a URL")
+    }
+
+    /// Presigns an operation and carries it out.
+    async fn send(&self, bucket: &str, key: &str, operation: Operation, body: impl Into<Vec<u8>>) -> Answer {
+        let presigned = self.presign(bucket, key, operation).await;
+        Request::of(&presigned).with_body(body).send(self.server.port).await
+    }
+
+    /// Presigns an operation and carries it out, which must succeed.
+    async fn done(&self, bucket: &str, key: &str, operation: Operation, body: impl Into<Vec<u8>>) -> Answer {
+        let answer = self.send(bucket, key, operation, body).await;
+        let (server, verdict) = (self.server.name, answer.verdict());
+        assert!(answer.status.is_success(), "{server}: {verdict} for {bucket} {key:?}: {}", answer.text());
+        answer
+    }
+
+    async fn put(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) -> Answer {
+        self.done(bucket, key, Operation::PutObject(PutObject::default()), body).await
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Answer {
+        self.done(bucket, key, Operation::GetObject(GetObject::default()), "").await
+    }
+}

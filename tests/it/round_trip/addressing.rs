@@ -1,0 +1,50 @@
+//! Where a URL goes, and for which service it is signed: the servers take any, S3 does not.
+
+use presignd::pb::{GetObject, presign_request::Operation};
+
+use super::Caller;
+use crate::support::{
+    ACCESS_KEY, OUTPOSTS_ARN,
+    s3::{DOTTED_BUCKET, Server},
+};
+
+#[tokio::test]
+async fn a_bucket_with_a_dot_stands_in_the_path_under_tls_and_works() {
+    for server in [Server::ministack(), Server::seaweedfs()] {
+        let caller = Caller::of(server).await;
+        let get = Operation::GetObject(GetObject::default());
+        let url = caller.presign(DOTTED_BUCKET, "a/b c", get).await.url;
+        assert!(url.starts_with("https://s3.us-east-1.amazonaws.com/dotted.bucket/a/b%20c?"), "{url}");
+        caller.put(DOTTED_BUCKET, "a/b c", "in the path").await;
+        assert_eq!(caller.get(DOTTED_BUCKET, "a/b c").await.text(), "in the path", "{}", server.name);
+    }
+}
+
+#[tokio::test]
+async fn outposts_are_signed_for_s3_outposts_and_all_else_for_s3() {
+    let caller = Caller::of(Server::ministack()).await;
+    let rows = [
+        (OUTPOSTS_ARN, "us-east-1", "s3-outposts"),
+        (
+            "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-01234567890123456/accesspoint/demo",
+            "eu-west-1",
+            "s3-outposts",
+        ),
+        ("test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3", "us-east-1", "s3-outposts"),
+        ("plain-bucket", "us-east-1", "s3"),
+        (DOTTED_BUCKET, "us-east-1", "s3"),
+        ("arn:aws:s3:us-east-1:123456789012:accesspoint/reports", "us-east-1", "s3"),
+        ("reports-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias", "us-east-1", "s3"),
+    ];
+    for (bucket, region, service) in rows {
+        let url = caller.presign(bucket, "key", Operation::GetObject(GetObject::default())).await.url;
+        let credential = url.split("X-Amz-Credential=").nth(1).and_then(|rest| rest.split('&').next());
+        let parts: Vec<_> = credential.unwrap_or_default().split("%2F").collect();
+        let [key, _date, scope_region, scope_service, end] = parts[..] else { panic!("{bucket}: {parts:?}") };
+        assert_eq!(
+            (key, scope_region, scope_service, end),
+            (ACCESS_KEY, region, service, "aws4_request"),
+            "{bucket}"
+        );
+    }
+}

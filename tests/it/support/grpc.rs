@@ -1,0 +1,221 @@
+//! Requests as callers write them, and errors as callers read them.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use presignd::pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient};
+use tonic::{Code, Response, Status, body::Body};
+use tonic_types::StatusExt;
+
+/// A bucket that the tests name.
+pub const BUCKET: &str = "plain-bucket";
+
+/// `GetObject` of a key in [`BUCKET`].
+pub fn get(key: &str) -> pb::PresignRequest {
+    request(key, Operation::GetObject(pb::GetObject::default()))
+}
+
+/// `PutObject` of a key in [`BUCKET`].
+pub fn put(key: &str) -> pb::PresignRequest {
+    request(key, Operation::PutObject(pb::PutObject::default()))
+}
+
+/// Any operation on a key in [`BUCKET`].
+pub fn request(key: &str, operation: Operation) -> pb::PresignRequest {
+    pb::PresignRequest {
+        bucket: BUCKET.to_owned(),
+        key: key.to_owned(),
+        operation: Some(operation),
+        ..Default::default()
+    }
+}
+
+/// A batch of these, without defaults.
+pub fn batch(requests: Vec<pb::PresignRequest>) -> pb::BatchPresignRequest {
+    pb::BatchPresignRequest { requests, ..Default::default() }
+}
+
+/// A duration in whole seconds.
+pub fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
+}
+
+/// The URL of an answer.
+pub fn presigned(answer: Result<Response<pb::PresignResponse>, Status>) -> pb::PresignedRequest {
+    answer
+        .unwrap_or_else(|status| panic!("refused: {status}"))
+        .into_inner()
+        .presigned
+        .expect("there is a URL")
+}
+
+/// The results of a batch.
+pub fn results(answer: Result<Response<pb::BatchPresignResponse>, Status>) -> Vec<pb::PresignResult> {
+    answer.unwrap_or_else(|status| panic!("refused: {status}")).into_inner().results
+}
+
+/// The URL that came of a batch's item.
+pub fn url_of(result: &pb::PresignResult) -> &pb::PresignedRequest {
+    match result.result.as_ref() {
+        Some(pb::presign_result::Result::Presigned(presigned)) => presigned,
+        Some(pb::presign_result::Result::Error(error)) => panic!("refused: {}", error.message),
+        None => panic!("a result is a URL or an error"),
+    }
+}
+
+/// The error that came of a batch's item, as a call would have had it.
+pub fn error_of(result: &pb::PresignResult) -> Status {
+    use prost::Message;
+    match result.result.as_ref() {
+        Some(pb::presign_result::Result::Error(error)) => {
+            let details = error.encode_to_vec().into();
+            Status::with_details(error.code.into(), error.message.clone(), details)
+        }
+        _ => panic!("the item was to be refused"),
+    }
+}
+
+/// The error of a call that must not succeed.
+pub fn refused<T>(answer: Result<T, Status>) -> Status {
+    answer.err().expect("the call was to be refused")
+}
+
+/// What a caller learns from an error.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Told {
+    pub code: Code,
+    pub reason: String,
+    pub field: Option<String>,
+    pub message: String,
+}
+
+impl Told {
+    /// What an error should tell.
+    pub fn new(code: Code, reason: &str, field: Option<&str>, message: &str) -> Self {
+        let (reason, message) = (reason.to_owned(), message.to_owned());
+        Self { code, reason, field: field.map(str::to_owned), message }
+    }
+
+    /// What an error tells.
+    ///
+    /// # Panics
+    /// When it is not built as every error of ours is: the domain, and the sentence as the description of the field.
+    pub fn of(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap_or_else(|| panic!("{status} has an ErrorInfo"));
+        assert_eq!(info.domain, "presign.v1", "{status}");
+        let field = details.bad_request().map(|bad| {
+            let [violation] = bad.field_violations.as_slice() else { panic!("{status} names one field") };
+            assert_eq!(violation.description, status.message());
+            violation.field.clone()
+        });
+        Self { code: status.code(), reason: info.reason.clone(), field, message: status.message().to_owned() }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.field.as_deref().unwrap_or("no field");
+        write!(f, "{:?} {} ({field})\n  {}", self.code, self.reason, self.message)
+    }
+}
+
+/// `ErrorInfo.metadata` of an error.
+pub fn metadata(status: &Status) -> HashMap<String, String> {
+    status.get_error_details().error_info().expect("every error has an ErrorInfo").metadata.clone()
+}
+
+/// Whether an error says when to come back.
+pub fn says_when_to_retry(status: &Status) -> bool {
+    let details = status.get_error_details();
+    details.retry_info().is_some_and(|retry| retry.retry_delay.is_some_and(|delay| !delay.is_zero()))
+}
+
+/// The value of a parameter in a URL's query, as it stands there.
+pub fn parameter<'u>(url: &'u str, name: &str) -> &'u str {
+    let (_, query) = url.split_once('?').expect("a presigned URL has a query");
+    let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or_else(|| panic!("{name} is in the URL"))
+}
+
+/// A connection without tonic's client around it: nothing is timed out, and the bytes of each answer are looked at.
+#[derive(Clone)]
+pub struct Bare {
+    sender: SendRequest<Body>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// What an answer was on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// `grpc-encoding`.
+    pub encoding: Option<String>,
+    /// The flag of the first message.
+    pub compressed: bool,
+    /// The bytes of all messages, with what is around them.
+    pub bytes: usize,
+}
+
+impl Bare {
+    /// Connects over TCP.
+    pub async fn connect(address: &str) -> Self {
+        let stream = tokio::net::TcpStream::connect(address).await.expect("presignd answers over TCP");
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self { sender, seen: Arc::default() }
+    }
+
+    /// A client over it.
+    pub fn client(&self) -> PresignServiceClient<Self> {
+        PresignServiceClient::with_origin(self.clone(), http::Uri::from_static("http://localhost"))
+    }
+
+    /// What the last answer was.
+    pub fn last(&self) -> Seen {
+        self.seen
+            .lock()
+            .expect("no test failed while it looked")
+            .last()
+            .cloned()
+            .expect("there was an answer")
+    }
+}
+
+impl tower::Service<http::Request<Body>> for Bare {
+    type Response = http::Response<Body>;
+    type Error = hyper::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let answering = self.sender.send_request(request);
+        let seen = Arc::clone(&self.seen);
+        Box::pin(async move {
+            let (head, body) = answering.await?.into_parts();
+            let body = body.collect().await?;
+            let trailers = body.trailers().cloned();
+            let bytes = body.to_bytes();
+            let encoding = head.headers.get("grpc-encoding").map(|value| value.to_str().unwrap().to_owned());
+            let compressed = bytes.first() == Some(&1);
+            seen.lock().expect("no test failed while it looked").push(Seen {
+                encoding,
+                compressed,
+                bytes: bytes.len(),
+            });
+            let body = Full::new(bytes).with_trailers(async { trailers.map(Ok) });
+            Ok(http::Response::from_parts(head, Body::new(body)))
+        })
+    }
+}
