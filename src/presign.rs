@@ -72,8 +72,7 @@ pub fn presign<'a>(
     credentials: &Credentials,
     now: SystemTime,
 ) -> Result<PresignedRequest<'a>, Error> {
-    check_key(&request)?;
-    check_required(&request)?;
+    check(&request)?;
     let endpoint = endpoint::resolve(&request.target, &rules.endpoint)?;
     let signed_at = whole_seconds(now);
     let requested = request.expires_in.unwrap_or(rules.default_expiry);
@@ -92,6 +91,15 @@ pub fn presign<'a>(
     let url = signed_url(&request, &endpoint, credentials, signed_at, grant.granted);
     let method = request.operation.method;
     Ok(PresignedRequest { url, method, headers: request.headers, signed_at, grant, requested })
+}
+
+/// Looks whether the parts of a request fit together, which needs no credentials.
+///
+/// # Errors
+/// When the key or a parameter is missing, or the key has no place.
+pub fn check(request: &Request<'_>) -> Result<(), Error> {
+    check_key(request)?;
+    Ok(check_required(request)?)
 }
 
 fn check_key(request: &Request<'_>) -> Result<(), KeyError> {

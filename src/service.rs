@@ -161,7 +161,10 @@ impl<'s> Moment<'s> {
 
     fn try_sign(&mut self, merged: request::Merged<'_>) -> Result<pb::PresignedRequest, Failure> {
         let request = merged.to_core()?;
-        let (signer, snapshot) = self.snapshot(merged.signer())?;
+        // What can never work is said at once, with credentials or without.
+        let (signer, snapshot) = self.snapshot(merged.signer()).or_else(|none| {
+            presign::check(&request).map_or_else(|wrong| Err(wrong.into()), |()| Err(none))
+        })?;
         let (operation, target) = (request.operation.index, request.target.kind());
         let presigned = presign::presign(request, &snapshot.rules, &snapshot.credentials, self.now)?;
         signer.metrics().signed(operation, target, &presigned);

@@ -232,11 +232,13 @@ fn nearest_variable(variable: &str) -> Option<String> {
     (score > 0.85).then_some(found)
 }
 
-/// Kubernetes gives every pod `PRESIGND_SERVICE_HOST`, `PRESIGND_PORT` and more when a Service is named presignd.
+/// Kubernetes gives every pod `PRESIGND_SERVICE_HOST`, `PRESIGND_PORT` and more when a Service is named presignd,
+/// and the like when its name begins so.
 ///
 /// Source: [Accessing the Service](https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables).
 fn made_by_kubernetes(rest: &str) -> bool {
-    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+    let rest = format!("_{rest}_");
+    ["_PORT_", "_SERVICE_HOST_", "_SERVICE_PORT_"].iter().any(|part| rest.contains(part))
 }
 
 #[cfg(test)]
@@ -300,7 +302,14 @@ mod tests {
         let environment = |name: &str| Layers::default().environment(&[(name.to_owned(), "x".to_owned())]);
         let error = environment("PRESIGND_LISTEN_TPC").unwrap_err().to_string();
         assert!(error.contains("did you mean PRESIGND_LISTEN_TCP?"), "{error}");
-        for name in ["PRESIGND_PORT", "PRESIGND_PORT_4780_TCP_ADDR", "PRESIGND_SERVICE_HOST", "OTHER"] {
+        for name in [
+            "PRESIGND_PORT",
+            "PRESIGND_PORT_4780_TCP_ADDR",
+            "PRESIGND_SERVICE_HOST",
+            "PRESIGND_ADMIN_PORT",
+            "PRESIGND_X_SERVICE_PORT_GRPC",
+            "OTHER",
+        ] {
             environment(name).unwrap();
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use zeroize::Zeroizing;
 
-use super::sign::SigningKeys;
+use super::{sign::SigningKeys, time::whole_seconds};
 
 /// A text that is never printed and is wiped from memory when it is dropped.
 #[derive(Clone)]
@@ -61,7 +61,8 @@ impl Credentials {
 
     /// Whether a URL signed at this time would work for a second at least.
     pub fn usable_at(&self, now: SystemTime) -> bool {
-        self.expires_at.is_none_or(|end| end.duration_since(now).is_ok_and(|left| left.as_secs() >= 1))
+        let signed_at = whole_seconds(now);
+        self.expires_at.is_none_or(|end| end.duration_since(signed_at).is_ok_and(|left| left.as_secs() >= 1))
     }
 
     pub(super) fn secret_access_key(&self) -> &Secret {

@@ -209,6 +209,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
     fn each_target_has_the_endpoint_and_the_scope_that_aws_documents() {
         let outposts =
             "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/reports";

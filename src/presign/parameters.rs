@@ -13,7 +13,7 @@ pub const MAX_PARAMETERS: usize = 100;
 pub const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// Headers that the signature covers in another way, or that change between the holder of the URL and S3.
-const FORBIDDEN_HEADERS: [(&str, &str); 19] = [
+const FORBIDDEN_HEADERS: [(&str, &str); 21] = [
     ("host", "it is always signed, with the value that the target has"),
     ("authorization", "the URL carries the authentication in its query"),
     ("x-amz-algorithm", "the URL carries it in its query"),
@@ -25,6 +25,8 @@ const FORBIDDEN_HEADERS: [(&str, &str); 19] = [
     ("x-amz-security-token", "the URL carries it in its query"),
     ("x-amz-content-sha256", "a presigned URL signs UNSIGNED-PAYLOAD"),
     ("x-amz-s3session-token", "the URL carries it in its query"),
+    ("proxy-authenticate", "it may change on the way to S3, which would break the signature"),
+    ("proxy-authorization", "it may change on the way to S3, which would break the signature"),
     ("proxy-connection", "it may change on the way to S3, which would break the signature"),
     ("connection", "it may change on the way to S3, which would break the signature"),
     ("keep-alive", "it may change on the way to S3, which would break the signature"),

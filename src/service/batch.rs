@@ -24,17 +24,23 @@ const STREAM_ENVELOPE: usize = 32;
 pub(super) struct BatchLimits {
     items: usize,
     answer_bytes: usize,
+    /// Where the requests stand in the call's message.
+    field: &'static str,
 }
 
 impl BatchLimits {
     /// The limits of BatchPresign.
     pub(super) fn of(shared: &Shared) -> Self {
-        Self { items: shared.batch_items, answer_bytes: ANSWER_LIMIT }
+        Self { items: shared.batch_items, answer_bytes: ANSWER_LIMIT, field: "requests" }
     }
 
     /// The limits of one message of StreamPresign.
     pub(super) fn of_stream(shared: &Shared) -> Self {
-        Self { items: shared.batch_items, answer_bytes: ANSWER_LIMIT - STREAM_ENVELOPE }
+        Self {
+            items: shared.batch_items,
+            answer_bytes: ANSWER_LIMIT - STREAM_ENVELOPE,
+            field: "batch.requests",
+        }
     }
 }
 
@@ -62,10 +68,10 @@ impl<'s, 'b> Signing<'s, 'b> {
         batch: &'b pb::BatchPresignRequest,
         limits: &'b BatchLimits,
     ) -> Result<Self, Failure> {
-        let (items, limit) = (batch.requests.len(), limits.items);
+        let (items, limit, field) = (batch.requests.len(), limits.items, limits.field);
         match items {
-            0 => return Err(Failure::EmptyBatch { limit }),
-            _ if items > limit => return Err(Failure::BatchTooLarge { items, limit }),
+            0 => return Err(Failure::EmptyBatch { limit, field }),
+            _ if items > limit => return Err(Failure::BatchTooLarge { items, limit, field }),
             _ => shared.metrics.batch(items),
         }
         Ok(Self { moment: shared.moment(), batch, limits, next: 0, held_back: None })
@@ -89,10 +95,11 @@ impl<'s, 'b> Signing<'s, 'b> {
     /// Signs a chunk, or less when the message is full: then the last result is held back for the next one.
     fn chunk(&mut self, answer: &mut pb::BatchPresignResponse, bytes: &mut usize) -> Result<(), Failure> {
         let watch = Stopwatch::start();
-        let first = self.next;
-        let end = (first + CHUNK).min(self.batch.requests.len());
+        let mut signed = 0;
+        let end = (self.next + CHUNK).min(self.batch.requests.len());
         while self.next < end && self.held_back.is_none() {
             let result = self.item()?;
+            signed += usize::from(matches!(result.result, Some(ItemResult::Presigned(_))));
             *bytes += size_in_list(&result);
             if *bytes > self.limits.answer_bytes {
                 self.held_back = Some(result);
@@ -100,7 +107,7 @@ impl<'s, 'b> Signing<'s, 'b> {
                 answer.results.push(result);
             }
         }
-        self.moment.shared.metrics.signed(watch.elapsed(), self.next - first);
+        self.moment.shared.metrics.signed(watch.elapsed(), signed);
         Ok(())
     }
 
@@ -111,7 +118,7 @@ impl<'s, 'b> Signing<'s, 'b> {
         let result = match signed {
             Ok(presigned) => ItemResult::Presigned(presigned),
             Err(failure) if self.batch.all_or_nothing => {
-                return Err(Failure::Item { index, failure: Box::new(failure) });
+                return Err(Failure::Item { field: self.limits.field, index, failure: Box::new(failure) });
             }
             Err(failure) => ItemResult::Error(failure.to_item()),
         };

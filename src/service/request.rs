@@ -50,10 +50,11 @@ impl<'a> Merged<'a> {
     fn union(
         self,
         field: impl Fn(&'a pb::PresignRequest) -> &'a BTreeMap<String, String>,
+        same: impl Fn(&str, &str) -> bool + 'a,
     ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let own = field(self.own);
         let under = self.defaults.map(field).into_iter().flatten();
-        let under = under.filter(|(name, _)| !own.contains_key(*name));
+        let under = under.filter(move |(name, _)| !own.keys().any(|own| same(own, name)));
         own.iter().chain(under).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
@@ -80,12 +81,13 @@ impl<'a> Merged<'a> {
             return Err(Failure::NotInThisVersion("reuse_window"));
         }
         let mut parts = Parts::default();
-        message.add_to(&mut parts)?;
-        for (name, value) in self.union(|request| &request.headers) {
-            parts.headers.add_further(name, value)?;
+        let wrong_in = |field| move |error| Failure::Parameter { field, error };
+        message.add_to(&mut parts).map_err(wrong_in("operation"))?;
+        for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {
+            parts.headers.add_further(name, value).map_err(wrong_in("headers"))?;
         }
-        for (name, value) in self.union(|request| &request.query) {
-            parts.query.add_further(name, value)?;
+        for (name, value) in self.union(|request| &request.query, |own, under| own == under) {
+            parts.query.add_further(name, value).map_err(wrong_in("query"))?;
         }
         Ok(Request {
             target: self.bucket().parse()?,

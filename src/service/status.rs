@@ -23,6 +23,8 @@ const RETRY_SHORTLY: Duration = Duration::from_secs(1);
 pub(super) enum Failure {
     #[error(transparent)]
     Core(#[from] CoreError),
+    #[error("{error}")]
+    Parameter { field: &'static str, error: ParameterError },
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{0} is not supported by this version of presignd")]
@@ -36,9 +38,9 @@ pub(super) enum Failure {
     )]
     NoCredentials { signer: String },
     #[error("the batch is empty: give 1 to {limit} requests")]
-    EmptyBatch { limit: usize },
+    EmptyBatch { limit: usize, field: &'static str },
     #[error("the batch has {items} requests: at most {limit} are allowed, so split it or use StreamPresign")]
-    BatchTooLarge { items: usize, limit: usize },
+    BatchTooLarge { items: usize, limit: usize, field: &'static str },
     #[error("the message has no batch: set batch.requests")]
     NoBatch,
     #[error(
@@ -47,7 +49,7 @@ pub(super) enum Failure {
     )]
     AnswerTooLarge { fits: usize, items: usize, limit: usize },
     #[error("request {index} of the batch failed, and all_or_nothing is set: {failure}")]
-    Item { index: usize, failure: Box<Failure> },
+    Item { field: &'static str, index: usize, failure: Box<Failure> },
     #[error(
         "the request message is larger than {limit} bytes (limits.message_bytes): send fewer requests at once"
     )]
@@ -80,7 +82,6 @@ where
 pub(super) trait NotCore {}
 impl NotCore for TargetError {}
 impl NotCore for KeyError {}
-impl NotCore for ParameterError {}
 
 impl Failure {
     pub(super) fn code(&self) -> Code {
@@ -95,13 +96,14 @@ impl Failure {
         let passing = |code, reason| Wire { code, reason, field: None, retry: Some(RETRY_SHORTLY) };
         match self {
             Self::Core(core) => core_wire(core),
+            Self::Parameter { field, error } => invalid(parameter_reason(error), field),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
             Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),
             Self::UnknownSigner { .. } => plain(Code::NotFound, "SIGNER_UNKNOWN"),
             Self::NoCredentials { .. } => passing(Code::Unavailable, "CREDENTIALS_MISSING"),
-            Self::EmptyBatch { .. } => invalid("BATCH_EMPTY", "requests"),
-            Self::BatchTooLarge { .. } => invalid("BATCH_TOO_LARGE", "requests"),
+            Self::EmptyBatch { field, .. } => invalid("BATCH_EMPTY", field),
+            Self::BatchTooLarge { field, .. } => invalid("BATCH_TOO_LARGE", field),
             Self::NoBatch => invalid("BATCH_MISSING", "batch"),
             Self::AnswerTooLarge { .. } => plain(Code::ResourceExhausted, "ANSWER_TOO_LARGE"),
             Self::Item { failure, .. } => failure.wire(),
@@ -116,8 +118,8 @@ impl Failure {
             Self::UnknownSigner { name, .. } => vec![("signer", name.clone())],
             Self::NoCredentials { signer } => vec![("signer", signer.clone())],
             Self::MessageTooLarge { limit } => vec![("limit_bytes", limit.to_string())],
-            Self::EmptyBatch { limit } => vec![("limit", limit.to_string())],
-            Self::BatchTooLarge { items, limit } => {
+            Self::EmptyBatch { limit, .. } => vec![("limit", limit.to_string())],
+            Self::BatchTooLarge { items, limit, .. } => {
                 vec![("items", items.to_string()), ("limit", limit.to_string())]
             }
             Self::AnswerTooLarge { fits, items, limit } => {
@@ -132,7 +134,7 @@ impl Failure {
                 ("min_expires_in_seconds", minimum.get().to_string()),
                 ("clamp_reason", grant.reason.as_str().to_uppercase()),
             ],
-            Self::Item { index, failure } => {
+            Self::Item { index, failure, .. } => {
                 let mut inner = failure.metadata();
                 inner.insert("index".to_owned(), index.to_string());
                 return inner;
@@ -159,7 +161,9 @@ impl Failure {
     /// Where in the call's request a field stands.
     fn path_of(&self, field: &str) -> String {
         match self {
-            Self::Item { index, failure } => format!("requests[{index}].{}", failure.path_of(field)),
+            Self::Item { field: list, index, failure } => {
+                format!("{list}[{index}].{}", failure.path_of(field))
+            }
             _ => field.to_owned(),
         }
     }
@@ -175,6 +179,24 @@ impl Failure {
     }
 }
 
+fn parameter_reason(error: &ParameterError) -> &'static str {
+    match error {
+        ParameterError::Missing { .. } => "PARAMETER_MISSING",
+        ParameterError::QueryName | ParameterError::ForbiddenQuery(_) | ParameterError::QueryTwice(_) => {
+            "QUERY_INVALID"
+        }
+        ParameterError::HeaderName(_)
+        | ParameterError::HeaderValue(_)
+        | ParameterError::ForbiddenHeader { .. }
+        | ParameterError::HeaderTwice(_) => "HEADER_INVALID",
+        ParameterError::Range { .. }
+        | ParameterError::Time(_)
+        | ParameterError::ChoosesOperation(_)
+        | ParameterError::TooMany
+        | ParameterError::TooLong(_) => "PARAMETER_INVALID",
+    }
+}
+
 fn core_wire(core: &CoreError) -> Wire {
     let invalid =
         |reason, field| Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
@@ -184,21 +206,7 @@ fn core_wire(core: &CoreError) -> Wire {
         CoreError::Target(TargetError::Arn(_)) => invalid("ARN_INVALID", "bucket"),
         CoreError::Target(TargetError::Name(_)) => invalid("BUCKET_INVALID", "bucket"),
         CoreError::Key(_) => invalid("KEY_INVALID", "key"),
-        CoreError::Parameter(error) => match error {
-            ParameterError::Missing { .. } => invalid("PARAMETER_MISSING", "operation"),
-            ParameterError::QueryName | ParameterError::ForbiddenQuery(_) | ParameterError::QueryTwice(_) => {
-                invalid("QUERY_INVALID", "query")
-            }
-            ParameterError::HeaderName(_)
-            | ParameterError::HeaderValue(_)
-            | ParameterError::ForbiddenHeader { .. }
-            | ParameterError::HeaderTwice(_) => invalid("HEADER_INVALID", "headers"),
-            ParameterError::Range { .. }
-            | ParameterError::Time(_)
-            | ParameterError::ChoosesOperation(_)
-            | ParameterError::TooMany
-            | ParameterError::TooLong(_) => invalid("PARAMETER_INVALID", "operation"),
-        },
+        CoreError::Parameter(error) => invalid(parameter_reason(error), "operation"),
         CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
         CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
         CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),

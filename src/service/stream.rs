@@ -10,10 +10,12 @@ use super::{
     deadline,
     status::{Failure, code_name},
 };
-use crate::{clock::Stopwatch, pb};
+use crate::{clock::Stopwatch, metrics::Rejection, pb};
 
 /// The answers of one stream.
 pub(super) type Responses = ReceiverStream<Result<pb::StreamPresignResponse, Status>>;
+
+const METHOD: &str = "StreamPresign";
 
 /// Answers that wait for a slow reader: with one, a stream holds a few messages whatever its length.
 const WAITING_ANSWERS: usize = 1;
@@ -23,14 +25,17 @@ pub(super) fn start(
     api: PresignApi,
     request: Request<Streaming<pb::StreamPresignRequest>>,
 ) -> Result<Responses, Status> {
-    let place = api.place().map_err(|failure| failure.to_status())?;
+    let watch = Stopwatch::start();
+    let place = api.place().map_err(|failure| {
+        api.0.metrics.rpc(METHOD, code_name(failure.code()), watch.elapsed());
+        failure.to_status()
+    })?;
     let limit = deadline(&request);
     let mut messages = request.into_inner();
     let (answers, receiver) = mpsc::channel(WAITING_ANSWERS);
     tokio::spawn(async move {
         let _place = place;
         let _in_flight = api.0.metrics.in_flight();
-        let watch = Stopwatch::start();
         let work = answer_all(&api, &mut messages, &answers);
         let ended = match limit {
             Some(limit) => tokio::time::timeout(limit, work)
@@ -39,7 +44,7 @@ pub(super) fn start(
             None => work.await,
         };
         let code = ended.as_ref().map_or_else(Status::code, |()| Code::Ok);
-        api.0.metrics.rpc("StreamPresign", code_name(code), watch.elapsed());
+        api.0.metrics.rpc(METHOD, code_name(code), watch.elapsed());
         if let Err(status) = ended {
             // A caller that is gone does not hear why.
             let _unheard = answers.send(Err(status)).await;
@@ -55,7 +60,7 @@ async fn answer_all(
 ) -> Result<(), Status> {
     let limits = BatchLimits::of_stream(&api.0);
     let mut first_index = 0;
-    while let Some(message) = messages.message().await.map_err(|status| named(status, api.0.message_bytes))? {
+    while let Some(message) = messages.message().await.map_err(|status| named(status, api))? {
         let batch = message.batch.ok_or_else(|| Failure::NoBatch.to_status())?;
         let mut signing = Signing::start(&api.0, &batch, &limits).map_err(|failure| failure.to_status())?;
         loop {
@@ -75,6 +80,10 @@ async fn answer_all(
 }
 
 /// tonic calls a message over the limit `OUT_OF_RANGE`; nothing else of ours is.
-fn named(status: Status, limit: usize) -> Status {
-    if status.code() == Code::OutOfRange { Failure::MessageTooLarge { limit }.to_status() } else { status }
+fn named(status: Status, api: &PresignApi) -> Status {
+    if status.code() != Code::OutOfRange {
+        return status;
+    }
+    api.0.metrics.rejected(Rejection::MessageTooLarge);
+    Failure::MessageTooLarge { limit: api.0.message_bytes }.to_status()
 }

@@ -2,7 +2,16 @@
 //!
 //! They need what `make test` installs: `PRESIGND_TEST_PYTHON` names a Python with `tests/python/requirements.txt`.
 
-#![expect(unreachable_pub, reason = "nothing imports a test binary")]
+#![expect(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::duration_suboptimal_units,
+    clippy::large_futures,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    reason = "a test binary: nothing imports it, and a panic is how a test fails"
+)]
 
 mod support;
 

@@ -10,12 +10,11 @@ use crate::support::{
     sidecar::{PATIENCE, Sidecar, presignd},
 };
 
-/// Waits until the other side has closed a connection.
+/// Waits until the other side has closed a connection; what it said before (HTTP/2's settings) does not matter.
 async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
-    let read = read.expect("the connection is closed in time");
-    assert!(read.is_err() || rest.is_empty(), "nothing was said: {rest:?}");
+    let _closed_or_reset = read.expect("the connection is closed in time");
 }
 
 #[tokio::test]

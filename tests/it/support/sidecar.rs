@@ -76,7 +76,7 @@ impl Sidecar {
             panic!("presignd did not listen; its log: {}", log.lock().expect("the log is whole"))
         });
         let field = |name: &str| {
-            let rest = line.split(name).nth(1).unwrap_or_else(|| panic!("{name} is in {line:?}"));
+            let rest = line.split(name).nth(1).unwrap_or_default();
             rest.split([' ', '"']).next().unwrap_or_default().to_owned()
         };
         Self { child, tcp: field("tcp="), admin: field("admin="), unix, log, folder }
@@ -131,13 +131,6 @@ impl Sidecar {
         (status, String::from_utf8(body.to_vec()).expect("pages are text"))
     }
 
-    /// The value of a metric, by its name and labels as they are scraped.
-    pub async fn metric(&self, name_and_labels: &str) -> f64 {
-        let (_, page) = self.page("/metrics").await;
-        let value = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.parse().expect("metrics are numbers"))
-    }
-
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log is whole").clone()
@@ -153,11 +146,6 @@ impl Sidecar {
         };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
         waited.unwrap_or_else(|_| panic!("{text:?} was not logged in time; log: {}", self.log()));
-    }
-
-    /// The process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Sends a signal.
@@ -178,13 +166,6 @@ impl Sidecar {
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.expect("presignd ends in time")
-    }
-
-    /// SIGTERM, and the exit status.
-    pub async fn stop(mut self) -> (ExitStatus, String) {
-        self.signal(rustix::process::Signal::TERM);
-        let status = self.ended().await;
-        (status, self.log())
     }
 }
 
