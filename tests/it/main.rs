@@ -5,9 +5,12 @@
 #![expect(
     unreachable_pub,
     clippy::expect_used,
+    clippy::assigning_clones,
     clippy::duration_suboptimal_units,
+    clippy::format_collect,
     clippy::large_futures,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::type_complexity,
     clippy::unwrap_used,
     reason = "a test binary: nothing imports it, and a panic is how a test fails"

@@ -21,7 +21,7 @@ struct Row {
     told: Told,
 }
 
-/// A request that is INVALID_ARGUMENT.
+/// A request that is `INVALID_ARGUMENT`.
 fn invalid(request: pb::PresignRequest, reason: &str, field: &str, message: &str) -> Row {
     Row { request, told: Told::new(Code::InvalidArgument, reason, Some(field), message) }
 }
