@@ -35,6 +35,9 @@ pub enum ClientError {
     /// `--server` cannot be read.
     #[error("{0:?} is not an address: write unix:PATH, unix:@NAME or HOST:PORT")]
     Address(String),
+    /// Neither the arguments nor the settings name a place.
+    #[error("listen.tcp is off and listen.unix is not set here: say where the server is with --server")]
+    NoPlace,
     /// No presignd answers.
     #[error("no presignd answers at {place}: {error}; is it running? Name another place with --server")]
     Unreachable {
@@ -186,8 +189,8 @@ fn place(server: Option<&str>, layers: &Layers) -> Result<Place, ClientError> {
     }
     match (layers.get("listen.unix"), layers.get("listen.tcp")) {
         (Some(path), _) => unix(&path.text),
-        (None, Some(address)) => Ok(Place::Tcp(address.text.clone())),
-        (None, None) => Err(ClientError::Address(String::new())),
+        (None, Some(address)) if address.text != "off" => Ok(Place::Tcp(address.text.clone())),
+        _ => Err(ClientError::NoPlace),
     }
 }
 
