@@ -256,6 +256,7 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
 fn signers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
     let default_expiry = parse::<Expiry>(layers, "expiry.default")?.0;
     let max_expiry = parse::<Expiry>(layers, "expiry.max")?.0;
+    let default_expiry = default_expiry.min(max_expiry);
     let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
     let others = named.into_iter().filter(|name| *name != "default");
     std::iter::once("default")

@@ -271,7 +271,8 @@ impl<'a> Query<'a> {
     /// # Errors
     /// As [`Self::add`], and when the parameter would make the request another operation.
     pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
-        if OPERATION_QUERY.contains(&name) && !self.contains(name) {
+        let as_header = OPERATION_HEADERS.iter().any(|chooses| chooses.eq_ignore_ascii_case(name));
+        if as_header || (OPERATION_QUERY.contains(&name) && !self.contains(name)) {
             return Err(ParameterError::ChoosesOperation(name.to_owned()));
         }
         self.add(name, value)

@@ -129,11 +129,11 @@ impl Connections {
             }
             () = self.stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                running.close();
-                tokio::select! {
-                    ended = connection => ended,
+                if running.is_empty() {
                     // A peer that does not answer our GOAWAY, and has nothing to wait for, is not waited for.
-                    () = async { running.wait().await; tokio::time::sleep(FAREWELL).await } => Ok(()),
+                    tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+                } else {
+                    connection.await
                 }
             }
         };
