@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A derived Debug would print URLs, which are bearer secrets: there is none.
         .skip_debug(["."])
         .btree_map(".")
+        .codec_path("crate::service::codec::BoundedCodec")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .compile_fds(descriptors.clone())?;
 

@@ -1,6 +1,7 @@
 //! The gRPC service: it takes requests apart, hands them to the core, and puts answers together.
 
 mod batch;
+pub mod codec;
 mod fields;
 mod parameters;
 mod request;

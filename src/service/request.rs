@@ -15,6 +15,7 @@ use crate::{
         expiry::Seconds,
         name::ObjectKey,
         operation::{self, Operation},
+        parameters::{MAX_PARAMETERS, ParameterError},
     },
 };
 
@@ -58,6 +59,12 @@ impl<'a> Merged<'a> {
         own.iter().chain(under).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Every map that is merged, with the field that it stands in.
+    fn maps(self) -> impl Iterator<Item = (&'static str, &'a BTreeMap<String, String>)> {
+        let both = std::iter::once(self.own).chain(self.defaults);
+        both.flat_map(|request| [("headers", &request.headers), ("query", &request.query)])
+    }
+
     pub(super) fn bucket(self) -> &'a str {
         self.text(|request| &request.bucket)
     }
@@ -81,6 +88,11 @@ impl<'a> Merged<'a> {
             return Err(Failure::NotInThisVersion("reuse_window"));
         }
         let mut parts = Parts::default();
+        for (field, given) in self.maps() {
+            if given.len() > MAX_PARAMETERS {
+                return Err(Failure::Parameter { field, error: ParameterError::TooMany });
+            }
+        }
         let wrong_in = |field| move |error| Failure::Parameter { field, error };
         message.add_to(&mut parts).map_err(wrong_in("operation"))?;
         for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {

@@ -224,6 +224,11 @@ pub fn message_too_large(limit: usize) -> Status {
     Failure::MessageTooLarge { limit }.to_status()
 }
 
+/// The answer to a batch that is refused before it is decoded.
+pub(super) fn batch_too_large(items: usize, limit: usize, field: &'static str) -> Status {
+    Failure::BatchTooLarge { items, limit, field }.to_status()
+}
+
 /// The name of a code in metrics and logs.
 pub fn code_name(code: Code) -> &'static str {
     match code {
