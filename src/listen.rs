@@ -6,12 +6,18 @@ pub mod peer;
 use std::{
     io,
     net::SocketAddr,
-    os::{linux::net::SocketAddrExt, unix::fs::FileTypeExt},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::fs::Mode;
+use rustix::{
+    fs::Mode,
+    process::{Resource, Rlimit},
+};
 use thiserror::Error;
 use tokio::{
     io::{Join, join},
@@ -70,12 +76,39 @@ enum Socket {
 
 /// A socket's path: removed when the listener goes.
 #[derive(Debug)]
-struct SocketPath(PathBuf);
+struct SocketPath {
+    path: PathBuf,
+    /// Which file it was when it was bound.
+    file: Option<(u64, u64)>,
+}
+
+impl SocketPath {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: file_at(path) }
+    }
+}
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // It may have been removed, or replaced, by others.
-        let _gone = std::fs::remove_file(&self.0);
+        // Another server may have put its own socket there since: that one stays.
+        if self.file.is_some() && file_at(&self.path) == self.file {
+            let _gone = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Device and inode of what is at a path.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Raises the soft limit of open files to the hard one: the usual soft limit, 1,024, is what `limits.connections` alone
+/// may take, and the probes and the refresh of credentials need some too.
+pub fn raise_open_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
     }
 }
 
@@ -158,7 +191,7 @@ fn unix_socket(settings: &UnixSocket) -> Result<Listener, ListenError> {
         SocketName::Path(path) => {
             remove_stale(path)?;
             let socket = bind_with_mode(path, settings.mode).map_err(error)?;
-            (socket, Some(SocketPath(path.clone())))
+            (socket, Some(SocketPath::new(path)))
         }
     };
     Ok(Listener { socket: Socket::Unix(socket), place, _path: path })

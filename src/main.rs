@@ -43,6 +43,7 @@ fn serve(layers: &Layers) -> ExitCode {
         Err(error) => return fail(&error, ExitCode::from(MISUSE)),
     };
     log::start(config.log_format);
+    listen::raise_open_files();
     let served = runtime(tokio::runtime::Builder::new_multi_thread(), async {
         let listeners = listen::bind(&config).await?;
         let stop = shutdown::stop_signal()?;
