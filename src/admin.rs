@@ -97,8 +97,8 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
 
 fn signer_state(signer: &Signer, clock: &Clock) -> String {
     let Some(snapshot) = signer.snapshot() else { return "no credentials yet".to_owned() };
-    let region = snapshot.rules.endpoint.region.as_ref().map_or("no region", |region| region.as_str());
-    let end = match snapshot.credentials.expires_at() {
+    let region = snapshot.rules().endpoint.region.as_ref().map_or("no region", |region| region.as_str());
+    let end = match snapshot.credentials().expires_at() {
         None => "credentials that do not end".to_owned(),
         Some(end) => {
             let left = end.duration_since(clock.now()).unwrap_or_default();

@@ -12,9 +12,9 @@ use self::layers::{LayerError, Layers, Origin};
 use crate::{
     credentials::SignerSettings,
     presign::{
-        Rules,
         endpoint::{Addressing, EndpointRules},
         expiry::{SERVICE_MAXIMUM, Seconds},
+        snapshot::Rules,
     },
 };
 

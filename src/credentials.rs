@@ -18,19 +18,11 @@ use self::source::Source;
 use crate::{
     clock::Clock,
     metrics::{CredentialsExpiry, SignerMetrics},
-    presign::{Rules, credentials::Credentials},
+    presign::snapshot::{Rules, Snapshot},
 };
 
 /// The longest that one attempt to load credentials may take.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
-
-/// What a signer signs with at one moment: it stays whole for a call, whatever is renewed meanwhile.
-pub struct Snapshot {
-    /// The credentials, and the keys derived from them.
-    pub credentials: Credentials,
-    /// The operator's rules, with the region that the provider found where none was set.
-    pub rules: Rules,
-}
 
 /// One signer: its name, what it signs with now, and its counters.
 pub struct Signer {
@@ -85,7 +77,7 @@ impl Signer {
 
     /// Puts new credentials in the place of the old ones.
     pub fn replace(&self, snapshot: Snapshot, clock: &Clock) {
-        let end = snapshot.credentials.expires_at();
+        let end = snapshot.credentials().expires_at();
         self.metrics
             .credentials(Some(clock.now()), end.map_or(CredentialsExpiry::Never, CredentialsExpiry::At));
         self.current.store(Some(Arc::new(snapshot)));
@@ -94,13 +86,13 @@ impl Signer {
 
     /// Looks whether the credentials are still good, and tells whoever watches when that changes.
     fn check(&self, clock: &Clock) {
-        let usable = self.snapshot().is_some_and(|now| now.credentials.usable_at(clock.now()));
+        let usable = self.snapshot().is_some_and(|now| now.credentials().usable_at(clock.now()));
         self.usable.send_if_modified(|known| std::mem::replace(known, usable) != usable);
     }
 
     /// How long the credentials stay good, as long as they end at all.
     fn time_left(&self, clock: &Clock) -> Option<Duration> {
-        let end = self.snapshot()?.credentials.expires_at()?;
+        let end = self.snapshot()?.credentials().expires_at()?;
         Some(end.duration_since(clock.now()).unwrap_or_default())
     }
 }
@@ -114,7 +106,7 @@ pub async fn keep_fresh(signer: Arc<Signer>, settings: SignerSettings, clock: Cl
             Ok(snapshot) => {
                 failures = 0;
                 report_success(&signer, &snapshot, &clock);
-                let end = snapshot.credentials.expires_at();
+                let end = snapshot.credentials().expires_at();
                 signer.replace(snapshot, &clock);
                 schedule::after_success(end, clock.now(), jitter())
             }
@@ -158,7 +150,7 @@ async fn load(source: &mut Option<Source>, settings: &SignerSettings) -> Result<
         rules.endpoint.region = rules.endpoint.region.or_else(|| from.region());
         // A chain that found no region is asked again next time.
         *source = rules.endpoint.region.is_some().then_some(from);
-        Ok(Snapshot { credentials, rules })
+        Ok(Snapshot::new(credentials, rules))
     };
     tokio::time::timeout(LOAD_LIMIT, loading)
         .await
@@ -168,13 +160,13 @@ async fn load(source: &mut Option<Source>, settings: &SignerSettings) -> Result<
 fn report_success(signer: &Signer, snapshot: &Snapshot, clock: &Clock) {
     signer.metrics.refreshed("ok");
     let left =
-        snapshot.credentials.expires_at().map(|end| end.duration_since(clock.now()).unwrap_or_default());
+        snapshot.credentials().expires_at().map(|end| end.duration_since(clock.now()).unwrap_or_default());
     let end_in = left.map_or("never".to_owned(), |left| {
         humantime::format_duration(Duration::from_secs(left.as_secs())).to_string()
     });
-    let region = snapshot.rules.endpoint.region.as_ref().map_or("none", |region| region.as_str());
+    let region = snapshot.rules().endpoint.region.as_ref().map_or("none", |region| region.as_str());
     info!(signer = signer.name, region, end_in, "credentials loaded");
-    if snapshot.rules.endpoint.region.is_none() {
+    if snapshot.rules().endpoint.region.is_none() {
         warn!(
             signer = signer.name,
             "no region is known: only ARNs can be signed for; set signers.{}.region or AWS_REGION",

@@ -2,6 +2,8 @@
 //! two tests) do not count into each other.
 
 pub mod definitions;
+mod histogram;
+mod tally;
 
 use std::{
     fmt,
@@ -9,14 +11,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use self::definitions::{Definition, Kind};
+pub use self::tally::Tally;
+use self::{
+    definitions::{Definition, Kind},
+    histogram::Family,
+};
 use crate::presign::{
-    expiry::ClampReason, operation::OPERATIONS, presigned::PresignedRequest, sign, target::TargetKind,
+    expiry::{ClampReason, Grant},
+    operation::{OPERATIONS, Operation},
+    sign::Algorithm,
+    target::TargetKind,
 };
 
 /// Where everything is counted.
@@ -27,12 +34,38 @@ struct Inner {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     process: metrics_process::Collector,
-    sign_duration: Histogram,
-    clamped_seconds: Histogram,
-    granted_seconds: Histogram,
-    batch_size: Histogram,
+    sign_duration: Family,
+    rpc_duration: Family,
+    clamped_seconds: Family,
+    granted_seconds: Family,
+    batch_size: Family,
     connections: Gauge,
     in_flight: Gauge,
+}
+
+/// The calls of the service.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "named as in the contract")]
+pub enum Method {
+    Presign,
+    BatchPresign,
+    StreamPresign,
+    PresignPost,
+    Explain,
+}
+
+/// Every [`Method`], in the order of their discriminants.
+const METHODS: [&str; 5] = ["Presign", "BatchPresign", "StreamPresign", "PresignPost", "Explain"];
+
+/// How many status codes gRPC has.
+///
+/// Source: [Status codes](https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
+const CODES: usize = 17;
+
+impl Method {
+    fn as_str(self) -> &'static str {
+        METHODS[self as usize]
+    }
 }
 
 /// Why a connection or a call was turned away.
@@ -50,28 +83,19 @@ pub enum Rejection {
 
 impl Metrics {
     /// A recorder of its own.
-    ///
-    /// # Errors
-    /// When a histogram is declared without buckets.
-    pub fn new() -> Result<Self, BuildError> {
-        let mut builder = PrometheusBuilder::new();
-        for definition in definitions::ALL {
-            if let Kind::Histogram(buckets) = definition.kind {
-                let matcher = Matcher::Full(definition.name.to_owned());
-                builder = builder.set_buckets_for_metric(matcher, buckets)?;
-            }
-        }
-        let recorder = builder.build_recorder();
+    pub fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
         describe(&recorder);
         let process = metrics_process::Collector::default();
         metrics::with_local_recorder(&recorder, || process.describe());
         let inner = Inner {
             handle: recorder.handle(),
             process,
-            sign_duration: histogram(&recorder, &definitions::SIGN_DURATION, &[sign::ALGORITHM]),
-            clamped_seconds: histogram(&recorder, &definitions::EXPIRY_CLAMPED_SECONDS, &[]),
-            granted_seconds: histogram(&recorder, &definitions::GRANTED_EXPIRY, &[]),
-            batch_size: histogram(&recorder, &definitions::BATCH_SIZE, &[]),
+            sign_duration: Family::new(&definitions::SIGN_DURATION, Algorithm::ALL.len()),
+            rpc_duration: Family::new(&definitions::RPC_DURATION, METHODS.len() * CODES),
+            clamped_seconds: Family::new(&definitions::EXPIRY_CLAMPED_SECONDS, 1),
+            granted_seconds: Family::new(&definitions::GRANTED_EXPIRY, 1),
+            batch_size: Family::new(&definitions::BATCH_SIZE, 1),
             connections: gauge(&recorder, &definitions::CONNECTIONS, &[]),
             in_flight: gauge(&recorder, &definitions::INFLIGHT_REQUESTS, &[]),
             recorder,
@@ -79,18 +103,24 @@ impl Metrics {
         gauge(&inner.recorder, &definitions::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         inner.connections.set(0.0);
         inner.in_flight.set(0.0);
-        Ok(Self(Arc::new(inner)))
+        Self(Arc::new(inner))
     }
 
     /// The scrape, in Prometheus' text format.
     pub fn render(&self) -> String {
-        metrics::with_local_recorder(&self.0.recorder, || self.0.process.collect());
-        self.0.handle.render()
-    }
-
-    /// Moves recorded values into their buckets; to be called every few seconds, scraped or not.
-    pub fn upkeep(&self) {
-        self.0.handle.run_upkeep();
+        let inner = &self.0;
+        metrics::with_local_recorder(&inner.recorder, || inner.process.collect());
+        let mut text = inner.handle.render();
+        for family in [
+            &inner.sign_duration,
+            &inner.rpc_duration,
+            &inner.clamped_seconds,
+            &inner.granted_seconds,
+            &inner.batch_size,
+        ] {
+            family.render(&mut text);
+        }
+        text
     }
 
     /// The counters of one signer.
@@ -115,22 +145,20 @@ impl Metrics {
         counter(&self.0.recorder, &definitions::URLS, &[operation, target, signer, outcome]).increment(1);
     }
 
-    /// Records the time that signing took, for `urls` of the same chunk.
-    pub fn signed(&self, took: Duration, urls: usize) {
-        let urls = u32::try_from(urls).unwrap_or(u32::MAX);
-        if urls > 0 {
-            self.0.sign_duration.record_many((took / urls).as_secs_f64(), urls as usize);
-        }
+    /// Records the time that signing a URL took, which stands for so many.
+    fn sign_duration(&self, algorithm: Algorithm, took: Duration, urls: u64) {
+        self.0.sign_duration.record(algorithm as usize, &[algorithm.as_str()], took.as_secs_f64(), urls);
     }
 
     /// Records the size of a batch.
     pub fn batch(&self, items: usize) {
-        self.0.batch_size.record(f64::from(u32::try_from(items).unwrap_or(u32::MAX)));
+        self.0.batch_size.record(0, &[], f64::from(u32::try_from(items).unwrap_or(u32::MAX)), 1);
     }
 
     /// Records a finished call.
-    pub fn rpc(&self, method: &'static str, code: &'static str, took: Duration) {
-        histogram(&self.0.recorder, &definitions::RPC_DURATION, &[method, code]).record(took.as_secs_f64());
+    pub fn rpc(&self, method: Method, code: (usize, &'static str), took: Duration) {
+        let member = method as usize * CODES + code.0;
+        self.0.rpc_duration.record(member, &[method.as_str(), code.1], took.as_secs_f64(), 1);
     }
 
     /// Counts something turned away.
@@ -187,22 +215,28 @@ pub struct SignerMetrics {
 }
 
 impl SignerMetrics {
-    /// Counts a signed URL, what was granted, and what was taken off.
-    pub fn signed(&self, operation: usize, target: TargetKind, presigned: &PresignedRequest<'_>) {
-        if let Some(urls) = self.urls.get(operation * TargetKind::ALL.len() + target as usize) {
-            urls.get_or_init(|| {
-                let operation = OPERATIONS.get(operation).map_or("unknown", |known| known.name);
-                let labels = [operation, target.as_str(), &self.name, "ok"];
-                counter(&self.metrics.0.recorder, &definitions::URLS, &labels)
-            })
-            .increment(1);
-        }
+    /// Counts signed URLs that are alike, what was granted to each, and what was taken off.
+    fn signed(
+        &self,
+        operation: &'static Operation,
+        target: TargetKind,
+        grant: Grant,
+        taken_off: Duration,
+        urls: u64,
+    ) {
         let inner = &self.metrics.0;
-        inner.granted_seconds.record(presigned.grant.granted.as_duration().as_secs_f64());
-        if presigned.grant.reason != ClampReason::None {
-            let labels = [presigned.grant.reason.as_str(), &self.name];
-            counter(&inner.recorder, &definitions::EXPIRY_CLAMPED, &labels).increment(1);
-            inner.clamped_seconds.record(presigned.taken_off().as_secs_f64());
+        if let Some(urls_of) = self.urls.get(operation.index * TargetKind::ALL.len() + target as usize) {
+            let new = || {
+                let labels = [operation.name, target.as_str(), &self.name, "ok"];
+                counter(&inner.recorder, &definitions::URLS, &labels)
+            };
+            urls_of.get_or_init(new).increment(urls);
+        }
+        inner.granted_seconds.record(0, &[], grant.granted.as_duration().as_secs_f64(), urls);
+        if grant.reason != ClampReason::None {
+            let labels = [grant.reason.as_str(), &self.name];
+            counter(&inner.recorder, &definitions::EXPIRY_CLAMPED, &labels).increment(urls);
+            inner.clamped_seconds.record(0, &[], taken_off.as_secs_f64(), urls);
         }
     }
 
@@ -249,7 +283,8 @@ fn describe(recorder: &PrometheusRecorder) {
         match kind {
             Kind::Counter => recorder.describe_counter((*name).into(), None, (*help).into()),
             Kind::Gauge => recorder.describe_gauge((*name).into(), None, (*help).into()),
-            Kind::Histogram(_) => recorder.describe_histogram((*name).into(), None, (*help).into()),
+            // Ours: see `histogram`.
+            Kind::Histogram(_) => {}
         }
     }
 }
@@ -269,8 +304,4 @@ fn counter(recorder: &PrometheusRecorder, definition: &Definition, values: &[&st
 
 fn gauge(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Gauge {
     recorder.register_gauge(&key(definition, values), &METADATA)
-}
-
-fn histogram(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Histogram {
-    recorder.register_histogram(&key(definition, values), &METADATA)
 }

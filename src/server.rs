@@ -3,7 +3,7 @@
 mod calls;
 mod connections;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -19,19 +19,13 @@ use crate::{
     health::Health,
     listen::{Listener, Listeners},
     metrics::Metrics,
-    pb::{self, presign_service_server::PresignServiceServer},
-    service::{PresignApi, Shared},
+    pb,
+    service::{PresignApi, Shared, rpc::presign_service_server::PresignServiceServer},
 };
-
-/// How often recorded values are moved into their buckets.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why the server cannot run.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// The metrics recorder cannot be built.
-    #[error("cannot set up metrics: {0}")]
-    Metrics(String),
     /// The reflection service cannot be built.
     #[error("cannot set up reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -48,7 +42,7 @@ pub async fn run(
     clock: Clock,
     stop: impl Future<Output = &'static str>,
 ) -> Result<(), ServerError> {
-    let metrics = Metrics::new().map_err(|error| ServerError::Metrics(error.to_string()))?;
+    let metrics = Metrics::new();
     let signers: Vec<Arc<Signer>> = config
         .signers
         .iter()
@@ -70,7 +64,7 @@ pub async fn run(
         let refreshing = signers.iter().zip(&config.signers).map(|(signer, settings)| {
             credentials::keep_fresh(Arc::clone(signer), settings.clone(), clock.clone())
         });
-        tokio::join!(futures_util::future::join_all(refreshing), health.follow(), upkeep(&metrics));
+        tokio::join!(futures_util::future::join_all(refreshing), health.follow());
     };
     let admin = Admin {
         metrics: metrics.clone(),
@@ -107,6 +101,7 @@ fn api(
         batch_items: config.limits.batch_items,
         message_bytes: config.limits.message_bytes,
         requests: Arc::new(Semaphore::new(config.limits.requests)),
+        cores: Arc::new(Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers())),
     };
     PresignServiceServer::new(PresignApi::new(shared))
         .max_decoding_message_size(config.limits.message_bytes)
@@ -142,13 +137,5 @@ fn announce(listeners: &Listeners) {
 fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!("systemd could not be told: {error}");
-    }
-}
-
-async fn upkeep(metrics: &Metrics) {
-    let mut ticks = tokio::time::interval(UPKEEP);
-    loop {
-        ticks.tick().await;
-        metrics.upkeep();
     }
 }

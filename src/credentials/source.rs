@@ -68,12 +68,32 @@ impl Source {
     }
 }
 
-/// The messages of an error and its causes in one line, without their Debug form: that can hold a provider's whole
-/// answer.
+/// The messages of an error and its causes in one line, each once.
+///
+/// Not in their Debug form, which can hold a provider's whole answer; and without what a `credential_process` printed on
+/// its standard error, which may be anything.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    let lines: Vec<String> = causes
-        .flat_map(|error| error.to_string().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
-        .collect();
+    let mut lines: Vec<String> = Vec::new();
+    for cause in causes {
+        let text = cause.to_string();
+        let ours = text.split("Stderr:").next().unwrap_or_default();
+        lines.extend(ours.lines().map(|line| line.trim().trim_end_matches(['.', ':']).to_owned()));
+    }
+    lines.dedup();
+    lines.retain(|line| !line.is_empty());
     lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_in_one_line_without_what_a_process_printed() {
+        let inner = std::io::Error::other("exited with code 3. Stderr: CANARY\nCANARY");
+        let outer = std::io::Error::other(inner);
+        let text = chain(&outer);
+        assert_eq!(text, "exited with code 3");
+    }
 }

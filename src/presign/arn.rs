@@ -37,11 +37,24 @@ pub enum Arn {
     AccessPoint(AccessPointArn),
     /// An S3 on Outposts access point.
     Outposts(OutpostsAccessPointArn),
-    /// A Multi-Region Access Point: it has no region.
-    MultiRegionAccessPoint,
+    /// A Multi-Region Access Point.
+    MultiRegionAccessPoint(MultiRegionArn),
     /// An Object Lambda access point.
     ObjectLambdaAccessPoint,
 }
+
+/// An S3 Multi-Region Access Point: `arn:PARTITION:s3::ACCOUNT:accesspoint/ALIAS.mrap`. It has no region.
+///
+/// Source: [Multi-Region Access Points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiRegionAccessPointRequests.html).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MultiRegionArn {
+    partition: &'static str,
+    account: AccountId,
+    alias: MultiRegionAlias,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct MultiRegionAlias(Box<str>);
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Place {
@@ -109,6 +122,12 @@ pub enum ArnError {
          and begins and ends with a letter or a digit"
     )]
     AccessPointName(String),
+    /// Not the alias of a Multi-Region Access Point.
+    #[error(
+        "the ARN has no region, so it names a Multi-Region Access Point, but its alias is {0:?}: \
+         give the alias that S3 made, such as mfzwi23gnjvgw.mrap, or the region of an access point"
+    )]
+    MultiRegionAlias(String),
 }
 
 const OUTPOSTS_RESOURCE: &str = "outpost/OUTPOST-ID/accesspoint/NAME";
@@ -128,7 +147,9 @@ impl FromStr for Arn {
             .ok_or_else(|| ArnError::Partition(partition.to_owned()))?;
         match service {
             "s3" if region.is_empty() && account.is_empty() => Err(ArnError::Bucket(resource.to_owned())),
-            "s3" if region.is_empty() => Ok(Self::MultiRegionAccessPoint),
+            "s3" if region.is_empty() => {
+                multi_region(partition, account, resource).map(Self::MultiRegionAccessPoint)
+            }
             "s3-object-lambda" => Ok(Self::ObjectLambdaAccessPoint),
             "s3" => access_point(Place::parse(partition, region, account)?, resource).map(Self::AccessPoint),
             "s3-outposts" => {
@@ -143,6 +164,15 @@ fn access_point(place: Place, resource: &str) -> Result<AccessPointArn, ArnError
     let parts: Vec<&str> = resource.split(['/', ':']).collect();
     match parts.as_slice() {
         ["accesspoint", name] => Ok(AccessPointArn { place, name: name.parse()? }),
+        _ => Err(ArnError::Resource { found: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
+    }
+}
+
+fn multi_region(partition: &'static str, account: &str, resource: &str) -> Result<MultiRegionArn, ArnError> {
+    match resource.split_once(['/', ':']) {
+        Some(("accesspoint", alias)) => {
+            Ok(MultiRegionArn { partition, account: account.parse()?, alias: alias.parse()? })
+        }
         _ => Err(ArnError::Resource { found: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
     }
 }
@@ -168,6 +198,13 @@ impl OutpostsAccessPointArn {
     /// The region that the Outpost belongs to.
     pub fn region(&self) -> &Region {
         &self.place.region
+    }
+}
+
+impl MultiRegionArn {
+    /// The partition that the access point is in.
+    pub fn partition(&self) -> &'static str {
+        self.partition
     }
 }
 
@@ -222,6 +259,27 @@ impl fmt::Display for OutpostsAccessPointArn {
         let Place { partition, region, account } = &self.place;
         let (outpost, name) = (&self.outpost.0, &self.name.0);
         write!(f, "arn:{partition}:s3-outposts:{region}:{}:outpost/{outpost}/accesspoint/{name}", account.0)
+    }
+}
+
+impl FromStr for MultiRegionAlias {
+    type Err = ArnError;
+
+    /// S3 makes the alias: letters and digits, then `.mrap`. Source:
+    /// [Rules for naming Multi-Region Access Points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/multi-region-access-point-naming.html).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let made = |id: &str| {
+            (1..=58).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let fits = text.strip_suffix(".mrap").is_some_and(made);
+        if fits { Ok(Self(text.into())) } else { Err(ArnError::MultiRegionAlias(text.to_owned())) }
+    }
+}
+
+/// The one spelling that is compared and handed on: `/` between the parts of the resource.
+impl fmt::Display for MultiRegionArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "arn:{}:s3::{}:accesspoint/{}", self.partition, self.account.0, self.alias.0)
     }
 }
 
@@ -292,6 +350,25 @@ mod tests {
         for (text, message) in cases {
             let error = text.parse::<Arn>().unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_multi_region_access_point_has_no_region_and_the_alias_that_s3_made() {
+        let text = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
+        for text in [text, &text.replace("point/", "point:")] {
+            let Arn::MultiRegionAccessPoint(arn) = text.parse().unwrap() else { panic!("{text} is one") };
+            assert_eq!(arn.to_string(), "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap");
+        }
+        for (wrong, message) in [
+            (text.replace(".mrap", ""), "alias is \"mfzwi23gnjvgw\""),
+            (text.replace("mfzwi23gnjvgw", "x.evil.example"), "alias is \"x.evil.example.mrap\""),
+            (text.replace("mfzwi23gnjvgw", ""), "alias is \".mrap\""),
+            (text.replace("123456789012", "1"), "account is \"1\""),
+            (text.replace("accesspoint/", "bucket/"), "must be accesspoint/NAME"),
+        ] {
+            let error = wrong.parse::<Arn>().unwrap_err().to_string();
+            assert!(error.contains(message), "{wrong}: {error}");
         }
     }
 

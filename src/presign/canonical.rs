@@ -15,34 +15,65 @@ pub struct CanonicalRequest<'a> {
     pub path: &'a str,
     /// The encoded and sorted query, without the signature.
     pub query: &'a str,
-    /// The value of `host`.
-    pub host: &'a str,
-    /// The other signed headers.
+    /// Where it goes.
+    pub host: &'a Host,
+    /// The signed headers beside `host`.
     pub headers: &'a Headers<'a>,
+}
+
+/// A host, with the end of the canonical request of whatever signs no header beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Host {
+    name: String,
+    end: String,
+}
+
+impl Host {
+    /// `name` is the value of the `Host` header.
+    pub fn new(name: String) -> Self {
+        let mut end = String::new();
+        write_end(&Headers::default(), &name, &mut |piece| end.push_str(piece));
+        Self { name, end }
+    }
+
+    /// The value of the `Host` header.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
 }
 
 impl CanonicalRequest<'_> {
     /// Hands every piece of the canonical request to `sink`, in order.
     pub fn write_to(&self, sink: &mut impl FnMut(&str)) {
-        for piece in [self.method.as_str(), "\n", self.path, "\n", self.query, "\n"] {
+        for piece in [self.method.line(), self.path, "\n", self.query] {
             sink(piece);
         }
-        for_each_signed(self.headers, self.host, &mut |name, value| {
-            sink(name);
-            sink(":");
-            let mut words = value.split(' ').filter(|word| !word.is_empty());
-            words.next().into_iter().for_each(&mut *sink);
-            for word in words {
-                sink(" ");
-                sink(word);
-            }
-            sink("\n");
-        });
-        sink("\n");
-        write_signed_names(self.headers, sink);
-        sink("\n");
-        sink(UNSIGNED_PAYLOAD);
+        if self.headers.is_empty() {
+            sink(&self.host.end);
+        } else {
+            write_end(self.headers, &self.host.name, sink);
+        }
     }
+}
+
+/// Everything behind the query.
+fn write_end(headers: &Headers<'_>, host: &str, sink: &mut impl FnMut(&str)) {
+    sink("\n");
+    for_each_signed(headers, host, &mut |name, value| {
+        sink(name);
+        sink(":");
+        let mut words = value.split(' ').filter(|word| !word.is_empty());
+        words.next().into_iter().for_each(&mut *sink);
+        for word in words {
+            sink(" ");
+            sink(word);
+        }
+        sink("\n");
+    });
+    sink("\n");
+    write_signed_names(headers, sink);
+    sink("\n");
+    sink(UNSIGNED_PAYLOAD);
 }
 
 /// Hands the names of the signed headers to `sink`, joined by `;`.

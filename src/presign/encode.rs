@@ -4,7 +4,23 @@
 //! [Create a signed request](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html):
 //! every byte but the unreserved characters of RFC 3986 becomes `%XY`, in capitals; `/` stays in paths alone.
 
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
+/// `%00` to `%FF`, one behind the other.
+const ESCAPES: &str = {
+    const TEXT: [u8; 3 * 256] = {
+        let mut text = [b'%'; 3 * 256];
+        let mut byte = 0;
+        while byte < 256 {
+            text[3 * byte + 1] = b"0123456789ABCDEF"[byte >> 4];
+            text[3 * byte + 2] = b"0123456789ABCDEF"[byte & 15];
+            byte += 1;
+        }
+        text
+    };
+    match str::from_utf8(&TEXT) {
+        Ok(text) => text,
+        Err(_) => unreachable!(),
+    }
+};
 
 /// Which bytes stand for themselves in a query; a path adds the slash.
 const UNRESERVED: [bool; 256] = {
@@ -30,23 +46,22 @@ pub fn query(text: &str, out: &mut String) {
 }
 
 fn encode<const KEEP_SLASH: bool>(text: &str, out: &mut String) {
-    let mut rest = text;
-    loop {
-        let stands = |byte: u8| UNRESERVED[usize::from(byte)] || (KEEP_SLASH && byte == b'/');
-        let plain = rest.bytes().position(|byte| !stands(byte)).unwrap_or(rest.len());
-        let (before, from_escape) = rest.split_at(plain);
-        out.push_str(before);
-        let Some(escaped) = from_escape.chars().next() else { return };
-        let (escape, after) = from_escape.split_at(escaped.len_utf8());
-        escape.bytes().for_each(|byte| push_escaped(byte, out));
-        rest = after;
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if UNRESERVED[usize::from(byte)] || (KEEP_SLASH && byte == b'/') {
+            continue;
+        }
+        // What lies between two escapes is ASCII; between the bytes of one character lies nothing.
+        if plain_from < at {
+            out.push_str(&text[plain_from..at]);
+        }
+        let escape = 3 * usize::from(byte);
+        out.push_str(&ESCAPES[escape..escape + 3]);
+        plain_from = at + 1;
     }
-}
-
-fn push_escaped(byte: u8, out: &mut String) {
-    out.push('%');
-    out.push(char::from(HEX[usize::from(byte >> 4)]));
-    out.push(char::from(HEX[usize::from(byte & 15)]));
+    if plain_from < text.len() {
+        out.push_str(&text[plain_from..]);
+    }
 }
 
 #[cfg(test)]

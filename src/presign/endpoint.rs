@@ -3,13 +3,14 @@
 use std::{fmt, str::FromStr};
 
 use aws_sdk_s3::config::endpoint::{DefaultResolver, Endpoint as Resolved, Params, ResolveEndpoint};
-use aws_smithy_types::Document;
+use aws_smithy_types::{Document, endpoint::EndpointAuthScheme as AuthScheme};
 use futures_util::FutureExt;
 use thiserror::Error;
 
 use super::{
+    canonical::Host,
     name::Region,
-    sign::Scope,
+    sign::{Regions, Scope},
     target::{Target, TargetKind},
 };
 
@@ -82,7 +83,7 @@ pub struct Endpoint {
     /// Where in `url` the base path begins.
     path_at: usize,
     /// The value of the `Host` header: without the scheme's own port.
-    host: String,
+    host: Host,
     /// What signatures for this target are for.
     scope: Scope,
     kind: TargetKind,
@@ -100,7 +101,7 @@ impl Endpoint {
     }
 
     /// The value of the `Host` header.
-    pub fn host(&self) -> &str {
+    pub fn host(&self) -> &Host {
         &self.host
     }
 
@@ -145,10 +146,10 @@ pub enum EndpointError {
 /// When the rules lack a region, or AWS's rules refuse the combination.
 pub fn resolve(target: &Target, rules: &EndpointRules) -> Result<Endpoint, EndpointError> {
     let region = rules.region.as_ref().or_else(|| target.region()).ok_or(EndpointError::NoRegion)?;
-    if let Some(arn) = target.region()
-        && arn.partition() != region.partition()
+    if let Some(arn) = target.partition()
+        && arn != region.partition()
     {
-        let (arn, signer) = (arn.partition(), region.partition());
+        let signer = region.partition();
         return Err(EndpointError::Partition { arn, region: region.clone(), signer });
     }
     let params = Params::builder()
@@ -172,27 +173,35 @@ fn endpoint(resolved: &Resolved, kind: TargetKind, region: &Region) -> Result<En
     let (scheme, rest) = url.split_once("://").ok_or_else(|| unexpected("no scheme"))?;
     let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
     let own_port = if scheme == "https" { ":443" } else { ":80" };
-    let host = authority.strip_suffix(own_port).unwrap_or(authority).to_owned();
+    let host = Host::new(authority.strip_suffix(own_port).unwrap_or(authority).to_owned());
     let path_at = scheme.len() + "://".len() + authority.len();
     let scope = scope(resolved, region)?;
     Ok(Endpoint { url, path_at, host, scope, kind })
 }
 
-/// The scope of SigV4. For Outposts the rules list SigV4A first: the first scheme named `sigv4` is taken.
+/// What a signature is for. For Outposts the rules list SigV4A first: SigV4 is taken wherever it is named.
 fn scope(resolved: &Resolved, region: &Region) -> Result<Scope, EndpointError> {
-    let sigv4 = resolved
-        .auth_schemes()
-        .iter()
-        .find(|scheme| scheme.name() == "sigv4")
-        .ok_or_else(|| EndpointError::Refused("it cannot be signed with SigV4".to_owned()))?;
-    let text = |name: &str| sigv4.get(name).and_then(Document::as_string);
-    let region = match text("signingRegion") {
-        Some(named) => {
-            named.parse().map_err(|_| EndpointError::Refused(format!("signing region {named:?}")))?
+    let named = |name: &str| resolved.auth_schemes().iter().find(|scheme| scheme.name() == name);
+    let refused = |what: String| EndpointError::Refused(what);
+    let text =
+        |scheme: &AuthScheme, name: &str| scheme.get(name).and_then(Document::as_string).map(str::to_owned);
+    let (scheme, regions) = match (named("sigv4"), named("sigv4a")) {
+        (Some(sigv4), _) => {
+            let region = match text(sigv4, "signingRegion") {
+                Some(text) => text.parse().map_err(|_| refused(format!("signing region {text:?}")))?,
+                None => region.clone(),
+            };
+            (sigv4, Regions::One(region))
         }
-        None => region.clone(),
+        (None, Some(sigv4a)) => (sigv4a, Regions::Set(region_set(sigv4a))),
+        (None, None) => return Err(refused("it can be signed with neither SigV4 nor SigV4A".to_owned())),
     };
-    Ok(Scope { region, service: text("signingName").unwrap_or("s3").into() })
+    Ok(Scope { regions, service: text(scheme, "signingName").unwrap_or("s3".to_owned()).into() })
+}
+
+fn region_set(sigv4a: &AuthScheme) -> Box<str> {
+    let set = sigv4a.get("signingRegionSet").and_then(Document::as_array).map_or(&[][..], Vec::as_slice);
+    set.iter().filter_map(Document::as_string).collect::<Vec<_>>().join(",").into()
 }
 
 #[cfg(test)]
@@ -201,6 +210,13 @@ mod tests {
 
     fn resolved(bucket: &str, rules: &EndpointRules) -> Endpoint {
         resolve(&bucket.parse().unwrap(), rules).unwrap()
+    }
+
+    fn place(scope: &Scope) -> &str {
+        match &scope.regions {
+            Regions::One(region) => region.as_str(),
+            Regions::Set(set) => set,
+        }
     }
 
     fn rules(region: &str, endpoint: Option<&str>, addressing: Addressing) -> EndpointRules {
@@ -263,6 +279,13 @@ mod tests {
                 "s3-outposts",
             ),
             (
+                "eu-west-1",
+                "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
+                "https://mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com",
+                "*",
+                "s3",
+            ),
+            (
                 "us-east-1",
                 "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3",
                 "https://test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3\
@@ -275,7 +298,7 @@ mod tests {
             let endpoint = resolved(bucket, &rules(region, None, Addressing::VirtualHost));
             let scope = endpoint.scope();
             assert_eq!(
-                (endpoint.url(), scope.region.as_str(), &*scope.service),
+                (endpoint.url(), place(scope), &*scope.service),
                 (url, scope_region, service),
                 "{bucket} from {region}"
             );
@@ -308,7 +331,7 @@ mod tests {
         ];
         for (text, addressing, url, host) in rows {
             let endpoint = resolved("bucket", &rules("us-east-1", Some(text), addressing));
-            assert_eq!((endpoint.url(), endpoint.host()), (url, host), "{text}");
+            assert_eq!((endpoint.url(), endpoint.host().as_str()), (url, host), "{text}");
             assert_eq!(
                 endpoint.url().get(endpoint.path_at()..).unwrap().starts_with('/'),
                 url.ends_with("/bucket")
@@ -333,7 +356,7 @@ mod tests {
         let none = EndpointRules::default();
         assert_eq!(resolve(&"bucket".parse().unwrap(), &none), Err(EndpointError::NoRegion));
         let arn = "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/abc";
-        assert_eq!(resolved(arn, &none).scope().region.as_str(), "us-west-2");
+        assert_eq!(place(resolved(arn, &none).scope()), "us-west-2");
     }
 
     #[test]

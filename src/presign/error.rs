@@ -8,6 +8,7 @@ use super::{
     expiry::{Expired, Grant, Seconds},
     name::KeyError,
     parameters::ParameterError,
+    sign::NoRandomness,
     target::TargetError,
 };
 
@@ -39,6 +40,9 @@ pub enum Error {
         /// What the caller needs.
         minimum: Seconds,
     },
+    /// A signature needs randomness, and there is none.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// The credentials have ended.
     #[error("the signer's credentials have expired and no newer ones are there yet: try again shortly")]
     Expired(#[from] Expired),

@@ -48,12 +48,17 @@ pub enum Method {
 impl Method {
     /// The method as it stands in a request line.
     pub fn as_str(self) -> &'static str {
+        self.line().trim_ascii_end()
+    }
+
+    /// The same as the first line of a canonical request.
+    pub(super) fn line(self) -> &'static str {
         match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Put => "PUT",
-            Self::Post => "POST",
-            Self::Delete => "DELETE",
+            Self::Get => "GET\n",
+            Self::Head => "HEAD\n",
+            Self::Put => "PUT\n",
+            Self::Post => "POST\n",
+            Self::Delete => "DELETE\n",
         }
     }
 }

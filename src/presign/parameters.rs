@@ -233,6 +233,11 @@ impl<'a> Headers<'a> {
         self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name)).is_ok()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
@@ -288,21 +293,15 @@ impl<'a> Query<'a> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// Writes these parameters and those of the authentication in canonical form: encoded, sorted by encoded name,
-    /// joined by `&`.
-    pub(super) fn write_canonical(&self, authentication: &[(&str, &str)], out: &mut String) {
-        let encoded = |(name, value)| (encoded_name(name), value);
-        let mut all: Vec<(Cow<'_, str>, &str)> =
-            authentication.iter().copied().chain(self.iter()).map(encoded).collect();
+    /// Encoded names and values that are not, sorted by name; `subresource` is one of them.
+    pub(super) fn canonical<'q>(
+        &'q self,
+        subresource: Option<(&'q str, &'q str)>,
+    ) -> Vec<(Cow<'q, str>, &'q str)> {
+        let mut all: Vec<_> =
+            self.iter().chain(subresource).map(|(name, value)| (encoded_name(name), value)).collect();
         all.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        for (place, (name, value)) in all.iter().enumerate() {
-            if place > 0 {
-                out.push('&');
-            }
-            out.push_str(name);
-            out.push('=');
-            encode::query(value, out);
-        }
+        all
     }
 }
 
@@ -413,8 +412,8 @@ mod tests {
         for name in ["b", "a b", "a", "ä", "A"] {
             query.add(name, "1/2").unwrap();
         }
-        let mut out = String::new();
-        query.write_canonical(&[("X-Amz-Date", "d")], &mut out);
-        assert_eq!(out, "%C3%A4=1%2F2&A=1%2F2&X-Amz-Date=d&a=1%2F2&a%20b=1%2F2&b=1%2F2");
+        let sorted = query.canonical(Some(("acl", "")));
+        let names: Vec<_> = sorted.iter().map(|(name, _)| name.as_ref()).collect();
+        assert_eq!(names, ["%C3%A4", "A", "a", "a%20b", "acl", "b"]);
     }
 }

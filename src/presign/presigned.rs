@@ -1,24 +1,12 @@
-//! The answer: a URL, and the truth about it.
+//! The answer beside the URL: the truth about it.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use super::{
-    expiry::{Grant, Seconds},
-    operation::Method,
-    parameters::Headers,
-};
+use super::expiry::{Grant, Seconds};
 
-/// A request that its holder can send without credentials.
-pub struct PresignedRequest<'a> {
-    /// A bearer secret.
-    pub url: String,
-    /// The method to use.
-    pub method: Method,
-    /// The headers that the holder must send, `host` left out.
-    pub headers: Headers<'a>,
+/// What was granted to a URL. The URL itself, a bearer secret, is in the buffer that the caller gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Presigned {
     /// `X-Amz-Date`.
     pub signed_at: SystemTime,
     /// What is granted, and why not more.
@@ -27,7 +15,7 @@ pub struct PresignedRequest<'a> {
     pub requested: Seconds,
 }
 
-impl PresignedRequest<'_> {
+impl Presigned {
     /// When the URL really stops working.
     pub fn expires_at(&self) -> SystemTime {
         self.signed_at + self.grant.granted.as_duration()
@@ -36,15 +24,5 @@ impl PresignedRequest<'_> {
     /// How much of what was asked for is not granted.
     pub fn taken_off(&self) -> Duration {
         self.requested.as_duration().saturating_sub(self.grant.granted.as_duration())
-    }
-}
-
-/// Without the URL and the headers' values: both can be secrets.
-impl fmt::Debug for PresignedRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresignedRequest")
-            .field("method", &self.method)
-            .field("grant", &self.grant)
-            .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, str::FromStr};
 use thiserror::Error;
 
 use super::{
-    arn::{AccessPointArn, Arn, ArnError, OutpostsAccessPointArn},
+    arn::{AccessPointArn, Arn, ArnError, MultiRegionArn, OutpostsAccessPointArn},
     name::{BucketName, BucketNameError, Region},
 };
 
@@ -18,6 +18,8 @@ pub enum Target {
     AccessPoint(AccessPointArn),
     /// An access point by its alias (`…-s3alias`).
     AccessPointAlias(BucketName),
+    /// A Multi-Region Access Point by its ARN.
+    MultiRegionAccessPoint(MultiRegionArn),
     /// An S3 on Outposts access point by its ARN.
     Outposts(OutpostsAccessPointArn),
     /// An S3 on Outposts access point by its alias (`…--op-s3`).
@@ -31,19 +33,23 @@ pub enum TargetKind {
     Bucket,
     /// An S3 access point, by ARN or alias.
     AccessPoint,
+    /// An S3 Multi-Region Access Point.
+    MultiRegionAccessPoint,
     /// An S3 on Outposts access point, by ARN or alias.
     Outposts,
 }
 
 impl TargetKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 3] = [Self::Bucket, Self::AccessPoint, Self::Outposts];
+    pub const ALL: [Self; 4] =
+        [Self::Bucket, Self::AccessPoint, Self::MultiRegionAccessPoint, Self::Outposts];
 
     /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bucket => "bucket",
             Self::AccessPoint => "access_point",
+            Self::MultiRegionAccessPoint => "multi_region_access_point",
             Self::Outposts => "outposts",
         }
     }
@@ -61,7 +67,7 @@ pub enum TargetError {
     /// In the contract, but not in this version.
     #[error(
         "{0} are not supported by this version of presignd: \
-         use a bucket, an access point or an S3 on Outposts access point"
+         use a bucket, an access point, a Multi-Region Access Point or an S3 on Outposts access point"
     )]
     Unsupported(&'static str),
 }
@@ -72,6 +78,7 @@ impl Target {
         match self {
             Self::Bucket(_) => TargetKind::Bucket,
             Self::AccessPoint(_) | Self::AccessPointAlias(_) => TargetKind::AccessPoint,
+            Self::MultiRegionAccessPoint(_) => TargetKind::MultiRegionAccessPoint,
             Self::Outposts(_) | Self::OutpostsAlias(_) => TargetKind::Outposts,
         }
     }
@@ -81,7 +88,18 @@ impl Target {
         match self {
             Self::AccessPoint(arn) => Some(arn.region()),
             Self::Outposts(arn) => Some(arn.region()),
-            Self::Bucket(_) | Self::AccessPointAlias(_) | Self::OutpostsAlias(_) => None,
+            Self::Bucket(_)
+            | Self::AccessPointAlias(_)
+            | Self::MultiRegionAccessPoint(_)
+            | Self::OutpostsAlias(_) => None,
+        }
+    }
+
+    /// The partition that the target itself names, where it names one.
+    pub fn partition(&self) -> Option<&'static str> {
+        match self {
+            Self::MultiRegionAccessPoint(arn) => Some(arn.partition()),
+            _ => self.region().map(Region::partition),
         }
     }
 
@@ -92,6 +110,7 @@ impl Target {
                 Cow::Borrowed(name.as_str())
             }
             Self::AccessPoint(arn) => Cow::Owned(arn.to_string()),
+            Self::MultiRegionAccessPoint(arn) => Cow::Owned(arn.to_string()),
             Self::Outposts(arn) => Cow::Owned(arn.to_string()),
         }
     }
@@ -105,7 +124,7 @@ impl FromStr for Target {
             return match text.parse()? {
                 Arn::AccessPoint(arn) => Ok(Self::AccessPoint(arn)),
                 Arn::Outposts(arn) => Ok(Self::Outposts(arn)),
-                Arn::MultiRegionAccessPoint => Err(TargetError::Unsupported("Multi-Region Access Points")),
+                Arn::MultiRegionAccessPoint(arn) => Ok(Self::MultiRegionAccessPoint(arn)),
                 Arn::ObjectLambdaAccessPoint => Err(TargetError::Unsupported("Object Lambda access points")),
             };
         }
@@ -144,6 +163,7 @@ mod tests {
             ("my.dotted.bucket", TargetKind::Bucket),
             ("arn:aws:s3:us-east-1:123456789012:accesspoint/reports", TargetKind::AccessPoint),
             ("reports-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias", TargetKind::AccessPoint),
+            ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", TargetKind::MultiRegionAccessPoint),
             (
                 "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-01234567890123456/accesspoint/reports",
                 TargetKind::Outposts,
@@ -158,7 +178,7 @@ mod tests {
     #[test]
     fn a_target_of_a_later_version_says_that_it_is_not_supported_yet() {
         for text in [
-            "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
+            "mfzwi23gnjvgw.mrap",
             "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/redact",
             "logs--use1-az4--x-s3",
             "redact-abc--ol-s3",

@@ -11,15 +11,16 @@ pub(super) struct AmzDate(String);
 impl AmzDate {
     pub(super) fn of(time: SystemTime) -> Self {
         let t = UtcDateTime::from(time);
-        Self(format!(
-            "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        ))
+        let mut out = String::with_capacity(16);
+        for pair in [t.year() / 100, t.year() % 100, i32::from(u8::from(t.month())), t.day().into()] {
+            push_two_digits(pair, &mut out);
+        }
+        out.push('T');
+        for pair in [t.hour(), t.minute(), t.second()] {
+            push_two_digits(pair.into(), &mut out);
+        }
+        out.push('Z');
+        Self(out)
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -32,8 +33,30 @@ impl AmzDate {
     }
 }
 
+fn push_two_digits(number: i32, out: &mut String) {
+    let digit = |digit: i32| char::from_digit(digit.rem_euclid(10).unsigned_abs(), 10).unwrap_or('0');
+    out.extend([digit(number / 10), digit(number)]);
+}
+
 /// The time without its fraction of a second.
 pub(super) fn whole_seconds(time: SystemTime) -> SystemTime {
     let fraction = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     time - Duration::from_nanos(fraction.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_two_digits_for_each_of_its_parts() {
+        for (seconds, text) in [
+            (0, "19700101T000000Z"),
+            (1_369_353_599, "20130523T235959Z"),
+            (253_402_300_799, "99991231T235959Z"),
+        ] {
+            let date = AmzDate::of(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!((date.as_str(), date.day()), (text, &text[..8]));
+        }
+    }
 }

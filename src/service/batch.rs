@@ -1,12 +1,19 @@
 //! Many URLs in one call: an answer for each, within what a client can receive.
 
-use prost::Message;
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use super::{Moment, Shared, status::Failure};
-use crate::{
-    clock::Stopwatch,
-    pb::{self, presign_result::Result as ItemResult},
+use prost::bytes::{Bytes, BytesMut};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
+
+use super::{
+    Shared, answer,
+    codec::Answer,
+    request::{Defaults, Merged},
+    status::Failure,
+    wire::{Batch, Item},
+    work::{Moment, Work},
 };
+use crate::clock::Stopwatch;
 
 /// The default receive limit of every gRPC client.
 ///
@@ -14,134 +21,164 @@ use crate::{
 /// [grpc_types.h](https://grpc.github.io/grpc/core/channel__arg__names_8h.html).
 pub(super) const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 
-/// How many URLs are signed before others get their turn: well under a millisecond's work.
-const CHUNK: usize = 64;
+/// How long a batch signs before others get their turn: less than a call for one URL takes.
+const SLICE: Duration = Duration::from_micros(20);
 
-/// Room for the fields of a streamed answer around its batch.
-const STREAM_ENVELOPE: usize = 32;
+/// How many requests are signed between two looks at the clock.
+const LOOK: usize = 8;
 
-/// What bounds a batch.
-pub(super) struct BatchLimits {
-    items: usize,
-    answer_bytes: usize,
+/// A batch as long as this is worth a second core.
+const WORTH_A_CORE: usize = 256;
+
+/// A batch as short as this is like a call for one URL: it does not wait for the long ones.
+const SHORT: usize = 32;
+
+/// The bytes of a usual result, so that an answer grows in one piece.
+const USUAL_RESULT: usize = 512;
+
+/// A batch being answered: one clock reading and one credential snapshot for all of it.
+#[derive(Clone)]
+pub(super) struct Signing {
+    shared: Arc<Shared>,
+    batch: Arc<Batch>,
+    moment: Arc<Moment>,
     /// Where the requests stand in the call's message.
     field: &'static str,
 }
 
-impl BatchLimits {
-    /// The limits of BatchPresign.
-    pub(super) fn of(shared: &Shared) -> Self {
-        Self { items: shared.batch_items, answer_bytes: ANSWER_LIMIT, field: "requests" }
-    }
-
-    /// The limits of one message of StreamPresign.
-    pub(super) fn of_stream(shared: &Shared) -> Self {
-        Self {
-            items: shared.batch_items,
-            answer_bytes: ANSWER_LIMIT - STREAM_ENVELOPE,
-            field: "batch.requests",
-        }
-    }
-}
-
-/// A batch being answered: one clock reading and one credential snapshot for all of it.
-pub(super) struct Signing<'s, 'b> {
-    moment: Moment<'s>,
-    batch: &'b pb::BatchPresignRequest,
-    limits: &'b BatchLimits,
-    next: usize,
-    /// The last result, when it did not fit into the message before.
-    held_back: Option<pb::PresignResult>,
-}
-
-/// A part of a batch's answer that fits into one message.
+/// Results that lie one behind the other.
 pub(super) struct Part {
-    pub(super) answer: pb::BatchPresignResponse,
-    /// Whether this is the rest of the batch.
-    pub(super) last: bool,
+    pub(super) bytes: BytesMut,
+    /// The first request that has none.
+    pub(super) end: usize,
 }
 
-impl<'s, 'b> Signing<'s, 'b> {
+impl Signing {
     /// Checks the batch's size and starts.
-    pub(super) fn start(
-        shared: &'s Shared,
-        batch: &'b pb::BatchPresignRequest,
-        limits: &'b BatchLimits,
-    ) -> Result<Self, Failure> {
-        let (items, limit, field) = (batch.requests.len(), limits.items, limits.field);
+    pub(super) fn start(shared: &Arc<Shared>, batch: Batch, field: &'static str) -> Result<Self, Failure> {
+        let (items, limit) = (batch.len(), shared.batch_items);
         match items {
             0 => return Err(Failure::EmptyBatch { limit, field }),
             _ if items > limit => return Err(Failure::BatchTooLarge { items, limit, field }),
             _ => shared.metrics.batch(items),
         }
-        Ok(Self { moment: shared.moment(), batch, limits, next: 0, held_back: None })
+        let moment = Arc::new(Moment::new(shared));
+        Ok(Self { shared: Arc::clone(shared), batch: Arc::new(batch), moment, field })
     }
 
-    /// Signs until the batch ends or a message is full, letting others have their turn between chunks.
-    pub(super) async fn part(&mut self) -> Result<Part, Failure> {
-        let mut answer = pb::BatchPresignResponse::default();
-        let mut bytes = 0;
-        if let Some(result) = self.held_back.take() {
-            bytes += size_in_list(&result);
-            answer.results.push(result);
-        }
-        while self.held_back.is_none() && self.next < self.batch.requests.len() {
-            self.chunk(&mut answer, &mut bytes)?;
-            tokio::task::yield_now().await;
-        }
-        Ok(Part { answer, last: self.held_back.is_none() })
+    /// How many requests there are.
+    pub(super) fn len(&self) -> usize {
+        self.batch.len()
     }
 
-    /// Signs a chunk, or less when the message is full: then the last result is held back for the next one.
-    fn chunk(&mut self, answer: &mut pb::BatchPresignResponse, bytes: &mut usize) -> Result<(), Failure> {
-        let watch = Stopwatch::start();
-        let mut signed = 0;
-        let end = (self.next + CHUNK).min(self.batch.requests.len());
-        while self.next < end && self.held_back.is_none() {
-            let result = self.item()?;
-            signed += usize::from(matches!(result.result, Some(ItemResult::Presigned(_))));
-            *bytes += size_in_list(&result);
-            if *bytes > self.limits.answer_bytes {
-                self.held_back = Some(result);
-            } else {
-                answer.results.push(result);
+    /// A place among the batches that are signed at once: one for each core, in the order in which they came. More
+    /// would only be in each other's way, and hold their answers in memory for longer.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        match self.len() {
+            ..=SHORT => None,
+            // The semaphore is never closed.
+            _ => Arc::clone(&self.shared.cores).acquire_owned().await.ok(),
+        }
+    }
+
+    /// Signs requests until they end or their results would pass `room`, but one at least. Others get their turn
+    /// between slices.
+    pub(super) async fn part(&self, range: Range<usize>, room: usize) -> Result<Part, Failure> {
+        let item = self.batch.defaults()?;
+        let message = item.as_ref().map_or(Ok(None), |item| Merged::new(item, None).message())?;
+        let defaults = item.as_ref().map(|item| Defaults::new(item, message.as_ref()));
+        let mut work = Work::new(&self.shared, &self.moment);
+        let mut bytes = BytesMut::with_capacity((range.len() * USUAL_RESULT).min(room));
+        let mut slice = Stopwatch::start();
+        for index in range.clone() {
+            if index % LOOK == 0 && slice.elapsed() > SLICE {
+                tokio::task::yield_now().await;
+                slice = Stopwatch::start();
+            }
+            let before = bytes.len();
+            self.result(index, defaults.as_ref(), &mut work, &mut bytes)?;
+            if bytes.len() > room && before > 0 {
+                bytes.truncate(before);
+                return Ok(Part { bytes, end: index });
             }
         }
-        self.moment.shared.metrics.signed(watch.elapsed(), signed);
-        Ok(())
+        Ok(Part { bytes, end: range.end })
     }
 
-    fn item(&mut self) -> Result<pb::PresignResult, Failure> {
-        let index = self.next;
-        self.next += 1;
-        let signed = self.moment.sign(&self.batch.requests[index], self.batch.defaults.as_ref());
-        let result = match signed {
-            Ok(presigned) => ItemResult::Presigned(presigned),
+    /// Writes the result of one request.
+    fn result(
+        &self,
+        index: usize,
+        defaults: Option<&Defaults<'_>>,
+        work: &mut Work<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        let signed = Item::read(self.batch.request(index))
+            .map_err(Failure::from)
+            .and_then(|item| work.sign(&item, defaults, answer::write_result, out));
+        match signed {
             Err(failure) if self.batch.all_or_nothing => {
-                return Err(Failure::Item { field: self.limits.field, index, failure: Box::new(failure) });
+                Err(Failure::Item { field: self.field, index, failure: Box::new(failure) })
             }
-            Err(failure) => ItemResult::Error(failure.to_item()),
-        };
-        Ok(pb::PresignResult { result: Some(result) })
+            Err(failure) => {
+                answer::write_error(&failure.to_item(), out);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
-}
 
-/// The bytes of a result in the list: itself, its length and its tag.
-fn size_in_list(result: &pb::PresignResult) -> usize {
-    let bytes = result.encoded_len();
-    1 + prost::length_delimiter_len(bytes) + bytes
+    /// Signs every request, on as many cores as are free when the batch is long.
+    async fn all(&self) -> Result<Vec<Part>, Failure> {
+        let place = self.place().await;
+        let mut free = Vec::from_iter(place);
+        while free.len() < self.len() / WORTH_A_CORE
+            && let Ok(another) = Arc::clone(&self.shared.cores).try_acquire_owned()
+        {
+            free.push(another);
+        }
+        let each = self.len().div_ceil(free.len().max(1));
+        let mut ranges = (0..self.len()).step_by(each).map(|from| from..(from + each).min(self.len()));
+        let first = ranges.next().unwrap_or_default();
+        let mut others = JoinSet::new();
+        for (number, range) in ranges.enumerate() {
+            let (signing, place) = (self.clone(), free.pop());
+            others.spawn(async move {
+                let part = signing.part(range, ANSWER_LIMIT).await;
+                drop(place);
+                (number, part)
+            });
+        }
+        let first = self.part(first, ANSWER_LIMIT).await?;
+        let mut parts = others.join_all().await;
+        parts.sort_unstable_by_key(|(number, _)| *number);
+        std::iter::once(Ok(first)).chain(parts.into_iter().map(|(_, part)| part)).collect()
+    }
 }
 
 /// Answers a batch in one message, or not at all.
-pub(super) async fn whole(
-    shared: &Shared,
-    batch: &pb::BatchPresignRequest,
-    limits: &BatchLimits,
-) -> Result<pb::BatchPresignResponse, Failure> {
-    let part = Signing::start(shared, batch, limits)?.part().await?;
-    if part.last {
-        return Ok(part.answer);
+pub(super) async fn whole(shared: &Arc<Shared>, message: Bytes) -> Result<Answer, Failure> {
+    let signing = Signing::start(shared, Batch::read(message, shared.batch_items)?, "requests")?;
+    let parts = signing.all().await?;
+    let fits = fitting(&parts);
+    if fits < signing.len() {
+        return Err(Failure::AnswerTooLarge { fits, items: signing.len(), limit: ANSWER_LIMIT });
     }
-    let (fits, items) = (part.answer.results.len(), batch.requests.len());
-    Err(Failure::AnswerTooLarge { fits, items, limit: limits.answer_bytes })
+    Ok(Answer::of(parts.into_iter().map(|part| part.bytes).collect()))
+}
+
+/// How many results, from the first one on, a client can receive in one message.
+fn fitting(parts: &[Part]) -> usize {
+    let mut room = ANSWER_LIMIT;
+    let mut fits = 0;
+    for part in parts {
+        match room.checked_sub(part.bytes.len()) {
+            Some(left) => {
+                fits = part.end;
+                room = left;
+            }
+            None => return fits + answer::results_within(&part.bytes, room),
+        }
+    }
+    fits
 }

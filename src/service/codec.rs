@@ -1,90 +1,100 @@
-//! prost's codec, with a look at a message before it is decoded: one that has far too many requests in it would take
-//! gigabytes as structs, and is refused while it is still bytes.
+//! The codec of the calls that sign: messages stay the bytes that they are, on their way in and on their way out.
 
 use std::marker::PhantomData;
 
-use prost::{
-    Message,
-    bytes::Buf,
-    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
-};
+use prost::bytes::{Buf, BufMut, Bytes, BytesMut};
 use tonic::{
     Status,
-    codec::{BufferSettings, Codec, DecodeBuf, Decoder},
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
-use tonic_prost::{ProstCodec, ProstDecoder};
 
-use super::status::batch_too_large;
+/// An answer in its wire form, in pieces that go out one behind the other.
+#[derive(Default)]
+pub struct Answer(Vec<BytesMut>);
 
-/// The most requests in a batch, by the contract.
-const MOST_REQUESTS: usize = 1_000;
+impl Answer {
+    /// An answer of these pieces.
+    pub(super) fn of(pieces: Vec<BytesMut>) -> Self {
+        Self(pieces)
+    }
 
-/// The codec of every call.
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(BytesMut::len).sum()
+    }
+}
+
+impl From<BytesMut> for Answer {
+    fn from(bytes: BytesMut) -> Self {
+        Self(vec![bytes])
+    }
+}
+
+/// Takes messages in and hands answers out as they are. The type parameters are those that tonic's generated code
+/// gives to every codec.
 #[derive(Debug)]
-pub struct BoundedCodec<Out, In>(PhantomData<(Out, In)>);
+pub struct RawCodec<Out, In>(PhantomData<(Out, In)>);
 
-impl<Out, In> Default for BoundedCodec<Out, In> {
+impl<Out, In> Default for RawCodec<Out, In> {
     fn default() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<Out, In> Codec for BoundedCodec<Out, In>
-where
-    Out: Message + Send + 'static,
-    In: Message + Default + Send + 'static,
-{
-    type Encode = Out;
-    type Decode = In;
-    type Encoder = <ProstCodec<Out, In> as Codec>::Encoder;
-    type Decoder = BoundedDecoder<In>;
+impl Codec for RawCodec<Answer, Bytes> {
+    type Encode = Answer;
+    type Decode = Bytes;
+    type Encoder = RawEncoder;
+    type Decoder = RawDecoder;
 
-    fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<Out, In>::default().encoder()
+    fn encoder(&mut self) -> RawEncoder {
+        RawEncoder
     }
 
-    fn decoder(&mut self) -> Self::Decoder {
-        BoundedDecoder(ProstCodec::<Out, In>::raw_decoder(BufferSettings::default()))
+    fn decoder(&mut self) -> RawDecoder {
+        RawDecoder
     }
 }
 
-/// Decodes a message that does not have too many requests in it.
+/// Writes an answer behind tonic's frame head.
 #[derive(Debug)]
-pub struct BoundedDecoder<In>(ProstDecoder<In>);
+pub struct RawEncoder;
 
-impl<In: Message + Default> Decoder for BoundedDecoder<In> {
-    type Item = In;
+/// Takes a message as it is.
+#[derive(Debug)]
+pub struct RawDecoder;
+
+/// Room for the answer to one Presign with a session token; whatever is longer says how long it is.
+const USUAL_ANSWER: usize = 2 * 1024;
+
+impl Encoder for RawEncoder {
+    type Item = Answer;
     type Error = Status;
 
-    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<In>, Status> {
-        let message = bytes.chunk();
-        // A batch has its requests in field 1, a message of a stream has its batch there.
-        check(message, "requests")?;
-        for batch in firsts(message) {
-            check(batch, "batch.requests")?;
+    fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.reserve(answer.len());
+        for piece in answer.0 {
+            out.put_slice(&piece);
         }
-        self.0.decode(bytes)
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        // An answer goes out as soon as it is there: the threshold is what a stream gathers before it sends.
+        BufferSettings::new(USUAL_ANSWER, 0)
     }
 }
 
-fn check(message: &[u8], field: &'static str) -> Result<(), Status> {
-    let items = firsts(message).count();
-    if items > MOST_REQUESTS { Err(batch_too_large(items, MOST_REQUESTS, field)) } else { Ok(()) }
-}
+impl Decoder for RawDecoder {
+    type Item = Bytes;
+    type Error = Status;
 
-/// Every value of field 1 that has a length; as far as the message can be read.
-fn firsts(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        while rest.has_remaining() {
-            let (tag, wire) = decode_key(&mut rest).ok()?;
-            if (tag, wire) == (1, WireType::LengthDelimited) {
-                let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
-                let (value, after) = rest.split_at_checked(length)?;
-                rest = after;
-                return Some(value);
-            }
-            skip_field(wire, tag, &mut rest, DecodeContext::default()).ok()?;
-        }
-        None
-    })
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        let whole = bytes.remaining();
+        Ok(Some(bytes.copy_to_bytes(whole)))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(USUAL_ANSWER, 0)
+    }
 }

@@ -1,20 +1,22 @@
-//! From the wire's request, and a batch's defaults under it, to the core's request. Nothing is copied.
+//! From a request as it lies in its message, and a batch's defaults under it, to the core's request. What a batch's
+//! defaults say is read once, and borrowed by every request that adds nothing to it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use prost_types::Duration as WireDuration;
 
 use super::{
     fields::{Parameters, Parts},
     status::Failure,
+    wire::{self, Item},
 };
 use crate::{
-    pb::{self, presign_request::Operation as Wire},
+    pb::presign_request::Operation as Wire,
     presign::{
         Request,
         expiry::Seconds,
         name::ObjectKey,
-        operation::{self, Operation},
+        operation::{OPERATIONS, Operation},
         parameters::{MAX_PARAMETERS, ParameterError},
     },
 };
@@ -27,89 +29,135 @@ const LONGEST_SECONDS: i64 = 315_576_000_000;
 /// A request with a batch's defaults under it: a field that is set in the request wins.
 #[derive(Clone, Copy)]
 pub(super) struct Merged<'a> {
-    own: &'a pb::PresignRequest,
-    defaults: Option<&'a pb::PresignRequest>,
+    own: &'a Item<'a>,
+    defaults: Option<&'a Item<'a>>,
 }
 
 impl<'a> Merged<'a> {
-    pub(super) fn new(own: &'a pb::PresignRequest, defaults: Option<&'a pb::PresignRequest>) -> Self {
+    pub(super) fn new(own: &'a Item<'a>, defaults: Option<&'a Item<'a>>) -> Self {
         Self { own, defaults }
     }
 
-    fn text(self, field: impl Fn(&'a pb::PresignRequest) -> &'a str) -> &'a str {
+    fn text(self, field: impl Fn(&'a Item<'a>) -> &'a str) -> &'a str {
         match (field(self.own), self.defaults) {
             ("", Some(defaults)) => field(defaults),
             (own, _) => own,
         }
     }
 
-    fn option<T>(self, field: impl Fn(&'a pb::PresignRequest) -> Option<T>) -> Option<T> {
+    fn option<T>(self, field: impl Fn(&'a Item<'a>) -> Option<T>) -> Option<T> {
         field(self.own).or_else(|| self.defaults.and_then(field))
     }
 
     /// Both maps in one, without a key twice.
     fn union(
         self,
-        field: impl Fn(&'a pb::PresignRequest) -> &'a BTreeMap<String, String>,
+        field: impl Fn(&'a Item<'a>) -> &'a wire::Pairs<'a>,
         same: impl Fn(&str, &str) -> bool + 'a,
     ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let own = field(self.own);
-        let under = self.defaults.map(field).into_iter().flatten();
-        let under = under.filter(move |(name, _)| !own.keys().any(|own| same(own, name)));
-        own.iter().chain(under).map(|(name, value)| (name.as_str(), value.as_str()))
+        let under = self.defaults.map(field).into_iter().flat_map(wire::Pairs::iter);
+        own.iter().chain(under.filter(move |(name, _)| !own.iter().any(|(own, _)| same(own, name))))
     }
 
     /// Every map that is merged, with the field that it stands in.
-    fn maps(self) -> impl Iterator<Item = (&'static str, &'a BTreeMap<String, String>)> {
+    fn maps(self) -> impl Iterator<Item = (&'static str, &'a wire::Pairs<'a>)> {
         let both = std::iter::once(self.own).chain(self.defaults);
-        both.flat_map(|request| [("headers", &request.headers), ("query", &request.query)])
+        both.flat_map(|item| [("headers", &item.headers), ("query", &item.query)])
     }
 
     pub(super) fn bucket(self) -> &'a str {
-        self.text(|request| &request.bucket)
+        self.text(|item| item.bucket)
     }
 
     pub(super) fn signer(self) -> &'a str {
-        self.text(|request| &request.signer)
+        self.text(|item| item.signer)
     }
 
-    /// The operation, where it is one that this version signs.
-    pub(super) fn operation(self) -> Option<&'static Operation> {
-        self.wire_operation().ok().map(|(operation, _)| operation)
+    fn wire_operation(self) -> Option<&'a wire::Operation<'a>> {
+        self.option(|item| item.operation.as_ref())
     }
 
-    fn wire_operation(self) -> Result<(&'static Operation, &'a dyn Parameters), Failure> {
-        typed(self.option(|request| request.operation.as_ref()).ok_or(Failure::NoOperation)?)
+    /// The operation, when it is one that this version signs.
+    pub(super) fn operation(self) -> Result<&'static Operation, Failure> {
+        let wire = self.wire_operation().ok_or(Failure::NoOperation)?;
+        OPERATIONS.get(wire.index()).copied().ok_or(Failure::NotInThisVersion("the http operation"))
     }
 
-    pub(super) fn to_core(self) -> Result<Request<'a>, Failure> {
-        let (operation, message) = self.wire_operation()?;
-        if self.option(|request| request.reuse_window.as_ref()).is_some() {
-            return Err(Failure::NotInThisVersion("reuse_window"));
+    /// The operation's message, when anything is set in it.
+    pub(super) fn message(self) -> Result<Option<Wire>, Failure> {
+        match self.wire_operation() {
+            Some(wire) if !wire.is_empty() => Ok(wire.decode()?),
+            _ => Ok(None),
         }
-        let mut parts = Parts::default();
+    }
+
+    /// Whether the request says nothing of its own on what is signed beside its key.
+    pub(super) fn adds_no_parts(self) -> bool {
+        self.own.operation.is_none() && self.own.headers.is_empty() && self.own.query.is_empty()
+    }
+
+    /// The headers and the query to sign; `message` is the operation's.
+    pub(super) fn parts(self, message: Option<&'a Wire>) -> Result<Parts<'a>, Failure> {
         for (field, given) in self.maps() {
             if given.len() > MAX_PARAMETERS {
                 return Err(Failure::Parameter { field, error: ParameterError::TooMany });
             }
         }
+        let mut parts = Parts::default();
         let wrong_in = |field| move |error| Failure::Parameter { field, error };
-        message.add_to(&mut parts).map_err(wrong_in("operation"))?;
-        for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {
+        if let Some(message) = message.and_then(typed) {
+            message.add_to(&mut parts).map_err(wrong_in("operation"))?;
+        }
+        for (name, value) in self.union(|item| &item.headers, str::eq_ignore_ascii_case) {
             parts.headers.add_further(name, value).map_err(wrong_in("headers"))?;
         }
-        for (name, value) in self.union(|request| &request.query, |own, under| own == under) {
+        for (name, value) in self.union(|item| &item.query, |own, under| own == under) {
             parts.query.add_further(name, value).map_err(wrong_in("query"))?;
         }
+        Ok(parts)
+    }
+
+    /// The core's request, with these headers and this query.
+    pub(super) fn to_core(self, parts: &'a Parts<'a>) -> Result<Request<'a>, Failure> {
         Ok(Request {
-            target: self.bucket().parse()?,
-            key: ObjectKey::try_from(self.text(|request| &request.key))?,
-            operation,
-            headers: parts.headers,
-            query: parts.query,
-            expires_in: expires_in(self.option(|request| request.expires_in.as_ref()))?,
-            min_expires_in: min_expires_in(self.option(|request| request.min_expires_in.as_ref()))?,
+            key: ObjectKey::try_from(self.text(|item| item.key))?,
+            operation: self.operation()?,
+            headers: &parts.headers,
+            query: &parts.query,
+            expires_in: expires_in(self.option(|item| item.expires_in.as_ref()))?,
+            min_expires_in: min_expires_in(self.option(|item| item.min_expires_in.as_ref()))?,
         })
+    }
+
+    /// What the contract has and this version has not.
+    pub(super) fn check_version(self) -> Result<(), Failure> {
+        match self.option(|item| item.reuse_window.as_ref()) {
+            Some(_) => Err(Failure::NotInThisVersion("reuse_window")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What stands under every request of a batch, read once.
+pub(super) struct Defaults<'a> {
+    item: &'a Item<'a>,
+    /// What is signed for a request that adds nothing to it.
+    parts: Result<Parts<'a>, Failure>,
+}
+
+impl<'a> Defaults<'a> {
+    /// `message` is that of the operation of `item`.
+    pub(super) fn new(item: &'a Item<'a>, message: Option<&'a Wire>) -> Self {
+        Self { item, parts: Merged::new(item, None).parts(message) }
+    }
+
+    pub(super) fn item(&self) -> &'a Item<'a> {
+        self.item
+    }
+
+    pub(super) fn parts(&self) -> Result<&Parts<'a>, Failure> {
+        self.parts.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -137,33 +185,54 @@ fn min_expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failur
     Ok(duration("min_expires_in", wire)?.and_then(Seconds::rounded_down))
 }
 
-/// The row of the core's table for a typed operation, and its parameters.
-fn typed(wire: &Wire) -> Result<(&'static Operation, &dyn Parameters), Failure> {
-    Ok(match wire {
-        Wire::GetObject(message) => (&operation::GET_OBJECT, message),
-        Wire::HeadObject(message) => (&operation::HEAD_OBJECT, message),
-        Wire::PutObject(message) => (&operation::PUT_OBJECT, message),
-        Wire::DeleteObject(message) => (&operation::DELETE_OBJECT, message),
-        Wire::DeleteObjects(message) => (&operation::DELETE_OBJECTS, message),
-        Wire::CopyObject(message) => (&operation::COPY_OBJECT, message),
-        Wire::CreateMultipartUpload(message) => (&operation::CREATE_MULTIPART_UPLOAD, message),
-        Wire::UploadPart(message) => (&operation::UPLOAD_PART, message),
-        Wire::UploadPartCopy(message) => (&operation::UPLOAD_PART_COPY, message),
-        Wire::CompleteMultipartUpload(message) => (&operation::COMPLETE_MULTIPART_UPLOAD, message),
-        Wire::AbortMultipartUpload(message) => (&operation::ABORT_MULTIPART_UPLOAD, message),
-        Wire::ListParts(message) => (&operation::LIST_PARTS, message),
-        Wire::ListMultipartUploads(message) => (&operation::LIST_MULTIPART_UPLOADS, message),
-        Wire::ListObjects(message) => (&operation::LIST_OBJECTS, message),
-        Wire::ListObjectsV2(message) => (&operation::LIST_OBJECTS_V2, message),
-        Wire::ListObjectVersions(message) => (&operation::LIST_OBJECT_VERSIONS, message),
-        Wire::HeadBucket(message) => (&operation::HEAD_BUCKET, message),
-        Wire::GetObjectTagging(message) => (&operation::GET_OBJECT_TAGGING, message),
-        Wire::PutObjectTagging(message) => (&operation::PUT_OBJECT_TAGGING, message),
-        Wire::DeleteObjectTagging(message) => (&operation::DELETE_OBJECT_TAGGING, message),
-        Wire::GetObjectAttributes(message) => (&operation::GET_OBJECT_ATTRIBUTES, message),
-        Wire::GetObjectAcl(message) => (&operation::GET_OBJECT_ACL, message),
-        Wire::PutObjectAcl(message) => (&operation::PUT_OBJECT_ACL, message),
-        Wire::RestoreObject(message) => (&operation::RESTORE_OBJECT, message),
-        Wire::Http(_) => return Err(Failure::NotInThisVersion("the http operation")),
+/// The parameters of a typed operation.
+fn typed(wire: &Wire) -> Option<&dyn Parameters> {
+    Some(match wire {
+        Wire::GetObject(message) => message,
+        Wire::HeadObject(message) => message,
+        Wire::PutObject(message) => message,
+        Wire::DeleteObject(message) => message,
+        Wire::DeleteObjects(message) => message,
+        Wire::CopyObject(message) => message,
+        Wire::CreateMultipartUpload(message) => message,
+        Wire::UploadPart(message) => message,
+        Wire::UploadPartCopy(message) => message,
+        Wire::CompleteMultipartUpload(message) => message,
+        Wire::AbortMultipartUpload(message) => message,
+        Wire::ListParts(message) => message,
+        Wire::ListMultipartUploads(message) => message,
+        Wire::ListObjects(message) => message,
+        Wire::ListObjectsV2(message) => message,
+        Wire::ListObjectVersions(message) => message,
+        Wire::HeadBucket(message) => message,
+        Wire::GetObjectTagging(message) => message,
+        Wire::PutObjectTagging(message) => message,
+        Wire::DeleteObjectTagging(message) => message,
+        Wire::GetObjectAttributes(message) => message,
+        Wire::GetObjectAcl(message) => message,
+        Wire::PutObjectAcl(message) => message,
+        Wire::RestoreObject(message) => message,
+        Wire::Http(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::pb;
+
+    #[test]
+    fn the_typed_operations_stand_in_the_contract_in_the_order_of_the_table() {
+        let contract = FileDescriptorSet::decode(pb::DESCRIPTORS).unwrap();
+        let messages = contract.file.iter().flat_map(|file| &file.message_type);
+        let request = messages.into_iter().find(|message| message.name() == "PresignRequest").unwrap();
+        let fields = request.field.iter().filter(|field| field.oneof_index.is_some());
+        let contract: Vec<_> = fields.map(|field| field.type_name().rsplit_once('.').unwrap().1).collect();
+        let mut table: Vec<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
+        table.push("Http");
+        assert_eq!(contract, table);
+    }
 }

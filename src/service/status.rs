@@ -25,6 +25,8 @@ pub(super) enum Failure {
     Core(#[from] CoreError),
     #[error("{error}")]
     Parameter { field: &'static str, error: ParameterError },
+    #[error("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto")]
+    Malformed { field: &'static str, problem: &'static str },
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{0} is not supported by this version of presignd")]
@@ -97,6 +99,7 @@ impl Failure {
         match self {
             Self::Core(core) => core_wire(core),
             Self::Parameter { field, error } => invalid(parameter_reason(error), field),
+            Self::Malformed { field, .. } => invalid("MESSAGE_MALFORMED", field),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
             Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),
@@ -201,6 +204,7 @@ fn core_wire(core: &CoreError) -> Wire {
     let invalid =
         |reason, field| Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
     let plain = |code, reason| Wire { code, reason, field: None, retry: None };
+    let passing = |reason| Wire { code: Code::Unavailable, reason, field: None, retry: Some(RETRY_SHORTLY) };
     match core {
         CoreError::Target(TargetError::Unsupported(_)) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
         CoreError::Target(TargetError::Arn(_)) => invalid("ARN_INVALID", "bucket"),
@@ -210,12 +214,8 @@ fn core_wire(core: &CoreError) -> Wire {
         CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
         CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
         CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),
-        CoreError::Expired(Expired) => Wire {
-            code: Code::Unavailable,
-            reason: "CREDENTIALS_EXPIRED",
-            field: None,
-            retry: Some(RETRY_SHORTLY),
-        },
+        CoreError::Expired(Expired) => passing("CREDENTIALS_EXPIRED"),
+        CoreError::NoRandomness(_) => passing("RANDOMNESS_MISSING"),
     }
 }
 
@@ -224,9 +224,9 @@ pub fn message_too_large(limit: usize) -> Status {
     Failure::MessageTooLarge { limit }.to_status()
 }
 
-/// The answer to a batch that is refused before it is decoded.
-pub(super) fn batch_too_large(items: usize, limit: usize, field: &'static str) -> Status {
-    Failure::BatchTooLarge { items, limit, field }.to_status()
+/// A code as a metric's label: its number and its name.
+pub(super) fn code_label(code: Code) -> (usize, &'static str) {
+    (code as usize, code_name(code))
 }
 
 /// The name of a code in metrics and logs.

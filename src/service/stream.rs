@@ -1,33 +1,34 @@
 //! Batches without an upper bound: one at a time, in order, and only as fast as the caller reads.
 
+use prost::bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
 
 use super::{
-    PresignApi,
-    batch::{BatchLimits, Signing},
+    PresignApi, answer,
+    batch::{ANSWER_LIMIT, Part, Signing},
+    codec::Answer,
     deadline,
-    status::{Failure, code_name},
+    status::{Failure, code_label},
+    wire::Batch,
 };
-use crate::{clock::Stopwatch, metrics::Rejection, pb};
+use crate::{
+    clock::Stopwatch,
+    metrics::{Method, Rejection},
+};
 
 /// The answers of one stream.
-pub(super) type Responses = ReceiverStream<Result<pb::StreamPresignResponse, Status>>;
-
-const METHOD: &str = "StreamPresign";
+pub(super) type Responses = ReceiverStream<Result<Answer, Status>>;
 
 /// Answers that wait for a slow reader: with one, a stream holds a few messages whatever its length.
 const WAITING_ANSWERS: usize = 1;
 
 /// Starts to answer a stream; it ends with the caller's last message, its deadline, or its first bad batch.
-pub(super) fn start(
-    api: PresignApi,
-    request: Request<Streaming<pb::StreamPresignRequest>>,
-) -> Result<Responses, Status> {
+pub(super) fn start(api: PresignApi, request: Request<Streaming<Bytes>>) -> Result<Responses, Status> {
     let watch = Stopwatch::start();
     let place = api.place().map_err(|failure| {
-        api.0.metrics.rpc(METHOD, code_name(failure.code()), watch.elapsed());
+        api.0.metrics.rpc(Method::StreamPresign, code_label(failure.code()), watch.elapsed());
         failure.to_status()
     })?;
     let limit = deadline(&request);
@@ -44,7 +45,7 @@ pub(super) fn start(
             None => work.await,
         };
         let code = ended.as_ref().map_or_else(Status::code, |()| Code::Ok);
-        api.0.metrics.rpc(METHOD, code_name(code), watch.elapsed());
+        api.0.metrics.rpc(Method::StreamPresign, code_label(code), watch.elapsed());
         if let Err(status) = ended {
             // A caller that is gone does not hear why.
             let _unheard = answers.send(Err(status)).await;
@@ -55,28 +56,41 @@ pub(super) fn start(
 
 async fn answer_all(
     api: &PresignApi,
-    messages: &mut Streaming<pb::StreamPresignRequest>,
-    answers: &mpsc::Sender<Result<pb::StreamPresignResponse, Status>>,
+    messages: &mut Streaming<Bytes>,
+    answers: &mpsc::Sender<Result<Answer, Status>>,
 ) -> Result<(), Status> {
-    let limits = BatchLimits::of_stream(&api.0);
     let mut first_index = 0;
     while let Some(message) = messages.message().await.map_err(|status| named(status, api))? {
-        let batch = message.batch.ok_or_else(|| Failure::NoBatch.to_status())?;
-        let mut signing = Signing::start(&api.0, &batch, &limits).map_err(|failure| failure.to_status())?;
-        loop {
-            let part = signing.part().await.map_err(|failure| failure.to_status())?;
-            let results = part.answer.results.len() as u64;
-            let answer = pb::StreamPresignResponse { batch: Some(part.answer), first_index };
-            if answers.send(Ok(answer)).await.is_err() {
+        let signing = start_batch(api, message).map_err(|failure| failure.to_status())?;
+        let mut next = 0;
+        while next < signing.len() {
+            let part = one_message(&signing, next).await.map_err(|failure| failure.to_status())?;
+            let results = part.end - next;
+            next = part.end;
+            if answers.send(Ok(streamed(part, first_index))).await.is_err() {
                 return Err(Status::cancelled("the caller is gone"));
             }
-            first_index += results;
-            if part.last {
-                break;
-            }
+            first_index += results as u64;
         }
     }
     Ok(())
+}
+
+fn start_batch(api: &PresignApi, message: Bytes) -> Result<Signing, Failure> {
+    let batch = Batch::read_streamed(&message, api.0.batch_items)?.ok_or(Failure::NoBatch)?;
+    Signing::start(&api.0, batch, "batch.requests")
+}
+
+/// As many results as fit into one message. The place is given back before the answer waits for its reader, so that a
+/// slow one slows its own stream only.
+async fn one_message(signing: &Signing, from: usize) -> Result<Part, Failure> {
+    let _place = signing.place().await;
+    signing.part(from..signing.len(), ANSWER_LIMIT - answer::STREAM_ENVELOPE).await
+}
+
+fn streamed(part: Part, first_index: u64) -> Answer {
+    let head = answer::streamed_head(part.bytes.len());
+    Answer::of(vec![head, part.bytes, answer::streamed_tail(first_index)])
 }
 
 /// tonic calls a message over the limit `OUT_OF_RANGE`; nothing else of ours is.

@@ -11,13 +11,17 @@ use std::{
 use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
-    credentials::{Signer, Snapshot},
+    credentials::Signer,
     metrics::Metrics,
-    pb::{self, presign_request::Operation, presign_service_server::PresignService},
-    presign::credentials::{Credentials, Secret},
-    service::{PresignApi, Shared},
+    pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
+    presign::{
+        credentials::{Credentials, Secret},
+        snapshot::Snapshot,
+    },
+    service::{PresignApi, Shared, rpc::presign_service_server::PresignServiceServer},
 };
-use tonic::{Request, Status};
+use tokio::sync::Semaphore;
+use tonic::Status;
 
 use super::{ACCESS_KEY, SECRET_KEY};
 
@@ -65,9 +69,9 @@ impl Case {
     }
 }
 
-/// The service.
+/// The service, asked by a client without a connection.
 pub struct InProcess {
-    api: PresignApi,
+    client: PresignServiceClient<PresignServiceServer<PresignApi>>,
     signer: Arc<Signer>,
     clock: Clock,
     time: Arc<AtomicU64>,
@@ -79,7 +83,7 @@ impl InProcess {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let metrics = Metrics::new().expect("the definitions are good");
+        let metrics = Metrics::new();
         let signer = Arc::new(Signer::new("default", metrics.signer("default")));
         let api = PresignApi::new(Shared {
             signers: vec![Arc::clone(&signer)],
@@ -87,9 +91,10 @@ impl InProcess {
             clock: clock.clone(),
             batch_items: 1_000,
             message_bytes: 4 << 20,
-            requests: Arc::new(tokio::sync::Semaphore::new(1)),
+            requests: Arc::new(Semaphore::new(1)),
+            cores: Arc::new(Semaphore::new(1)),
         });
-        Self { api, signer, clock, time }
+        Self { client: PresignServiceClient::new(PresignServiceServer::new(api)), signer, clock, time }
     }
 
     /// Signs a case, with the configuration that a user would write for it.
@@ -101,7 +106,7 @@ impl InProcess {
         let token = case.session_token.clone().map(Secret::from);
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
-        self.signer.replace(Snapshot { credentials, rules: config.signers[0].rules.clone() }, &self.clock);
+        self.signer.replace(Snapshot::new(credentials, config.signers[0].rules.clone()), &self.clock);
         let seconds = i64::try_from(case.expires_in).expect("a small number");
         let request = pb::PresignRequest {
             bucket: case.bucket.clone(),
@@ -111,7 +116,7 @@ impl InProcess {
             operation: Some(case.operation.clone()),
             ..Default::default()
         };
-        let answer = self.api.presign(Request::new(request)).await?;
+        let answer = self.client.clone().presign(request).await?;
         Ok(answer.into_inner().presigned.expect("an answer has a URL"))
     }
 }

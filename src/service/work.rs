@@ -1,0 +1,168 @@
+//! The work of one call: requests are signed one after the other, with one clock reading and one snapshot of each signer.
+
+use std::{sync::Arc, time::SystemTime};
+
+use prost::bytes::BytesMut;
+
+use super::{
+    DEFAULT_SIGNER, Shared,
+    request::{Defaults, Merged},
+    status::{Failure, code_name},
+    wire::Item,
+};
+use crate::{
+    clock::Stopwatch,
+    credentials::Signer,
+    metrics::Tally,
+    presign::{self, Request, prepared::Signing, presigned::Presigned, snapshot::Snapshot, target::Target},
+};
+
+/// One clock reading and the credentials of that time, for all that a call signs.
+pub(super) struct Moment {
+    now: SystemTime,
+    /// In the order of [`Shared::signers`].
+    snapshots: Vec<Option<Arc<Snapshot>>>,
+}
+
+impl Moment {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let snapshots = shared.signers.iter().map(|signer| signer.snapshot()).collect();
+        Self { now: shared.clock.now(), snapshots }
+    }
+}
+
+/// How a result is written: the URL, what was asked for, and what was granted.
+pub(super) type Write = fn(&str, &Request<'_>, &Presigned, &mut BytesMut);
+
+/// What signs the requests of one call.
+pub(super) struct Work<'s> {
+    shared: &'s Shared,
+    moment: &'s Moment,
+    ready: Vec<Ready<'s>>,
+    /// The URL being written. Its memory serves every request.
+    url: String,
+    tally: Tally<'s>,
+    /// How many were signed since the last one that was timed.
+    untimed: usize,
+}
+
+/// A signer that is ready to sign for a target.
+struct Ready<'s> {
+    signer: &'s Signer,
+    bucket: Box<str>,
+    signing: Signing,
+}
+
+/// How many targets are at hand in one call. A call that uses more gets them from the signer's snapshot each time.
+const AT_HAND: usize = 8;
+
+/// One in so many URLs is timed, and stands for the others: a reading of the clock is 2% of a signature.
+const TIMED: usize = 8;
+
+impl<'s> Work<'s> {
+    pub(super) fn new(shared: &'s Shared, moment: &'s Moment) -> Self {
+        let tally = Tally::new(&shared.metrics);
+        Self { shared, moment, ready: Vec::new(), url: String::new(), tally, untimed: 0 }
+    }
+
+    /// Signs one request, counts it, and has its result written to `out`.
+    pub(super) fn sign(
+        &mut self,
+        own: &Item<'_>,
+        defaults: Option<&Defaults<'_>>,
+        write: Write,
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        let merged = Merged::new(own, defaults.map(Defaults::item));
+        self.try_sign(merged, defaults, write, out).inspect_err(|failure| self.refused(merged, failure))
+    }
+
+    fn try_sign(
+        &mut self,
+        merged: Merged<'_>,
+        defaults: Option<&Defaults<'_>>,
+        write: Write,
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        merged.check_version()?;
+        let (message, own_parts);
+        let parts = match defaults {
+            Some(defaults) if merged.adds_no_parts() => defaults.parts()?,
+            _ => {
+                message = merged.message()?;
+                own_parts = merged.parts(message.as_ref())?;
+                &own_parts
+            }
+        };
+        let request = merged.to_core(parts)?;
+        let place = self.ready(merged, &request)?;
+        let presigned = self.presign(&request, place)?;
+        write(&self.url, &request, &presigned, out);
+        Ok(())
+    }
+
+    /// The signing stage.
+    fn presign(&mut self, request: &Request<'_>, place: usize) -> Result<Presigned, Failure> {
+        let Ready { signer, signing, .. } = &self.ready[place];
+        self.url.clear();
+        let presigned = if self.untimed == 0 {
+            let watch = Stopwatch::start();
+            let presigned = presign::presign(request, signing, &mut self.url)?;
+            self.tally.timed(signing.algorithm(), watch.elapsed());
+            presigned
+        } else {
+            presign::presign(request, signing, &mut self.url)?
+        };
+        self.untimed = (self.untimed + 1) % TIMED;
+        self.tally.signed(signer.metrics(), request.operation, signing.target().kind(), &presigned);
+        Ok(presigned)
+    }
+
+    /// The place of what signs for a request's signer and target.
+    fn ready(&mut self, merged: Merged<'_>, request: &Request<'_>) -> Result<usize, Failure> {
+        let (name, bucket) = (merged.signer(), merged.bucket());
+        let name = if name.is_empty() { DEFAULT_SIGNER } else { name };
+        let same = |ready: &Ready<'_>| ready.signer.name() == name && *ready.bucket == *bucket;
+        if let Some(place) = self.ready.iter().position(same) {
+            return Ok(place);
+        }
+        let (signer, snapshot) = self.shared.signer(name, self.moment)?;
+        let Some(snapshot) = snapshot else {
+            // What can never work is said at once, with credentials or without.
+            bucket.parse::<Target>()?;
+            presign::check(request)?;
+            return Err(Failure::NoCredentials { signer: signer.name().to_owned() });
+        };
+        let signing = snapshot.signing(bucket, self.moment.now)?;
+        if self.ready.len() == AT_HAND {
+            self.ready.remove(0);
+        }
+        self.ready.push(Ready { signer, bucket: bucket.into(), signing });
+        Ok(self.ready.len() - 1)
+    }
+
+    fn refused(&self, merged: Merged<'_>, failure: &Failure) {
+        let signer =
+            self.shared.signer(merged.signer(), self.moment).map_or("unknown", |(signer, _)| signer.name());
+        let target = merged.bucket().parse::<Target>().map_or("unknown", |target| target.kind().as_str());
+        let operation = merged.operation().map_or("unknown", |operation| operation.name);
+        self.shared.metrics.url_refused(operation, target, signer, code_name(failure.code()));
+    }
+}
+
+impl Shared {
+    /// A signer, with its credentials at this moment.
+    fn signer<'s>(
+        &'s self,
+        name: &str,
+        moment: &'s Moment,
+    ) -> Result<(&'s Signer, Option<&'s Arc<Snapshot>>), Failure> {
+        let name = if name.is_empty() { DEFAULT_SIGNER } else { name };
+        let place = self.signers.iter().position(|signer| signer.name() == name);
+        let place = place.ok_or_else(|| Failure::UnknownSigner {
+            name: name.chars().take(64).collect(),
+            known: self.signers.iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "),
+        })?;
+        Ok((&self.signers[place], moment.snapshots.get(place).and_then(Option::as_ref)))
+    }
+}
