@@ -2,6 +2,7 @@
 
 mod authority;
 pub mod peer;
+mod turns;
 
 use std::{
     io,
@@ -25,7 +26,7 @@ use tokio::{
 };
 use tokio_util::either::Either;
 
-use self::authority::ReadableAuthority;
+use self::{authority::ReadableAuthority, turns::Turns};
 use crate::config::{Config, SocketName, UnixSocket};
 
 /// A connection from either kind of socket.
@@ -35,18 +36,18 @@ pub type Stream = Join<Reader, Writer>;
 pub type Reader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
 
 /// What the peer is sent.
-pub type Writer = Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>;
+pub type Writer = Turns<Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>>;
 
 fn from_tcp(stream: TcpStream) -> Stream {
     // Small answers should not wait for the next one.
     let _best_effort = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
-    join(Either::Left(reader), Either::Left(writer))
+    join(Either::Left(reader), Turns::new(Either::Left(writer)))
 }
 
 fn from_unix(stream: UnixStream) -> Stream {
     let (reader, writer) = stream.into_split();
-    join(Either::Right(ReadableAuthority::new(reader)), Either::Right(writer))
+    join(Either::Right(ReadableAuthority::new(reader)), Turns::new(Either::Right(writer)))
 }
 
 /// Every socket that the server listens on.

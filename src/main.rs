@@ -15,6 +15,11 @@ use presignd::{
     listen, log, server, shutdown,
 };
 
+/// Chosen by measurement, see benches/README.md: a call for one URL allocates some forty times, and a batch's answer
+/// comes and goes in pieces of half a megabyte, for which the system's allocator asks the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failed = Box<dyn std::error::Error>;
 
 /// The exit code for wrong settings and arguments, as clap has it too.

@@ -81,9 +81,9 @@ pub enum Rejection {
     MessageTooLarge,
 }
 
-impl Metrics {
+impl Default for Metrics {
     /// A recorder of its own.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         describe(&recorder);
         let process = metrics_process::Collector::default();
@@ -105,7 +105,9 @@ impl Metrics {
         inner.in_flight.set(0.0);
         Self(Arc::new(inner))
     }
+}
 
+impl Metrics {
     /// The scrape, in Prometheus' text format.
     pub fn render(&self) -> String {
         let inner = &self.0;

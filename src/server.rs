@@ -42,7 +42,7 @@ pub async fn run(
     clock: Clock,
     stop: impl Future<Output = &'static str>,
 ) -> Result<(), ServerError> {
-    let metrics = Metrics::new();
+    let metrics = Metrics::default();
     let signers: Vec<Arc<Signer>> = config
         .signers
         .iter()

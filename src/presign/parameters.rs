@@ -298,6 +298,9 @@ impl<'a> Query<'a> {
         &'q self,
         subresource: Option<(&'q str, &'q str)>,
     ) -> Vec<(Cow<'q, str>, &'q str)> {
+        if self.0.is_empty() && subresource.is_none() {
+            return Vec::new();
+        }
         let mut all: Vec<_> =
             self.iter().chain(subresource).map(|(name, value)| (encoded_name(name), value)).collect();
         all.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));

@@ -92,3 +92,96 @@ impl fmt::Debug for Snapshot {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::presign::{
+        Request,
+        credentials::Secret,
+        name::ObjectKey,
+        operation,
+        parameters::{Headers, Query},
+    };
+
+    const DAY: u64 = 24 * 3_600;
+
+    fn snapshot(secret: &str) -> Arc<Snapshot> {
+        let token = Secret::from(format!("token/{secret}"));
+        let secret = Secret::from(secret.to_owned());
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, Some(token), None);
+        let seconds = |number| Seconds::rounded_down(Duration::from_secs(number)).unwrap();
+        let endpoint = EndpointRules { region: Some("us-east-1".parse().unwrap()), ..Default::default() };
+        let rules = Rules { endpoint, default_expiry: seconds(900), max_expiry: seconds(7 * DAY) };
+        Arc::new(Snapshot::new(credentials, rules))
+    }
+
+    fn url(snapshot: &Arc<Snapshot>, bucket: &str, at: u64) -> String {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+        let request = Request {
+            key: ObjectKey::try_from("a key").unwrap(),
+            operation: &operation::GET_OBJECT,
+            headers: &Headers::default(),
+            query: &Query::default(),
+            expires_in: None,
+            min_expires_in: None,
+        };
+        let mut url = String::new();
+        let signing = snapshot.signing(bucket, now).unwrap();
+        crate::presign::presign(&request, &signing, &mut url).unwrap();
+        url
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_prepared_before_a_url_is_as_from_a_fresh_snapshot(
+            steps in prop::collection::vec((0..6_usize, 0..4 * DAY, any::<bool>()), 1..12),
+        ) {
+            let buckets = [
+                "plain-bucket", "dotted.bucket", "reports-abc-s3alias", "plain-bucket2",
+                "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports",
+                "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/demo",
+            ];
+            // Rotation is another snapshot: both are in use for a while.
+            let used = [snapshot("old"), snapshot("new")];
+            for (bucket, at, rotated) in steps {
+                let fresh = snapshot(["old", "new"][usize::from(rotated)]);
+                prop_assert_eq!(
+                    url(&used[usize::from(rotated)], buckets[bucket], at),
+                    url(&fresh, buckets[bucket], at)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_caller_with_a_hundred_thousand_bucket_names_fills_no_memory_and_drives_out_no_target_in_use() {
+        let snapshot = snapshot("secret");
+        let in_use = snapshot.prepared("in-use").unwrap();
+        for number in 0..100_000 {
+            snapshot.prepared(&format!("bucket-{number}")).unwrap();
+            if number % 100 == 0 {
+                snapshot.prepared("in-use").unwrap();
+            }
+        }
+        assert!(snapshot.targets.len() <= KEPT_TARGETS, "{}", snapshot.targets.len());
+        assert!(Arc::ptr_eq(&in_use, &snapshot.prepared("in-use").unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_target_is_not_kept() {
+        let snapshot = snapshot("secret");
+        assert!(snapshot.prepared("arn:aws:s3:::x").is_err());
+        assert_eq!(snapshot.targets.len(), 0);
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let printed = format!("{:#?}", snapshot("canary"));
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+}

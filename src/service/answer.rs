@@ -26,16 +26,49 @@ const ERROR: u32 = 2;
 /// Field 1 of `BatchPresignResponse`.
 const RESULTS: u32 = 1;
 
+/// A signed URL about to be written.
+pub(super) struct Signed<'a> {
+    pub(super) url: &'a str,
+    pub(super) request: &'a Request<'a>,
+    pub(super) terms: &'a Terms,
+}
+
+/// What was granted, in its wire form: the fields of `PresignedRequest` behind the headers. Most results of a batch have
+/// the same.
+pub(super) struct Terms {
+    of: Presigned,
+    fields: Vec<u8>,
+}
+
+impl Terms {
+    pub(super) fn new(presigned: Presigned) -> Self {
+        let message = pb::PresignedRequest {
+            signed_at: Some(Timestamp::from(presigned.signed_at)),
+            expires_at: Some(Timestamp::from(presigned.expires_at())),
+            granted: Some(duration(presigned.grant.granted)),
+            requested: Some(duration(presigned.requested)),
+            clamp_reason: clamp_reason(presigned.grant.reason).into(),
+            ..pb::PresignedRequest::default()
+        };
+        Self { of: presigned, fields: message.encode_to_vec() }
+    }
+
+    /// Whether these are the terms of another URL, too.
+    pub(super) fn are_of(&self, presigned: &Presigned) -> bool {
+        self.of == *presigned
+    }
+}
+
 /// Appends a `PresignResponse`.
-pub(super) fn write_response(url: &str, request: &Request<'_>, presigned: &Presigned, out: &mut BytesMut) {
-    let fields = Fields::of(url, request, presigned);
+pub(super) fn write_response(signed: &Signed<'_>, out: &mut BytesMut) {
+    let fields = Fields::of(signed);
     out.reserve(message_len(PRESIGNED, fields.len));
     fields.write(PRESIGNED, out);
 }
 
 /// Appends one result of a `BatchPresignResponse`: a URL.
-pub(super) fn write_result(url: &str, request: &Request<'_>, presigned: &Presigned, out: &mut BytesMut) {
-    let fields = Fields::of(url, request, presigned);
+pub(super) fn write_result(signed: &Signed<'_>, out: &mut BytesMut) {
+    let fields = Fields::of(signed);
     let result_len = message_len(PRESIGNED, fields.len);
     out.reserve(message_len(RESULTS, result_len));
     write_head(RESULTS, result_len, out);
@@ -90,42 +123,32 @@ pub(super) fn streamed_tail(first_index: u64) -> BytesMut {
 /// Room for the fields of a streamed answer around its batch.
 pub(super) const STREAM_ENVELOPE: usize = 32;
 
-/// A `PresignedRequest` about to be written: its parts, and how long it will be.
+/// The fields of a `PresignedRequest`, and how long they will be.
 struct Fields<'a> {
-    url: &'a str,
-    request: &'a Request<'a>,
-    /// The fields behind the headers.
-    rest: pb::PresignedRequest,
+    signed: &'a Signed<'a>,
+    method: &'static str,
     len: usize,
 }
 
 impl<'a> Fields<'a> {
-    fn of(url: &'a str, request: &'a Request<'a>, presigned: &Presigned) -> Self {
-        let rest = pb::PresignedRequest {
-            signed_at: Some(Timestamp::from(presigned.signed_at)),
-            expires_at: Some(Timestamp::from(presigned.expires_at())),
-            granted: Some(duration(presigned.grant.granted)),
-            requested: Some(duration(presigned.requested)),
-            clamp_reason: clamp_reason(presigned.grant.reason).into(),
-            ..pb::PresignedRequest::default()
-        };
-        let method = request.operation.method.as_str();
-        let headers: usize =
-            request.headers.iter().map(|(name, value)| message_len(3, entry_len(name, value))).sum();
-        let len = text_len(1, url) + text_len(2, method) + headers + rest.encoded_len();
-        Self { url, request, rest, len }
+    fn of(signed: &'a Signed<'a>) -> Self {
+        let method = signed.request.operation.method.as_str();
+        let header = |(name, value)| message_len(3, entry_len(name, value));
+        let headers: usize = signed.request.headers.iter().map(header).sum();
+        let len = text_len(1, signed.url) + text_len(2, method) + headers + signed.terms.fields.len();
+        Self { signed, method, len }
     }
 
     fn write(&self, tag: u32, out: &mut BytesMut) {
         write_head(tag, self.len, out);
-        write_text(1, self.url, out);
-        write_text(2, self.request.operation.method.as_str(), out);
-        for (name, value) in self.request.headers.iter() {
+        write_text(1, self.signed.url, out);
+        write_text(2, self.method, out);
+        for (name, value) in self.signed.request.headers.iter() {
             write_head(3, entry_len(name, value), out);
             write_text(1, name, out);
             write_text(2, value, out);
         }
-        self.rest.encode_raw(out);
+        out.put_slice(&self.signed.terms.fields);
     }
 }
 
@@ -183,7 +206,7 @@ mod tests {
     };
 
     /// What is written for a URL, and what a client should read.
-    fn written(write: fn(&str, &Request<'_>, &Presigned, &mut BytesMut)) -> (BytesMut, pb::PresignedRequest) {
+    fn written(write: fn(&Signed<'_>, &mut BytesMut)) -> (BytesMut, pb::PresignedRequest) {
         let mut headers = Headers::default();
         headers.add("content-type", "text/plain").unwrap();
         headers.add("x-amz-meta-empty", "").unwrap();
@@ -203,7 +226,7 @@ mod tests {
         };
         let url = "https://example/".repeat(20);
         let mut out = BytesMut::new();
-        write(&url, &request, &presigned, &mut out);
+        write(&Signed { url: &url, request: &request, terms: &Terms::new(presigned) }, &mut out);
         let wire = |seconds| Duration { seconds, nanos: 0 };
         let expected = pb::PresignedRequest {
             url,

@@ -24,9 +24,6 @@ pub(super) const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// How long a batch signs before others get their turn: less than a call for one URL takes.
 const SLICE: Duration = Duration::from_micros(20);
 
-/// How many requests are signed between two looks at the clock.
-const LOOK: usize = 8;
-
 /// A batch as long as this is worth a second core.
 const WORTH_A_CORE: usize = 256;
 
@@ -91,7 +88,7 @@ impl Signing {
         let mut bytes = BytesMut::with_capacity((range.len() * USUAL_RESULT).min(room));
         let mut slice = Stopwatch::start();
         for index in range.clone() {
-            if index % LOOK == 0 && slice.elapsed() > SLICE {
+            if work.is_time_to_look() && slice.elapsed() > SLICE {
                 tokio::task::yield_now().await;
                 slice = Stopwatch::start();
             }

@@ -61,7 +61,7 @@ async fn answer_all(
 ) -> Result<(), Status> {
     let mut first_index = 0;
     while let Some(message) = messages.message().await.map_err(|status| named(status, api))? {
-        let signing = start_batch(api, message).map_err(|failure| failure.to_status())?;
+        let signing = start_batch(api, &message).map_err(|failure| failure.to_status())?;
         let mut next = 0;
         while next < signing.len() {
             let part = one_message(&signing, next).await.map_err(|failure| failure.to_status())?;
@@ -76,8 +76,8 @@ async fn answer_all(
     Ok(())
 }
 
-fn start_batch(api: &PresignApi, message: Bytes) -> Result<Signing, Failure> {
-    let batch = Batch::read_streamed(&message, api.0.batch_items)?.ok_or(Failure::NoBatch)?;
+fn start_batch(api: &PresignApi, message: &Bytes) -> Result<Signing, Failure> {
+    let batch = Batch::read_streamed(message, api.0.batch_items)?.ok_or(Failure::NoBatch)?;
     Signing::start(&api.0, batch, "batch.requests")
 }
 

@@ -136,18 +136,25 @@ impl<'m> Item<'m> {
                 6 => self.headers.read(value, "headers")?,
                 7 => self.query.read(value, "query")?,
                 8 => merge_duration(&mut self.reuse_window, value, "reuse_window")?,
-                FIRST_OPERATION..=LAST_OPERATION => self.set_operation(tag, value.bytes("operation")?),
+                FIRST_OPERATION..=LAST_OPERATION => self.set_operation(tag, value.bytes("operation")?)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn set_operation(&mut self, tag: u32, message: &'m [u8]) {
+    fn set_operation(&mut self, tag: u32, message: &'m [u8]) -> Result<()> {
         match &mut self.operation {
             Some(same) if same.tag == tag => same.more.push(message),
-            other => *other = Some(Operation { tag, message, more: Vec::new() }),
+            other => {
+                // What is thrown away must have been a message all the same.
+                if let Some(old) = other.take() {
+                    old.decode()?;
+                }
+                *other = Some(Operation { tag, message, more: Vec::new() });
+            }
         }
+        Ok(())
     }
 }
 
@@ -476,6 +483,8 @@ mod tests {
             (&[0x10, 1], "key", "has another type than the contract says"),
             (&[0x12, 9, b'x'], "request", "is not a valid protobuf message"),
             (&[0x1a, 1, 8], "expires_in", "is not a valid protobuf message"),
+            // An operation that another one replaces.
+            (&[0x62, 2, 8, 1, 0x52, 0], "operation", "is not a valid protobuf message"),
         ];
         for (bytes, field, problem) in rows {
             assert_eq!(Item::read(bytes), Err(Malformed { field, problem }), "{bytes:?}");

@@ -6,6 +6,7 @@ use prost::bytes::BytesMut;
 
 use super::{
     DEFAULT_SIGNER, Shared,
+    answer::{Signed, Terms},
     request::{Defaults, Merged},
     status::{Failure, code_name},
     wire::Item,
@@ -14,7 +15,10 @@ use crate::{
     clock::Stopwatch,
     credentials::Signer,
     metrics::Tally,
-    presign::{self, Request, prepared::Signing, presigned::Presigned, snapshot::Snapshot, target::Target},
+    presign::{
+        self, Request, prepared::Signing, presigned::Presigned, sign::Algorithm, snapshot::Snapshot,
+        target::Target,
+    },
 };
 
 /// One clock reading and the credentials of that time, for all that a call signs.
@@ -31,8 +35,8 @@ impl Moment {
     }
 }
 
-/// How a result is written: the URL, what was asked for, and what was granted.
-pub(super) type Write = fn(&str, &Request<'_>, &Presigned, &mut BytesMut);
+/// How a result is written.
+pub(super) type Write = fn(&Signed<'_>, &mut BytesMut);
 
 /// What signs the requests of one call.
 pub(super) struct Work<'s> {
@@ -41,9 +45,13 @@ pub(super) struct Work<'s> {
     ready: Vec<Ready<'s>>,
     /// The URL being written. Its memory serves every request.
     url: String,
+    /// What was granted to the last one.
+    terms: Option<Terms>,
     tally: Tally<'s>,
     /// How many were signed since the last one that was timed.
     untimed: usize,
+    /// What was done since the last look at the clock, in URLs signed with SigV4.
+    effort: usize,
 }
 
 /// A signer that is ready to sign for a target.
@@ -52,6 +60,9 @@ struct Ready<'s> {
     bucket: Box<str>,
     signing: Signing,
 }
+
+/// So much effort is between two looks at the clock: under 10 µs.
+const LOOK: usize = 8;
 
 /// How many targets are at hand in one call. A call that uses more gets them from the signer's snapshot each time.
 const AT_HAND: usize = 8;
@@ -62,7 +73,25 @@ const TIMED: usize = 8;
 impl<'s> Work<'s> {
     pub(super) fn new(shared: &'s Shared, moment: &'s Moment) -> Self {
         let tally = Tally::new(&shared.metrics);
-        Self { shared, moment, ready: Vec::new(), url: String::new(), tally, untimed: 0 }
+        Self {
+            shared,
+            moment,
+            ready: Vec::new(),
+            url: String::new(),
+            terms: None,
+            tally,
+            untimed: 0,
+            effort: 0,
+        }
+    }
+
+    /// Whether enough was done for a look at the clock; then it begins anew.
+    pub(super) fn is_time_to_look(&mut self) -> bool {
+        let due = self.effort >= LOOK;
+        if due {
+            self.effort = 0;
+        }
+        due
     }
 
     /// Signs one request, counts it, and has its result written to `out`.
@@ -73,6 +102,7 @@ impl<'s> Work<'s> {
         write: Write,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
+        self.effort += 1;
         let merged = Merged::new(own, defaults.map(Defaults::item));
         self.try_sign(merged, defaults, write, out).inspect_err(|failure| self.refused(merged, failure))
     }
@@ -97,13 +127,21 @@ impl<'s> Work<'s> {
         let request = merged.to_core(parts)?;
         let place = self.ready(merged, &request)?;
         let presigned = self.presign(&request, place)?;
-        write(&self.url, &request, &presigned, out);
+        let terms = match self.terms.take() {
+            Some(same) if same.are_of(&presigned) => same,
+            _ => Terms::new(presigned),
+        };
+        write(&Signed { url: &self.url, request: &request, terms: &terms }, out);
+        self.terms = Some(terms);
         Ok(())
     }
 
     /// The signing stage.
     fn presign(&mut self, request: &Request<'_>, place: usize) -> Result<Presigned, Failure> {
         let Ready { signer, signing, .. } = &self.ready[place];
+        if signing.algorithm() == Algorithm::SigV4A {
+            self.effort += LOOK;
+        }
         self.url.clear();
         let presigned = if self.untimed == 0 {
             let watch = Stopwatch::start();

@@ -5,6 +5,7 @@ mod batches;
 mod compression;
 mod deadlines;
 mod health;
+mod malformed;
 mod metrics;
 mod reflection;
 mod refusals;

@@ -4,3 +4,4 @@ mod boto3;
 mod cases;
 mod sdk;
 mod sigv4;
+mod sigv4a;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
-        PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-        UriPathNormalizationMode, sign,
+        PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningParams,
+        SigningSettings, UriPathNormalizationMode, sign,
     },
     sign::v4,
 };
@@ -50,15 +50,11 @@ async fn thousands_of_signatures_equal_those_of_aws_sigv4() {
 }
 
 fn signature(case: &Case, ours: &pb::PresignedRequest, parts: &Parts) -> String {
-    let mut settings = SigningSettings::default();
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(Duration::from_secs(case.expires_in));
+    let mut settings = settings(case);
     settings.excluded_headers = None;
     let credential = parts.value("X-Amz-Credential").unwrap();
     let scope: Vec<&str> = credential.split('/').collect();
-    let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, case.session_token.clone(), None, "test").into();
+    let identity = credentials(case).into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(scope[2])
@@ -66,8 +62,26 @@ fn signature(case: &Case, ours: &pb::PresignedRequest, parts: &Parts) -> String 
         .time(case.at())
         .settings(settings)
         .build()
-        .unwrap()
-        .into();
+        .unwrap();
+    signed(ours, parts, &params.into())
+}
+
+/// How S3 is signed for.
+pub fn settings(case: &Case) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(Duration::from_secs(case.expires_in));
+    settings
+}
+
+pub fn credentials(case: &Case) -> Credentials {
+    Credentials::new(ACCESS_KEY, SECRET_KEY, case.session_token.clone(), None, "test")
+}
+
+/// The signature for the same request as ours, without its authentication.
+pub fn signed(ours: &pb::PresignedRequest, parts: &Parts, params: &SigningParams<'_>) -> String {
     let own: Vec<&str> =
         parts.query.iter().filter(|pair| !pair.starts_with("X-Amz-")).map(String::as_str).collect();
     let separator = if own.is_empty() { "" } else { "?" };
@@ -75,5 +89,5 @@ fn signature(case: &Case, ours: &pb::PresignedRequest, parts: &Parts) -> String 
     let headers = ours.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let body = SignableBody::UnsignedPayload;
     let request = SignableRequest::new(&ours.method, uri, headers, body).unwrap();
-    sign(request, &params).unwrap().signature().to_owned()
+    sign(request, params).unwrap().signature().to_owned()
 }

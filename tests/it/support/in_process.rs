@@ -83,7 +83,7 @@ impl InProcess {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let metrics = Metrics::new();
+        let metrics = Metrics::default();
         let signer = Arc::new(Signer::new("default", metrics.signer("default")));
         let api = PresignApi::new(Shared {
             signers: vec![Arc::clone(&signer)],

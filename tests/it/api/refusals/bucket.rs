@@ -133,7 +133,7 @@ async fn a_kind_of_target_that_this_version_does_not_sign_for_says_so() {
     let kind = |bucket: &str, what: &str| {
         let message = format!(
             "{what} are not supported by this version of presignd: \
-             use a bucket, an access point or an S3 on Outposts access point"
+             use a bucket, an access point, a Multi-Region Access Point or an S3 on Outposts access point"
         );
         not_yet(to(bucket), &message)
     };

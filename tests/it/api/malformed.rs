@@ -1,0 +1,88 @@
+//! Messages that are not what the contract says: told by their field, and alone in their fault.
+
+use presignd::pb::{self, presign_result::Result as ItemResult};
+use prost::Message;
+use tonic::{Code, Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use tonic_prost::ProstCodec;
+
+use crate::support::{
+    grpc::{BUCKET, Told, error_of, get, refused, url_of},
+    sidecar::Sidecar,
+};
+
+/// A `PresignRequest` whose key is any bytes. protobuf's bytes and strings are the same on the wire.
+#[derive(Clone, PartialEq, Message)]
+struct AnyKey {
+    #[prost(string, tag = "1")]
+    bucket: String,
+    #[prost(bytes = "vec", tag = "2")]
+    key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "10")]
+    get_object: Vec<u8>,
+}
+
+/// A `BatchPresignRequest` whose requests are any bytes.
+#[derive(Clone, PartialEq, Message)]
+struct AnyRequests {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    requests: Vec<Vec<u8>>,
+}
+
+/// A `BatchPresignRequest` whose requests are numbers.
+#[derive(Clone, PartialEq, Message)]
+struct Numbers {
+    #[prost(uint64, tag = "1")]
+    requests: u64,
+}
+
+async fn call<Q, A>(channel: Channel, method: &'static str, request: Q) -> Result<A, Status>
+where
+    Q: Message + 'static,
+    A: Message + Default + 'static,
+{
+    let mut client = Grpc::new(channel);
+    client.ready().await.expect("the connection is good");
+    let request = tonic::Request::new(request);
+    let answer =
+        client.unary(request, PathAndQuery::from_static(method), ProstCodec::<Q, A>::default()).await?;
+    Ok(answer.into_inner())
+}
+
+fn told(field: &'static str, problem: &str) -> Told {
+    let message =
+        format!("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto");
+    Told::new(Code::InvalidArgument, "MESSAGE_MALFORMED", Some(field), &message)
+}
+
+const PRESIGN: &str = "/presign.v1.PresignService/Presign";
+const BATCH: &str = "/presign.v1.PresignService/BatchPresign";
+
+#[tokio::test]
+async fn a_key_that_is_not_utf8_is_told_by_its_field() {
+    let sidecar = Sidecar::start(&[]).await;
+    let request = AnyKey { bucket: BUCKET.to_owned(), key: vec![b'a', 0xff], get_object: Vec::new() };
+    let answer = call::<_, pb::PresignResponse>(sidecar.channel().await, PRESIGN, request).await;
+    assert_eq!(Told::of(&refused(answer)), told("key", "is not valid UTF-8"));
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_fails_alone() {
+    let sidecar = Sidecar::start(&[]).await;
+    let (good, cut) = (get("good").encode_to_vec(), vec![0x12, 9, b'x']);
+    let requests = vec![good.clone(), cut, vec![0x10, 1], good];
+    let answer: pb::BatchPresignResponse =
+        call(sidecar.channel().await, BATCH, AnyRequests { requests }).await.unwrap();
+    let results = answer.results;
+    assert!(url_of(&results[0]).url.contains("/good?") && url_of(&results[3]).url.contains("/good?"));
+    assert!(matches!(results[1].result, Some(ItemResult::Error(_))));
+    assert_eq!(Told::of(&error_of(&results[1])), told("request", "is not a valid protobuf message"));
+    assert_eq!(Told::of(&error_of(&results[2])), told("key", "has another type than the contract says"));
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_read_is_refused_whole() {
+    let sidecar = Sidecar::start(&[]).await;
+    let answer =
+        call::<_, pb::BatchPresignResponse>(sidecar.channel().await, BATCH, Numbers { requests: 7 }).await;
+    assert_eq!(Told::of(&refused(answer)), told("requests", "has another type than the contract says"));
+}
