@@ -48,6 +48,8 @@ pub(super) struct Part {
     pub(super) bytes: BytesMut,
     /// The first request that has none.
     pub(super) end: usize,
+    /// Whether it ended for want of room.
+    is_full: bool,
 }
 
 impl Signing {
@@ -96,10 +98,10 @@ impl Signing {
             self.result(index, defaults.as_ref(), &mut work, &mut bytes)?;
             if bytes.len() > room && before > 0 {
                 bytes.truncate(before);
-                return Ok(Part { bytes, end: index });
+                return Ok(Part { bytes, end: index, is_full: true });
             }
         }
-        Ok(Part { bytes, end: range.end })
+        Ok(Part { bytes, end: range.end, is_full: false })
     }
 
     /// Writes the result of one request.
@@ -173,9 +175,42 @@ fn fitting(parts: &[Part]) -> usize {
             Some(left) => {
                 fits = part.end;
                 room = left;
+                if part.is_full {
+                    return fits;
+                }
             }
             None => return fits + answer::results_within(&part.bytes, room),
         }
     }
     fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many results of so many bytes each, up to the request with the number `end`.
+    fn part(results: usize, bytes_each: usize, end: usize, is_full: bool) -> Part {
+        let error = tonic_types::Status { code: 3, message: "x".repeat(bytes_each), details: Vec::new() };
+        let mut bytes = BytesMut::new();
+        (0..results).for_each(|_| answer::write_error(&error, &mut bytes));
+        Part { bytes, end, is_full }
+    }
+
+    #[test]
+    fn what_fits_is_counted_over_all_parts_up_to_the_first_that_is_full() {
+        const MIB: usize = 1024 * 1024;
+        let rows = [
+            (vec![part(10, 100, 10, false), part(10, 100, 20, false)], 20),
+            // The second has room for two of its three.
+            (vec![part(1, MIB, 1, false), part(3, MIB, 4, false)], 3),
+            // The second would fit, but the request behind it did not fit even into a message of its own.
+            (vec![part(1, 100, 1, false), part(2, MIB, 3, true), part(1, 100, 9, false)], 3),
+            // One alone that is too long for any message.
+            (vec![part(1, 5 * MIB, 1, false), part(1, 100, 2, false)], 0),
+        ];
+        for (number, (parts, fits)) in rows.into_iter().enumerate() {
+            assert_eq!(fitting(&parts), fits, "row {number}");
+        }
+    }
 }
