@@ -1,7 +1,7 @@
 # Everything that is done to presignd, one target each. `make help` lists them.
 #
 # What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (Node too, for
-# `make proto`). The rest comes from the package registries into .tools/, which git ignores.
+# `make proto` and `make bench`). The rest comes from the package registries into .tools/, which git ignores.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,6 +13,8 @@ PYTHON ?= python3
 BUF := $(TOOLS)/buf/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo/bin/cargo-deny
+NODE_BENCH := $(TOOLS)/bench-node
+BENCH_TARGET ?= target
 PROTO_BASE = $(shell git log --diff-filter=A --format=%H -- proto/presign/v1/presign.proto | tail -n 1)
 
 export PRESIGND_TEST_PYTHON := $(VENV)/bin/python
@@ -30,6 +32,27 @@ demo: $(VENV)/.done ## Sign, upload and download against an S3 server that verif
 test: $(VENV)/.done ## Every test
 	cargo test --locked
 
+.PHONY: bench
+bench: $(VENV)/.done $(NODE_BENCH)/.done ## Measure against rivals, in about six minutes once it is built; needs two CPUs and Node
+	cargo build --release --locked
+	cargo build --release --locked --manifest-path benches/Cargo.toml --target-dir $(BENCH_TARGET)
+	$(VENV)/bin/python benches/run.py --presignd target/release/presignd --bench $(BENCH_TARGET)/release/presignd-bench \
+		--python $(VENV)/bin/python --node-modules $(NODE_BENCH)/node_modules \
+		--json target/bench.json --table benches/README.md $(BENCH_OPTIONS)
+
+.PHONY: instructions
+instructions: instructions-binary ## Instructions of the core for a URL, held against benches/instructions.json; needs valgrind
+	$(PYTHON) benches/instructions.py target/release/instructions
+
+.PHONY: instructions-record
+instructions-record: instructions-binary ## Write the counts of instructions down
+	$(PYTHON) benches/instructions.py target/release/instructions --record
+
+.PHONY: instructions-binary
+instructions-binary:
+	@command -v valgrind >/dev/null || { echo "valgrind is needed: apt-get install valgrind" >&2; exit 1; }
+	cargo build --release --locked --manifest-path benches/Cargo.toml --target-dir target --no-default-features
+
 .PHONY: build
 build: ## The release binary
 	cargo build --release --locked
@@ -40,6 +63,7 @@ check: fmt clippy doc deny proto deploy ## Every check that is not a test
 .PHONY: fmt
 fmt: ## The format of the code
 	cargo fmt --check
+	cargo fmt --check --manifest-path benches/Cargo.toml
 
 .PHONY: clippy
 clippy: ## Lints, warnings denied
@@ -77,6 +101,12 @@ $(BUF): .ci/buf/package-lock.json
 	mkdir -p $(TOOLS)/buf
 	cp .ci/buf/package.json .ci/buf/package-lock.json $(TOOLS)/buf/
 	npm ci --prefix $(TOOLS)/buf --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+$(NODE_BENCH)/.done: benches/node/package-lock.json
+	mkdir -p $(NODE_BENCH)
+	cp benches/node/package.json benches/node/package-lock.json $(NODE_BENCH)/
+	npm ci --prefix $(NODE_BENCH) --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 $(DENY):

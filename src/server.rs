@@ -20,7 +20,7 @@ use crate::{
     listen::{Listener, Listeners},
     metrics::Metrics,
     pb,
-    service::{PresignApi, Shared, rpc::presign_service_server::PresignServiceServer},
+    service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
 
 /// Why the server cannot run.
@@ -102,6 +102,7 @@ fn api(
         message_bytes: config.limits.message_bytes,
         requests: Arc::new(Semaphore::new(config.limits.requests)),
         cores: Arc::new(Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers())),
+        room: Room::default(),
     };
     PresignServiceServer::new(PresignApi::new(shared))
         .max_decoding_message_size(config.limits.message_bytes)

@@ -6,6 +6,7 @@ pub mod codec;
 mod fields;
 mod parameters;
 mod request;
+pub mod room;
 pub mod status;
 mod stream;
 mod wire;
@@ -19,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::{
     codec::Answer,
+    room::Room,
     rpc::presign_service_server::PresignService,
     status::{Failure, code_label},
     wire::Item,
@@ -64,6 +66,8 @@ pub struct Shared {
     pub requests: Arc<Semaphore>,
     /// Batches signed at once: one for each core.
     pub cores: Arc<Semaphore>,
+    /// What the answers to batches may take together.
+    pub room: Room,
 }
 
 /// The signer of requests that name none.
@@ -159,7 +163,20 @@ impl PresignService for PresignApi {
     }
 
     async fn batch_presign(&self, request: Request<Bytes>) -> Result<Response<Answer>, Status> {
-        self.call(Method::BatchPresign, request, async |message| batch::whole(&self.0, message).await).await
+        let mut held = None;
+        let answered = self
+            .call(Method::BatchPresign, request, async |message| {
+                let (answer, room) = batch::whole(&self.0, message).await?;
+                held = room;
+                Ok(answer)
+            })
+            .await;
+        let mut response = answered?;
+        if let Some(held) = held {
+            // The server holds it until the answer is sent.
+            response.extensions_mut().insert(held);
+        }
+        Ok(response)
     }
 
     type StreamPresignStream = stream::Responses;

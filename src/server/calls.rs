@@ -3,18 +3,19 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use prost::bytes::Bytes;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tonic::{Code, Status, service::Routes};
 use tower::Service;
 
 use crate::{
     metrics::{Metrics, Rejection},
-    service::status::message_too_large,
+    service::{room::Held, status::message_too_large},
 };
 
 /// The services, with the calls of one connection kept track of.
@@ -29,8 +30,14 @@ pub(super) struct Calls {
 /// An answer's body: the call runs until it is sent, or nobody wants it any more.
 pub(super) struct Answer {
     body: tonic::body::Body,
+    /// What of the body's last frame is still to be sent.
+    rest: Bytes,
+    _room: Option<Held>,
     _running: TaskTrackerToken,
 }
+
+/// A long frame goes out in pieces, each when there is room for it: so the end of the body is near the end of sending.
+const PIECE: usize = 64 * 1024;
 
 impl Calls {
     pub(super) fn new(routes: Routes, message_bytes: usize, metrics: Metrics) -> Self {
@@ -58,13 +65,14 @@ impl Service<Request<Incoming>> for Calls {
         let answering = self.routes.call(request);
         Box::pin(async move {
             let answer = answering.await?;
-            let answer = if is_too_large(&answer) {
+            let mut answer = if is_too_large(&answer) {
                 metrics.rejected(Rejection::MessageTooLarge);
                 message_too_large(limit).into_http()
             } else {
                 answer
             };
-            Ok(answer.map(|body| Answer { body, _running: running }))
+            let room = answer.extensions_mut().remove();
+            Ok(answer.map(|body| Answer { body, rest: Bytes::new(), _room: room, _running: running }))
         })
     }
 }
@@ -82,14 +90,25 @@ impl Body for Answer {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        if this.rest.is_empty() {
+            let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(cx)).transpose()? else {
+                return Poll::Ready(None);
+            };
+            match frame.into_data() {
+                Ok(data) => this.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.rest.is_empty() { self.body.size_hint() } else { SizeHint::default() }
     }
 }

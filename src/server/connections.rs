@@ -45,6 +45,9 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
+/// Bytes of one answer that wait to be written; the rest stays with the answer until there is room.
+const SEND_BUFFER: usize = 128 * 1024;
+
 /// Every gRPC connection.
 pub(super) struct Connections {
     routes: Routes,
@@ -73,6 +76,7 @@ impl Connections {
             .max_header_list_size(HEADER_BYTES)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(KEEP_ALIVE_EVERY)
             .keep_alive_timeout(KEEP_ALIVE_WAIT);
         Arc::new(Self {

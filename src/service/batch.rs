@@ -9,6 +9,7 @@ use super::{
     Shared, answer,
     codec::Answer,
     request::{Defaults, Merged},
+    room::Held,
     status::Failure,
     wire::{Batch, Item},
     work::{Moment, Work},
@@ -129,14 +130,13 @@ impl Signing {
 
     /// Signs every request, on as many cores as are free when the batch is long.
     async fn all(&self) -> Result<Vec<Part>, Failure> {
-        let place = self.place().await;
-        let mut free = Vec::from_iter(place);
-        while free.len() < self.len() / WORTH_A_CORE
+        let mut free = Vec::new();
+        while free.len() + 1 < self.len() / WORTH_A_CORE
             && let Ok(another) = Arc::clone(&self.shared.cores).try_acquire_owned()
         {
             free.push(another);
         }
-        let each = self.len().div_ceil(free.len().max(1));
+        let each = self.len().div_ceil(free.len() + 1);
         let mut ranges = (0..self.len()).step_by(each).map(|from| from..(from + each).min(self.len()));
         let first = ranges.next().unwrap_or_default();
         let mut others = JoinSet::new();
@@ -155,15 +155,19 @@ impl Signing {
     }
 }
 
-/// Answers a batch in one message, or not at all.
-pub(super) async fn whole(shared: &Arc<Shared>, message: Bytes) -> Result<Answer, Failure> {
+/// Answers a batch in one message, or not at all, with the room that the answer takes.
+pub(super) async fn whole(shared: &Arc<Shared>, message: Bytes) -> Result<(Answer, Option<Held>), Failure> {
     let signing = Signing::start(shared, Batch::read(message, shared.batch_items)?, "requests")?;
+    // Kept until there is room: as long as there is none, nobody need sign more.
+    let _place = signing.place().await;
     let parts = signing.all().await?;
     let fits = fitting(&parts);
     if fits < signing.len() {
         return Err(Failure::AnswerTooLarge { fits, items: signing.len(), limit: ANSWER_LIMIT });
     }
-    Ok(Answer::of(parts.into_iter().map(|part| part.bytes).collect()))
+    let answer = Answer::of(parts.into_iter().map(|part| part.bytes).collect());
+    let held = shared.room.take(answer.len()).await;
+    Ok((answer, held))
 }
 
 /// How many results, from the first one on, a client can receive in one message.

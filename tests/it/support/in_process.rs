@@ -18,7 +18,7 @@ use presignd::{
         credentials::{Credentials, Secret},
         snapshot::Snapshot,
     },
-    service::{PresignApi, Shared, rpc::presign_service_server::PresignServiceServer},
+    service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
 use tokio::sync::Semaphore;
 use tonic::Status;
@@ -93,6 +93,7 @@ impl InProcess {
             message_bytes: 4 << 20,
             requests: Arc::new(Semaphore::new(1)),
             cores: Arc::new(Semaphore::new(1)),
+            room: Room::default(),
         });
         Self { client: PresignServiceClient::new(PresignServiceServer::new(api)), signer, clock, time }
     }
