@@ -169,7 +169,7 @@ fn report_success(signer: &Signer, snapshot: &Snapshot, clock: &Clock) {
     if snapshot.rules().endpoint.region.is_none() {
         warn!(
             signer = signer.name,
-            "no region is known: only ARNs can be signed for; set signers.{}.region or AWS_REGION",
+            "no region is known: only ARNs that name one can be signed for; set signers.{}.region or AWS_REGION",
             signer.name
         );
     }

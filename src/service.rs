@@ -153,6 +153,9 @@ fn presign(shared: &Shared, message: &[u8]) -> Result<Answer, Failure> {
     let moment = Moment::new(shared);
     let mut answer = BytesMut::new();
     Work::new(shared, &moment).sign(&item, None, answer::write_response, &mut answer)?;
+    if answer.len() > batch::ANSWER_LIMIT {
+        return Err(Failure::ResultTooLarge { limit: batch::ANSWER_LIMIT });
+    }
     Ok(answer.into())
 }
 

@@ -46,6 +46,11 @@ impl<'s> Tally<'s> {
         self.timed = Some((algorithm, took));
     }
 
+    /// How the URL was signed that was timed last.
+    pub fn timed_algorithm(&self) -> Option<Algorithm> {
+        self.timed.map(|(algorithm, _)| algorithm)
+    }
+
     /// Counts a signed URL.
     pub fn signed(
         &mut self,

@@ -135,6 +135,12 @@ pub enum EndpointError {
         /// The signer's partition.
         signer: &'static str,
     },
+    /// There is no such thing elsewhere than at AWS.
+    #[error(
+        "a Multi-Region Access Point is reached at AWS alone, but this signer has an endpoint of its own: \
+         use a signer without signers.NAME.endpoint"
+    )]
+    OnlyAtAws,
     /// AWS's rules refuse the combination.
     #[error("S3 has no endpoint for this target: {0}")]
     Refused(String),
@@ -151,6 +157,9 @@ pub fn resolve(target: &Target, rules: &EndpointRules) -> Result<Endpoint, Endpo
     {
         let signer = region.partition();
         return Err(EndpointError::Partition { arn, region: region.clone(), signer });
+    }
+    if target.kind() == TargetKind::MultiRegionAccessPoint && rules.endpoint.is_some() {
+        return Err(EndpointError::OnlyAtAws);
     }
     let params = Params::builder()
         .bucket(target.canonical())
@@ -349,6 +358,13 @@ mod tests {
             error.to_string().contains("use a signer whose credentials are of partition aws-cn"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_multi_region_access_point_is_not_signed_for_with_the_credentials_of_another_server() {
+        let rules = rules("us-east-1", Some("https://minio.local"), Addressing::VirtualHost);
+        let target = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap".parse().unwrap();
+        assert_eq!(resolve(&target, &rules), Err(EndpointError::OnlyAtAws));
     }
 
     #[test]

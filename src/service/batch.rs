@@ -9,7 +9,7 @@ use super::{
     Shared, answer,
     codec::Answer,
     request::{Defaults, Merged},
-    room::Held,
+    room::{Held, Taken},
     status::Failure,
     wire::{Batch, Item},
     work::{Moment, Work},
@@ -31,8 +31,8 @@ const WORTH_A_CORE: usize = 256;
 /// A batch as short as this is like a call for one URL: it does not wait for the long ones.
 const SHORT: usize = 32;
 
-/// The bytes of a usual result, so that an answer grows in one piece.
-const USUAL_RESULT: usize = 512;
+/// The bytes of a usual result, with a session token in its URL.
+const USUAL_RESULT: usize = 1024;
 
 /// A batch being answered: one clock reading and one credential snapshot for all of it.
 #[derive(Clone)]
@@ -49,8 +49,8 @@ pub(super) struct Part {
     pub(super) bytes: BytesMut,
     /// The first request that has none.
     pub(super) end: usize,
-    /// Whether it ended for want of room.
-    is_full: bool,
+    /// The result of that request, when there was no room for it: the beginning of the next part.
+    pub(super) held_back: Option<BytesMut>,
 }
 
 impl Signing {
@@ -83,26 +83,40 @@ impl Signing {
 
     /// Signs requests until they end or their results would pass `room`, but one at least. Others get their turn
     /// between slices.
-    pub(super) async fn part(&self, range: Range<usize>, room: usize) -> Result<Part, Failure> {
+    pub(super) async fn part(
+        &self,
+        range: Range<usize>,
+        room: usize,
+        held_back: Option<BytesMut>,
+    ) -> Result<Part, Failure> {
         let item = self.batch.defaults()?;
         let message = item.as_ref().map_or(Ok(None), |item| Merged::new(item, None).message())?;
         let defaults = item.as_ref().map(|item| Defaults::new(item, message.as_ref()));
         let mut work = Work::new(&self.shared, &self.moment);
-        let mut bytes = BytesMut::with_capacity((range.len() * USUAL_RESULT).min(room));
+        let first = range.start + usize::from(held_back.is_some());
+        let mut bytes = held_back.unwrap_or_default();
         let mut slice = Stopwatch::start();
-        for index in range.clone() {
+        for index in first..range.end {
             if work.is_time_to_look() && slice.elapsed() > SLICE {
                 tokio::task::yield_now().await;
                 slice = Stopwatch::start();
             }
             let before = bytes.len();
             self.result(index, defaults.as_ref(), &mut work, &mut bytes)?;
-            if bytes.len() > room && before > 0 {
+            if bytes.len() - before > room {
                 bytes.truncate(before);
-                return Ok(Part { bytes, end: index, is_full: true });
+                self.failed(index, Failure::ResultTooLarge { limit: room }, &mut bytes)?;
+            }
+            if bytes.len() > room {
+                let held_back = Some(bytes.split_off(before));
+                return Ok(Part { bytes, end: index, held_back });
+            }
+            if index == first {
+                // The others will be about as long: the answer grows in one piece.
+                bytes.reserve(((bytes.len() - before) * (range.end - index)).min(room));
             }
         }
-        Ok(Part { bytes, end: range.end, is_full: false })
+        Ok(Part { bytes, end: range.end, held_back: None })
     }
 
     /// Writes the result of one request.
@@ -113,19 +127,21 @@ impl Signing {
         work: &mut Work<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
-        let signed = Item::read(self.batch.request(index))
+        let request = self.batch.request(index);
+        work.reads(request.len());
+        let signed = Item::read(request)
             .map_err(Failure::from)
             .and_then(|item| work.sign(&item, defaults, answer::write_result, out));
-        match signed {
-            Err(failure) if self.batch.all_or_nothing => {
-                Err(Failure::Item { field: self.field, index, failure: Box::new(failure) })
-            }
-            Err(failure) => {
-                answer::write_error(&failure.to_item(), out);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+        signed.or_else(|failure| self.failed(index, failure, out))
+    }
+
+    /// Writes why a request has no URL, unless that fails the whole batch.
+    fn failed(&self, index: usize, failure: Failure, out: &mut BytesMut) -> Result<(), Failure> {
+        if self.batch.all_or_nothing {
+            return Err(Failure::Item { field: self.field, index, failure: Box::new(failure) });
         }
+        answer::write_error(&failure.to_item(), out);
+        Ok(())
     }
 
     /// Signs every request, on as many cores as are free when the batch is long.
@@ -143,31 +159,40 @@ impl Signing {
         for (number, range) in ranges.enumerate() {
             let (signing, place) = (self.clone(), free.pop());
             others.spawn(async move {
-                let part = signing.part(range, ANSWER_LIMIT).await;
+                let part = signing.part(range, ANSWER_LIMIT, None).await;
                 drop(place);
                 (number, part)
             });
         }
-        let first = self.part(first, ANSWER_LIMIT).await?;
-        let mut parts = others.join_all().await;
-        parts.sort_unstable_by_key(|(number, _)| *number);
-        std::iter::once(Ok(first)).chain(parts.into_iter().map(|(_, part)| part)).collect()
+        let first = self.part(first, ANSWER_LIMIT, None).await?;
+        let mut others = others.join_all().await;
+        others.sort_unstable_by_key(|(number, _)| *number);
+        let mut parts = vec![first];
+        for (_, part) in others {
+            // What comes behind a part that is full is as if it had not been tried.
+            if parts.last().is_some_and(|last| last.held_back.is_some()) {
+                break;
+            }
+            parts.push(part?);
+        }
+        Ok(parts)
     }
 }
 
 /// Answers a batch in one message, or not at all, with the room that the answer takes.
 pub(super) async fn whole(shared: &Arc<Shared>, message: Bytes) -> Result<(Answer, Option<Held>), Failure> {
     let signing = Signing::start(shared, Batch::read(message, shared.batch_items)?, "requests")?;
-    // Kept until there is room: as long as there is none, nobody need sign more.
-    let _place = signing.place().await;
+    // Room comes first: who waits for it keeps nobody from a core.
+    let room = shared.room.take((signing.len() * USUAL_RESULT).min(ANSWER_LIMIT)).await;
+    let place = signing.place().await;
     let parts = signing.all().await?;
     let fits = fitting(&parts);
     if fits < signing.len() {
         return Err(Failure::AnswerTooLarge { fits, items: signing.len(), limit: ANSWER_LIMIT });
     }
     let answer = Answer::of(parts.into_iter().map(|part| part.bytes).collect());
-    let held = shared.room.take(answer.len()).await;
-    Ok((answer, held))
+    drop(place);
+    Ok((answer, room.map(Taken::until_sent)))
 }
 
 /// How many results, from the first one on, a client can receive in one message.
@@ -179,9 +204,6 @@ fn fitting(parts: &[Part]) -> usize {
             Some(left) => {
                 fits = part.end;
                 room = left;
-                if part.is_full {
-                    return fits;
-                }
             }
             None => return fits + answer::results_within(&part.bytes, room),
         }
@@ -194,24 +216,21 @@ mod tests {
     use super::*;
 
     /// So many results of so many bytes each, up to the request with the number `end`.
-    fn part(results: usize, bytes_each: usize, end: usize, is_full: bool) -> Part {
+    fn part(results: usize, bytes_each: usize, end: usize) -> Part {
         let error = tonic_types::Status { code: 3, message: "x".repeat(bytes_each), details: Vec::new() };
         let mut bytes = BytesMut::new();
         (0..results).for_each(|_| answer::write_error(&error, &mut bytes));
-        Part { bytes, end, is_full }
+        Part { bytes, end, held_back: None }
     }
 
     #[test]
-    fn what_fits_is_counted_over_all_parts_up_to_the_first_that_is_full() {
+    fn what_fits_is_counted_over_all_parts() {
         const MIB: usize = 1024 * 1024;
         let rows = [
-            (vec![part(10, 100, 10, false), part(10, 100, 20, false)], 20),
+            (vec![part(10, 100, 10), part(10, 100, 20)], 20),
             // The second has room for two of its three.
-            (vec![part(1, MIB, 1, false), part(3, MIB, 4, false)], 3),
-            // The second would fit, but the request behind it did not fit even into a message of its own.
-            (vec![part(1, 100, 1, false), part(2, MIB, 3, true), part(1, 100, 9, false)], 3),
-            // One alone that is too long for any message.
-            (vec![part(1, 5 * MIB, 1, false), part(1, 100, 2, false)], 0),
+            (vec![part(1, MIB, 1), part(3, MIB, 4)], 3),
+            (vec![part(3, MIB, 3), part(3, MIB, 6), part(1, 100, 7)], 3),
         ];
         for (number, (parts, fits)) in rows.into_iter().enumerate() {
             assert_eq!(fitting(&parts), fits, "row {number}");

@@ -17,7 +17,7 @@ use crate::{
         expiry::Seconds,
         name::ObjectKey,
         operation::{OPERATIONS, Operation},
-        parameters::{MAX_PARAMETERS, ParameterError},
+        parameters::ParameterError,
     },
 };
 
@@ -92,6 +92,11 @@ impl<'a> Merged<'a> {
         }
     }
 
+    /// Whether the request has an operation of its own.
+    pub(super) fn has_own_operation(self) -> bool {
+        self.own.operation.is_some()
+    }
+
     /// Whether the request says nothing of its own on what is signed beside its key.
     pub(super) fn adds_no_parts(self) -> bool {
         self.own.operation.is_none() && self.own.headers.is_empty() && self.own.query.is_empty()
@@ -100,7 +105,7 @@ impl<'a> Merged<'a> {
     /// The headers and the query to sign; `message` is the operation's.
     pub(super) fn parts(self, message: Option<&'a Wire>) -> Result<Parts<'a>, Failure> {
         for (field, given) in self.maps() {
-            if given.len() > MAX_PARAMETERS {
+            if given.are_too_many() {
                 return Err(Failure::Parameter { field, error: ParameterError::TooMany });
             }
         }
@@ -142,6 +147,7 @@ impl<'a> Merged<'a> {
 /// What stands under every request of a batch, read once.
 pub(super) struct Defaults<'a> {
     item: &'a Item<'a>,
+    message: Option<&'a Wire>,
     /// What is signed for a request that adds nothing to it.
     parts: Result<Parts<'a>, Failure>,
 }
@@ -149,7 +155,12 @@ pub(super) struct Defaults<'a> {
 impl<'a> Defaults<'a> {
     /// `message` is that of the operation of `item`.
     pub(super) fn new(item: &'a Item<'a>, message: Option<&'a Wire>) -> Self {
-        Self { item, parts: Merged::new(item, None).parts(message) }
+        Self { item, message, parts: Merged::new(item, None).parts(message) }
+    }
+
+    /// The operation's message, when anything is set in it.
+    pub(super) fn message(&self) -> Option<&'a Wire> {
+        self.message
     }
 
     pub(super) fn item(&self) -> &'a Item<'a> {

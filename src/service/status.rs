@@ -50,6 +50,11 @@ pub(super) enum Failure {
          the first {fits} of the {items} requests fit; send fewer at once or use StreamPresign"
     )]
     AnswerTooLarge { fits: usize, items: usize, limit: usize },
+    #[error(
+        "the answer to this request alone would pass {limit} bytes, the default receive limit of gRPC clients: \
+         sign fewer or shorter headers and query parameters"
+    )]
+    ResultTooLarge { limit: usize },
     #[error("request {index} of the batch failed, and all_or_nothing is set: {failure}")]
     Item { field: &'static str, index: usize, failure: Box<Failure> },
     #[error(
@@ -109,6 +114,7 @@ impl Failure {
             Self::BatchTooLarge { field, .. } => invalid("BATCH_TOO_LARGE", field),
             Self::NoBatch => invalid("BATCH_MISSING", "batch"),
             Self::AnswerTooLarge { .. } => plain(Code::ResourceExhausted, "ANSWER_TOO_LARGE"),
+            Self::ResultTooLarge { .. } => plain(Code::ResourceExhausted, "RESULT_TOO_LARGE"),
             Self::Item { failure, .. } => failure.wire(),
             Self::MessageTooLarge { .. } => plain(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
             Self::Overloaded => passing(Code::ResourceExhausted, "OVERLOADED"),
@@ -120,7 +126,9 @@ impl Failure {
         let pairs: Vec<(&str, String)> = match self {
             Self::UnknownSigner { name, .. } => vec![("signer", name.clone())],
             Self::NoCredentials { signer } => vec![("signer", signer.clone())],
-            Self::MessageTooLarge { limit } => vec![("limit_bytes", limit.to_string())],
+            Self::MessageTooLarge { limit } | Self::ResultTooLarge { limit } => {
+                vec![("limit_bytes", limit.to_string())]
+            }
             Self::EmptyBatch { limit, .. } => vec![("limit", limit.to_string())],
             Self::BatchTooLarge { items, limit, .. } => {
                 vec![("items", items.to_string()), ("limit", limit.to_string())]
@@ -244,6 +252,10 @@ pub fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "unavailable",
         Code::Unauthenticated => "unauthenticated",
         Code::Internal => "internal",
-        _ => "unknown",
+        Code::Unknown => "unknown",
+        Code::AlreadyExists => "already_exists",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::DataLoss => "data_loss",
     }
 }

@@ -1,6 +1,6 @@
 //! Batches without an upper bound: one at a time, in order, and only as fast as the caller reads.
 
-use prost::bytes::Bytes;
+use prost::bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
@@ -62,11 +62,12 @@ async fn answer_all(
     let mut first_index = 0;
     while let Some(message) = messages.message().await.map_err(|status| named(status, api))? {
         let signing = start_batch(api, &message).map_err(|failure| failure.to_status())?;
-        let mut next = 0;
+        let (mut next, mut held_back) = (0, None);
         while next < signing.len() {
-            let part = one_message(&signing, next).await.map_err(|failure| failure.to_status())?;
+            let mut part =
+                one_message(&signing, next, held_back).await.map_err(|failure| failure.to_status())?;
             let results = part.end - next;
-            next = part.end;
+            (next, held_back) = (part.end, part.held_back.take());
             if answers.send(Ok(streamed(part, first_index))).await.is_err() {
                 return Err(Status::cancelled("the caller is gone"));
             }
@@ -83,9 +84,9 @@ fn start_batch(api: &PresignApi, message: &Bytes) -> Result<Signing, Failure> {
 
 /// As many results as fit into one message. The place is given back before the answer waits for its reader, so that a
 /// slow one slows its own stream only.
-async fn one_message(signing: &Signing, from: usize) -> Result<Part, Failure> {
+async fn one_message(signing: &Signing, from: usize, held_back: Option<BytesMut>) -> Result<Part, Failure> {
     let _place = signing.place().await;
-    signing.part(from..signing.len(), ANSWER_LIMIT - answer::STREAM_ENVELOPE).await
+    signing.part(from..signing.len(), ANSWER_LIMIT - answer::STREAM_ENVELOPE, held_back).await
 }
 
 fn streamed(part: Part, first_index: u64) -> Answer {

@@ -4,6 +4,8 @@
 //! The rules are protobuf's own ([encoding](https://protobuf.dev/programming-guides/encoding/)): fields come in any
 //! order, unknown ones are passed over, of a single field the last one counts, and a message that comes twice is merged.
 
+use std::borrow::Cow;
+
 use prost::{
     Message as _,
     bytes::{Buf, Bytes},
@@ -103,8 +105,9 @@ impl<'m> Value<'m> {
     }
 }
 
-/// A `PresignRequest`.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// A `PresignRequest`. It has headers and query in it, which may be secrets: it is not printed.
+#[derive(Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Item<'m> {
     pub(super) bucket: &'m str,
     pub(super) key: &'m str,
@@ -145,17 +148,44 @@ impl<'m> Item<'m> {
 
     fn set_operation(&mut self, tag: u32, message: &'m [u8]) -> Result<()> {
         match &mut self.operation {
-            Some(same) if same.tag == tag => same.more.push(message),
+            Some(same) if same.tag == tag => join(&mut same.message, message, "operation")?,
             other => {
                 // What is thrown away must have been a message all the same.
-                if let Some(old) = other.take() {
+                if let Some(old) = other.take()
+                    && !old.is_empty()
+                {
                     old.decode()?;
                 }
-                *other = Some(Operation { tag, message, more: Vec::new() });
+                *other = Some(Operation { tag, message: Cow::Borrowed(message) });
             }
         }
         Ok(())
     }
+}
+
+/// Merges a message that comes again: the one behind the other, both whole. Nothing takes more memory than it came in.
+fn join<'m>(into: &mut Cow<'m, [u8]>, more: &'m [u8], field: &'static str) -> Result<()> {
+    match into {
+        _ if more.is_empty() => return Ok(()),
+        Cow::Borrowed([]) => *into = Cow::Borrowed(more),
+        Cow::Borrowed(first) => {
+            walk(first, field)?;
+            walk(more, field)?;
+            *into = Cow::Owned([*first, more].concat());
+        }
+        Cow::Owned(joined) => {
+            walk(more, field)?;
+            joined.extend_from_slice(more);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a message ends where its last field does.
+fn walk(message: &[u8], field: &'static str) -> Result<()> {
+    let mut fields = Fields::of(message, field);
+    while fields.next()?.is_some() {}
+    Ok(())
 }
 
 fn merge_duration(into: &mut Option<Duration>, value: Value<'_>, field: &'static str) -> Result<()> {
@@ -164,8 +194,16 @@ fn merge_duration(into: &mut Option<Duration>, value: Value<'_>, field: &'static
 }
 
 /// A map of texts. Of entries with the same key the last one counts.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Pairs<'m>(Vec<(&'m str, &'m str)>);
+#[derive(Clone, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Debug))]
+pub(super) struct Pairs<'m> {
+    pairs: Vec<(&'m str, &'m str)>,
+    /// How many entries came, those with the same key included.
+    entries: usize,
+}
+
+/// More entries than any map has that can be signed, however often its keys come: they are not looked at any more.
+const MOST_ENTRIES: usize = 10 * MAX_PARAMETERS;
 
 impl<'m> Pairs<'m> {
     fn read(&mut self, value: Value<'m>, field: &'static str) -> Result<()> {
@@ -178,25 +216,28 @@ impl<'m> Pairs<'m> {
                 _ => {}
             }
         }
-        if let Some(known) = self.0.iter_mut().find(|(known, _)| *known == name) {
-            known.1 = text;
-        } else if self.0.len() <= MAX_PARAMETERS {
-            // One more than allowed is enough to say so.
-            self.0.push((name, text));
+        self.entries += 1;
+        if self.are_too_many() {
+            return Ok(());
+        }
+        match self.pairs.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = text,
+            None => self.pairs.push((name, text)),
         }
         Ok(())
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// More than can be signed.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.pairs.len() > MAX_PARAMETERS || self.entries > MOST_ENTRIES
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'m str, &'m str)> {
-        self.0.iter().copied()
+        self.pairs.iter().copied()
     }
 }
 
@@ -205,12 +246,11 @@ const FIRST_OPERATION: u32 = 10;
 const LAST_OPERATION: u32 = 34;
 
 /// The operation of a request, not read yet.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Operation<'m> {
     tag: u32,
-    message: &'m [u8],
-    /// The same field again: to be merged into the first.
-    more: Vec<&'m [u8]>,
+    message: Cow<'m, [u8]>,
 }
 
 impl Operation<'_> {
@@ -221,38 +261,44 @@ impl Operation<'_> {
 
     /// Whether nothing is set in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.message.is_empty() && self.more.is_empty()
+        self.message.is_empty()
     }
 
     /// Its message, in prost's hands: most operations have many fields, and few requests set any.
     pub(super) fn decode(&self) -> Result<Option<WireOperation>> {
         let mut operation = None;
-        for message in std::iter::once(&self.message).chain(&self.more) {
-            let mut length = prost::bytes::BytesMut::with_capacity(10);
-            prost::encoding::encode_varint(message.len() as u64, &mut length);
-            let mut field = length.chain(*message);
-            let wire_type = WireType::LengthDelimited;
-            WireOperation::merge(&mut operation, self.tag, wire_type, &mut field, DecodeContext::default())
-                .map_err(|_| Malformed::new("operation"))?;
-        }
+        let mut length = Vec::with_capacity(10);
+        prost::encoding::encode_varint(self.message.len() as u64, &mut length);
+        let mut field = length.chain(&*self.message);
+        let wire_type = WireType::LengthDelimited;
+        WireOperation::merge(&mut operation, self.tag, wire_type, &mut field, DecodeContext::default())
+            .map_err(|_| Malformed::new("operation"))?;
         Ok(operation)
     }
 }
 
 /// A `BatchPresignRequest`.
-#[derive(Clone, Debug)]
 pub(super) struct Batch {
     message: Bytes,
     /// Where each request lies in the message, the first `limit` of them.
     requests: Vec<Place>,
     /// How many requests there are.
     items: usize,
-    defaults: Vec<Place>,
+    defaults: Under,
     pub(super) all_or_nothing: bool,
 }
 
+/// The defaults of a batch.
+#[derive(Clone)]
+enum Under {
+    Nothing,
+    Once(Place),
+    /// They came several times, and are merged by putting one behind the other.
+    Joined(Vec<u8>),
+}
+
 /// Where something lies in a message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Place {
     from: usize,
     to: usize,
@@ -287,7 +333,7 @@ impl Batch {
     }
 
     fn empty(message: Bytes) -> Self {
-        Self { message, requests: Vec::new(), items: 0, defaults: Vec::new(), all_or_nothing: false }
+        Self { message, requests: Vec::new(), items: 0, defaults: Under::Nothing, all_or_nothing: false }
     }
 
     fn merge(&mut self, part: Place, limit: usize) -> Result<()> {
@@ -302,9 +348,29 @@ impl Batch {
                         self.requests.push(request);
                     }
                 }
-                2 => self.defaults.push(fields.place(value.bytes("defaults")?, part.to)),
+                2 => self.join_defaults(fields.place(value.bytes("defaults")?, part.to))?,
                 3 => self.all_or_nothing = value.flag("all_or_nothing")?,
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn join_defaults(&mut self, place: Place) -> Result<()> {
+        let more = place.of(&self.message);
+        match &mut self.defaults {
+            Under::Nothing => self.defaults = Under::Once(place),
+            _ if more.is_empty() => {}
+            Under::Once(first) if first.from == first.to => self.defaults = Under::Once(place),
+            Under::Once(first) => {
+                let first = first.of(&self.message);
+                walk(first, "defaults")?;
+                walk(more, "defaults")?;
+                self.defaults = Under::Joined([first, more].concat());
+            }
+            Under::Joined(joined) => {
+                walk(more, "defaults")?;
+                joined.extend_from_slice(more);
             }
         }
         Ok(())
@@ -322,14 +388,11 @@ impl Batch {
 
     /// What stands under every request.
     pub(super) fn defaults(&self) -> Result<Option<Item<'_>>> {
-        if self.defaults.is_empty() {
-            return Ok(None);
+        match &self.defaults {
+            Under::Nothing => Ok(None),
+            Under::Once(place) => Item::read(place.of(&self.message)).map(Some),
+            Under::Joined(joined) => Item::read(joined).map(Some),
         }
-        let mut item = Item::default();
-        for place in &self.defaults {
-            item.merge(place.of(&self.message))?;
-        }
-        Ok(Some(item))
     }
 }
 
@@ -412,7 +475,8 @@ mod tests {
             first in any_request(),
             second in any_request(),
         ) {
-            for bytes in [first.clone(), [first, second].concat()] {
+            let thrice = [&first[..], &second, &first].concat();
+            for bytes in [first.clone(), [first, second].concat(), thrice] {
                 let ours = to_prost(&Item::read(&bytes).unwrap()).unwrap();
                 prop_assert!(ours == decoded(&bytes).unwrap());
             }
@@ -469,6 +533,35 @@ mod tests {
         let message: Bytes = [10, 0].repeat(5_000).into();
         let batch = Batch::read(message, 1_000).unwrap();
         assert_eq!((batch.len(), batch.requests.len()), (5_000, 1_000));
+    }
+
+    #[test]
+    fn what_comes_again_and_again_takes_no_more_memory_than_it_came_in() {
+        // An empty GetObject, empty defaults, an entry of headers, each a million times or so.
+        let item = Item::read(&[0x52, 0].repeat(1 << 20)).map(|item| item.operation.unwrap().message.len());
+        assert_eq!(item, Ok(0));
+        let bytes = [0x52, 3, 0x0a, 1, b'x'].repeat(1 << 18);
+        assert_eq!(Item::read(&bytes).map(|item| item.operation.unwrap().message.len()), Ok(3 << 18));
+        let batch = Batch::read([0x12, 0].repeat(1 << 20).into(), 1_000).unwrap();
+        assert!(matches!(batch.defaults, Under::Once(_)) && batch.defaults().unwrap().is_some());
+        let batch = Batch::read([0x12, 3, 0x12, 1, b'x'].repeat(1 << 18).into(), 1_000).unwrap();
+        assert!(matches!(&batch.defaults, Under::Joined(joined) if joined.len() == 3 << 18));
+        assert_eq!(batch.defaults().unwrap().unwrap().key, "x");
+        let item = [0x32, 3, 0x0a, 1, b'a'].repeat(1 << 18);
+        let item = Item::read(&item).unwrap();
+        assert!(item.headers.are_too_many() && item.headers.pairs.len() == 1);
+    }
+
+    #[test]
+    fn defaults_that_come_twice_are_merged_as_prost_merges_them_and_each_must_be_whole() {
+        let twice = [0x12, 3, 0x12, 1, b'x', 0x12, 3, 0x0a, 1, b'b'];
+        let batch = Batch::read(Bytes::copy_from_slice(&twice), 1_000).unwrap();
+        let item = batch.defaults().unwrap().unwrap();
+        assert_eq!((item.key, item.bucket), ("x", "b"));
+        // Whole only when put together.
+        let halves = [0x12, 2, 0x12, 1, 0x12, 1, b'x'];
+        assert!(Batch::read(Bytes::copy_from_slice(&halves), 1_000).is_err());
+        assert!(pb::BatchPresignRequest::decode(&halves[..]).is_err());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) struct Work<'s> {
     tally: Tally<'s>,
     /// How many were signed since the last one that was timed.
     untimed: usize,
-    /// What was done since the last look at the clock, in URLs signed with SigV4.
+    /// What was done since the last look at the clock, in usual URLs.
     effort: usize,
 }
 
@@ -60,6 +60,9 @@ struct Ready<'s> {
     bucket: Box<str>,
     signing: Signing,
 }
+
+/// Bytes read or written that are as much work as a usual URL.
+const EFFORT_BYTES: usize = 1024;
 
 /// So much effort is between two looks at the clock: under 10 µs.
 const LOOK: usize = 8;
@@ -94,6 +97,11 @@ impl<'s> Work<'s> {
         due
     }
 
+    /// Counts what it takes to read a request of so many bytes.
+    pub(super) fn reads(&mut self, bytes: usize) {
+        self.effort += 1 + bytes / EFFORT_BYTES;
+    }
+
     /// Signs one request, counts it, and has its result written to `out`.
     pub(super) fn sign(
         &mut self,
@@ -102,7 +110,6 @@ impl<'s> Work<'s> {
         write: Write,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
-        self.effort += 1;
         let merged = Merged::new(own, defaults.map(Defaults::item));
         self.try_sign(merged, defaults, write, out).inspect_err(|failure| self.refused(merged, failure))
     }
@@ -115,12 +122,16 @@ impl<'s> Work<'s> {
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
         merged.check_version()?;
-        let (message, own_parts);
+        let (own_message, own_parts);
         let parts = match defaults {
             Some(defaults) if merged.adds_no_parts() => defaults.parts()?,
+            Some(defaults) if !merged.has_own_operation() => {
+                own_parts = merged.parts(defaults.message())?;
+                &own_parts
+            }
             _ => {
-                message = merged.message()?;
-                own_parts = merged.parts(message.as_ref())?;
+                own_message = merged.message()?;
+                own_parts = merged.parts(own_message.as_ref())?;
                 &own_parts
             }
         };
@@ -131,7 +142,9 @@ impl<'s> Work<'s> {
             Some(same) if same.are_of(&presigned) => same,
             _ => Terms::new(presigned),
         };
+        let before = out.len();
         write(&Signed { url: &self.url, request: &request, terms: &terms }, out);
+        self.effort += (out.len() - before) / EFFORT_BYTES;
         self.terms = Some(terms);
         Ok(())
     }
@@ -143,7 +156,9 @@ impl<'s> Work<'s> {
             self.effort += LOOK;
         }
         self.url.clear();
-        let presigned = if self.untimed == 0 {
+        // A time stands for what follows only as long as that is signed in the same way.
+        let is_timed = self.untimed == 0 || self.tally.timed_algorithm() != Some(signing.algorithm());
+        let presigned = if is_timed {
             let watch = Stopwatch::start();
             let presigned = presign::presign(request, signing, &mut self.url)?;
             self.tally.timed(signing.algorithm(), watch.elapsed());
@@ -151,7 +166,7 @@ impl<'s> Work<'s> {
         } else {
             presign::presign(request, signing, &mut self.url)?
         };
-        self.untimed = (self.untimed + 1) % TIMED;
+        self.untimed = if is_timed { 1 } else { (self.untimed + 1) % TIMED };
         self.tally.signed(signer.metrics(), request.operation, signing.target().kind(), &presigned);
         Ok(presigned)
     }

@@ -8,8 +8,8 @@ use tonic::Code;
 
 use crate::support::{
     grpc::{
-        Told, batch, error_of, get, metadata, parameter, presigned, put, refused, request, results, seconds,
-        url_of,
+        Bare, Told, batch, error_of, get, metadata, parameter, presigned, put, refused, request, results,
+        seconds, url_of,
     },
     scrape::Scrape,
     sidecar::Sidecar,
@@ -180,6 +180,42 @@ async fn an_answer_over_four_mib_is_refused_and_says_how_many_fit() {
     assert!(answer.encoded_len() <= FOUR_MIB);
     let status = refused(client.batch_presign(bulky(fits + 1)).await);
     assert_eq!(metadata(&status)["fits"], fits.to_string(), "one more does not fit");
+}
+
+/// A request whose URL alone is longer than a client can receive: values that a URL writes three times as long.
+fn too_long() -> pb::PresignRequest {
+    let query = (0..100).map(|number| (format!("{number:/>8000}"), "/".repeat(8_000)));
+    pb::PresignRequest { query: query.collect(), ..get("too-long") }
+}
+
+#[tokio::test]
+async fn an_answer_that_no_client_could_receive_is_refused_and_fails_alone() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    let message = "the answer to this request alone would pass 4194304 bytes, the default receive limit of gRPC \
+                   clients: sign fewer or shorter headers and query parameters";
+    let told = Told::new(Code::ResourceExhausted, "RESULT_TOO_LARGE", None, message);
+    assert_eq!(Told::of(&refused(client.presign(too_long()).await)), told);
+    let results = results(client.batch_presign(batch(vec![get("a"), too_long(), get("b")])).await);
+    assert_eq!(Told::of(&error_of(&results[1])), told);
+    assert!(url_of(&results[0]).url.contains("/a?") && url_of(&results[2]).url.contains("/b?"));
+}
+
+#[tokio::test]
+async fn callers_who_do_not_read_their_batches_keep_nobody_from_signing() {
+    let sidecar = Sidecar::start(&[]).await;
+    // Each has an answer of 4 MB that it never takes: all the room there is, and as much again.
+    let unread = Bare::connect(&sidecar.tcp).await;
+    for _ in 0..12 {
+        unread.send_without_reading("/presign.v1.PresignService/BatchPresign", &bulky(750)).await;
+    }
+    Scrape::until(&sidecar, "presignd_batch_size_count", &[], 12.0).await;
+    let mut client = sidecar.client().await;
+    for _ in 0..3 {
+        assert_eq!(results(client.batch_presign(bulky(750)).await).len(), 750);
+        assert_eq!(results(client.batch_presign(batch(keys(40))).await).len(), 40);
+        assert!(client.presign(get("one")).await.is_ok());
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use presignd::pb;
 
 use crate::support::{
     OUTPOSTS_ARN,
-    grpc::{batch, get, put, refused, results, seconds},
+    grpc::{batch, get, put, refused, results, seconds, url_of},
     scrape::Scrape,
     sidecar::Sidecar,
 };
@@ -116,6 +116,21 @@ async fn the_time_of_signing_is_recorded_once_for_each_url() {
     calls(&sidecar).await;
     let signed = Scrape::of(&sidecar).await.all("presignd_sign_duration_seconds_count", &["algorithm"]);
     assert_eq!(signed, [(vec!["AWS4-HMAC-SHA256".to_owned()], 9.0)].into());
+}
+
+#[tokio::test]
+async fn the_time_of_signing_is_recorded_under_the_algorithm_that_took_it() {
+    let sidecar = Sidecar::start(&[]).await;
+    let multi_region = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap".to_owned();
+    let requests = (0..20).map(|number| match number % 2 {
+        0 => read(),
+        _ => pb::PresignRequest { bucket: multi_region.clone(), ..read() },
+    });
+    let answer = sidecar.client().await.batch_presign(batch(requests.collect())).await;
+    results(answer).iter().for_each(|result| assert!(!url_of(result).url.is_empty()));
+    let signed = Scrape::of(&sidecar).await.all("presignd_sign_duration_seconds_count", &["algorithm"]);
+    let both = [("AWS4-ECDSA-P256-SHA256", 10.0), ("AWS4-HMAC-SHA256", 10.0)];
+    assert_eq!(signed, both.map(|(name, count)| (vec![name.to_owned()], count)).into());
 }
 
 #[tokio::test]

@@ -103,6 +103,10 @@ async fn a_message_whose_answer_passes_four_mib_is_answered_by_several() {
     for (number, result) in bulk.enumerate() {
         assert!(url_of(result).url.contains(&format!("/key-{number}?")), "{number}");
     }
+    // The one that did not fit was signed once, and waited.
+    let urls = Scrape::of(&sidecar).await.all("presignd_urls_total", &["outcome", "operation"]);
+    let count = |operation: &str| urls.get(&vec!["ok".to_owned(), operation.to_owned()]).copied();
+    assert_eq!((count("PutObject"), count("GetObject")), (Some(1_000.0), Some(4.0)));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use presignd::pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient};
+use prost::Message;
 use tonic::{Code, Response, Status, body::Body};
 use tonic_types::StatusExt;
 
@@ -73,7 +74,6 @@ pub fn url_of(result: &pb::PresignResult) -> &pb::PresignedRequest {
 
 /// The error that came of a batch's item, as a call would have had it.
 pub fn error_of(result: &pb::PresignResult) -> Status {
-    use prost::Message;
     match result.result.as_ref() {
         Some(pb::presign_result::Result::Error(error)) => {
             let details = error.encode_to_vec().into();
@@ -172,6 +172,28 @@ impl Bare {
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self { sender, seen: Arc::default() }
+    }
+
+    /// Sends a request and takes nothing of its answer.
+    pub async fn send_without_reading(&self, path: &str, message: &impl Message) {
+        let mut frame = vec![0];
+        let bytes = message.encode_to_vec();
+        frame.extend(u32::try_from(bytes.len()).expect("a short message").to_be_bytes());
+        frame.extend(bytes);
+        let request = http::Request::post(format!("http://localhost{path}"))
+            .version(http::Version::HTTP_2)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Body::new(Full::new(frame.into())))
+            .expect("a request");
+        let mut sender = self.sender.clone();
+        sender.ready().await.expect("the connection is good");
+        let answering = sender.send_request(request);
+        tokio::spawn(async move {
+            // Kept to the end of the test, and not read.
+            let _answer = answering.await;
+            std::future::pending::<()>().await;
+        });
     }
 
     /// A client over it.
