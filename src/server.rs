@@ -94,6 +94,7 @@ fn api(
     metrics: &Metrics,
     clock: &Clock,
 ) -> PresignServiceServer<PresignApi> {
+    let cores = tokio::runtime::Handle::current().metrics().num_workers();
     let shared = Shared {
         signers: signers.to_vec(),
         metrics: metrics.clone(),
@@ -101,8 +102,8 @@ fn api(
         batch_items: config.limits.batch_items,
         message_bytes: config.limits.message_bytes,
         requests: Arc::new(Semaphore::new(config.limits.requests)),
-        cores: Arc::new(Semaphore::new(tokio::runtime::Handle::current().metrics().num_workers())),
-        room: Room::default(),
+        cores: Arc::new(Semaphore::new(cores)),
+        room: Room::for_cores(cores),
     };
     PresignServiceServer::new(PresignApi::new(shared))
         .max_decoding_message_size(config.limits.message_bytes)

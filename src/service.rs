@@ -6,6 +6,7 @@ pub mod codec;
 mod fields;
 mod parameters;
 mod request;
+mod results;
 pub mod room;
 pub mod status;
 mod stream;

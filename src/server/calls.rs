@@ -32,12 +32,15 @@ pub(super) struct Answer {
     body: tonic::body::Body,
     /// What of the body's last frame is still to be sent.
     rest: Bytes,
-    _room: Option<Held>,
+    room: Option<Held>,
     _running: TaskTrackerToken,
 }
 
 /// A long frame goes out in pieces, each when there is room for it: so the end of the body is near the end of sending.
 const PIECE: usize = 64 * 1024;
+
+/// Bytes of one answer that wait to be written; the rest stays with the answer until there is room.
+pub(super) const SEND_BUFFER: usize = 2 * PIECE;
 
 impl Calls {
     pub(super) fn new(routes: Routes, message_bytes: usize, metrics: Metrics) -> Self {
@@ -72,7 +75,7 @@ impl Service<Request<Incoming>> for Calls {
                 answer
             };
             let room = answer.extensions_mut().remove();
-            Ok(answer.map(|body| Answer { body, rest: Bytes::new(), _room: room, _running: running }))
+            Ok(answer.map(|body| Answer { body, rest: Bytes::new(), room, _running: running }))
         })
     }
 }
@@ -80,6 +83,19 @@ impl Service<Request<Incoming>> for Calls {
 /// tonic calls a message over the limit `OUT_OF_RANGE`, without details; nothing else of ours is.
 fn is_too_large<B>(answer: &Response<B>) -> bool {
     answer.headers().get("grpc-status").is_some_and(|status| *status == (Code::OutOfRange as i32).to_string())
+}
+
+impl Answer {
+    /// The next piece of the frame at hand. What is left over for the last ones is copied, so that they do not keep all
+    /// of a long frame while they wait to be written.
+    fn piece(&mut self) -> Bytes {
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        let left = self.rest.len();
+        if piece.len() == PIECE && (SEND_BUFFER - PIECE < left && left <= SEND_BUFFER) {
+            self.rest = Bytes::copy_from_slice(&self.rest);
+        }
+        piece
+    }
 }
 
 impl Body for Answer {
@@ -100,8 +116,10 @@ impl Body for Answer {
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
-        let piece = this.rest.split_to(this.rest.len().min(PIECE));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        if let Some(room) = &this.room {
+            room.progress();
+        }
+        Poll::Ready(Some(Ok(Frame::data(this.piece()))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 
-use super::calls::Calls;
+use super::calls::{Calls, SEND_BUFFER};
 use crate::{
     config::Limits,
     listen::{
@@ -44,9 +44,6 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Bytes that a peer may send ahead, on a stream and on a connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-
-/// Bytes of one answer that wait to be written; the rest stays with the answer until there is room.
-const SEND_BUFFER: usize = 128 * 1024;
 
 /// Every gRPC connection.
 pub(super) struct Connections {

@@ -9,6 +9,7 @@ use super::{
     Shared, answer,
     codec::Answer,
     request::{Defaults, Merged},
+    results::Results,
     room::{Held, Taken},
     status::Failure,
     wire::{Batch, Item},
@@ -46,7 +47,7 @@ pub(super) struct Signing {
 
 /// Results that lie one behind the other.
 pub(super) struct Part {
-    pub(super) bytes: BytesMut,
+    pub(super) results: Results,
     /// The first request that has none.
     pub(super) end: usize,
     /// The result of that request, when there was no room for it: the beginning of the next part.
@@ -94,29 +95,25 @@ impl Signing {
         let defaults = item.as_ref().map(|item| Defaults::new(item, message.as_ref()));
         let mut work = Work::new(&self.shared, &self.moment);
         let first = range.start + usize::from(held_back.is_some());
-        let mut bytes = held_back.unwrap_or_default();
+        let mut results = Results::beginning_with(held_back);
         let mut slice = Stopwatch::start();
         for index in first..range.end {
             if work.is_time_to_look() && slice.elapsed() > SLICE {
                 tokio::task::yield_now().await;
                 slice = Stopwatch::start();
             }
-            let before = bytes.len();
-            self.result(index, defaults.as_ref(), &mut work, &mut bytes)?;
-            if bytes.len() - before > room {
-                bytes.truncate(before);
-                self.failed(index, Failure::ResultTooLarge { limit: room }, &mut bytes)?;
+            let out = results.open((range.end - index) * USUAL_RESULT);
+            let before = out.len();
+            self.result(index, defaults.as_ref(), &mut work, out)?;
+            if out.len() - before > room {
+                out.truncate(before);
+                self.failed(index, Failure::ResultTooLarge { limit: room }, out)?;
             }
-            if bytes.len() > room {
-                let held_back = Some(bytes.split_off(before));
-                return Ok(Part { bytes, end: index, held_back });
-            }
-            if index == first {
-                // The others will be about as long: the answer grows in one piece.
-                bytes.reserve(((bytes.len() - before) * (range.end - index)).min(room));
+            if let Some(held_back) = results.close(before, room) {
+                return Ok(Part { results, end: index, held_back: Some(held_back) });
             }
         }
-        Ok(Part { bytes, end: range.end, held_back: None })
+        Ok(Part { results, end: range.end, held_back: None })
     }
 
     /// Writes the result of one request.
@@ -190,7 +187,7 @@ pub(super) async fn whole(shared: &Arc<Shared>, message: Bytes) -> Result<(Answe
     if fits < signing.len() {
         return Err(Failure::AnswerTooLarge { fits, items: signing.len(), limit: ANSWER_LIMIT });
     }
-    let answer = Answer::of(parts.into_iter().map(|part| part.bytes).collect());
+    let answer = Answer::of(parts.into_iter().flat_map(|part| part.results.into_pieces()).collect());
     drop(place);
     Ok((answer, room.map(Taken::until_sent)))
 }
@@ -200,12 +197,12 @@ fn fitting(parts: &[Part]) -> usize {
     let mut room = ANSWER_LIMIT;
     let mut fits = 0;
     for part in parts {
-        match room.checked_sub(part.bytes.len()) {
+        match room.checked_sub(part.results.len()) {
             Some(left) => {
                 fits = part.end;
                 room = left;
             }
-            None => return fits + answer::results_within(&part.bytes, room),
+            None => return fits + part.results.within(room),
         }
     }
     fits
@@ -218,9 +215,14 @@ mod tests {
     /// So many results of so many bytes each, up to the request with the number `end`.
     fn part(results: usize, bytes_each: usize, end: usize) -> Part {
         let error = tonic_types::Status { code: 3, message: "x".repeat(bytes_each), details: Vec::new() };
-        let mut bytes = BytesMut::new();
-        (0..results).for_each(|_| answer::write_error(&error, &mut bytes));
-        Part { bytes, end, held_back: None }
+        let mut written = Results::default();
+        for _ in 0..results {
+            let out = written.open(0);
+            let before = out.len();
+            answer::write_error(&error, out);
+            assert!(written.close(before, usize::MAX).is_none());
+        }
+        Part { results: written, end, held_back: None }
     }
 
     #[test]

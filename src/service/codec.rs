@@ -74,6 +74,7 @@ impl Encoder for RawEncoder {
     fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         out.reserve(answer.len());
         for piece in answer.0 {
+            // Each is free again before the next one is copied.
             out.put_slice(&piece);
         }
         Ok(())

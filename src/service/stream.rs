@@ -90,8 +90,9 @@ async fn one_message(signing: &Signing, from: usize, held_back: Option<BytesMut>
 }
 
 fn streamed(part: Part, first_index: u64) -> Answer {
-    let head = answer::streamed_head(part.bytes.len());
-    Answer::of(vec![head, part.bytes, answer::streamed_tail(first_index)])
+    let head = answer::streamed_head(part.results.len());
+    let pieces = std::iter::once(head).chain(part.results.into_pieces());
+    Answer::of(pieces.chain([answer::streamed_tail(first_index)]).collect())
 }
 
 /// tonic calls a message over the limit `OUT_OF_RANGE`; nothing else of ours is.

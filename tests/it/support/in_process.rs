@@ -93,7 +93,7 @@ impl InProcess {
             message_bytes: 4 << 20,
             requests: Arc::new(Semaphore::new(1)),
             cores: Arc::new(Semaphore::new(1)),
-            room: Room::default(),
+            room: Room::for_cores(1),
         });
         Self { client: PresignServiceClient::new(PresignServiceServer::new(api)), signer, clock, time }
     }
