@@ -167,6 +167,7 @@ impl PresignService for PresignApi {
     }
 
     async fn batch_presign(&self, request: Request<Bytes>) -> Result<Response<Answer>, Status> {
+        let compress = asked_for_gzip(&request);
         let mut held = None;
         let answered = self
             .call(Method::BatchPresign, request, async |message| {
@@ -177,8 +178,12 @@ impl PresignService for PresignApi {
             .await;
         let mut response = answered?;
         if let Some(held) = held {
-            // The server holds it until the answer is sent.
+            // A long answer. The server holds its room until it is sent.
             response.extensions_mut().insert(held);
+            if !compress {
+                let pieces = response.get_mut().set_apart();
+                response.extensions_mut().insert(pieces);
+            }
         }
         Ok(response)
     }

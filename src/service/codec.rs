@@ -1,6 +1,10 @@
 //! The codec of the calls that sign: messages stay the bytes that they are, on their way in and on their way out.
 
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prost::bytes::{Buf, BufMut, Bytes, BytesMut};
 use tonic::{
@@ -21,6 +25,25 @@ impl Answer {
     /// How many bytes it has.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(BytesMut::len).sum()
+    }
+}
+
+/// The pieces of a long answer, on their way around tonic's encoder: it would copy them into one buffer of megabytes.
+/// They travel in the response's extensions, and `server::calls` puts them into the message that tonic has left empty.
+#[derive(Clone, Debug)]
+pub struct Pieces(Arc<Mutex<Vec<BytesMut>>>);
+
+impl Pieces {
+    /// The pieces; none the second time.
+    pub fn take(&self) -> Vec<BytesMut> {
+        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Answer {
+    /// Leaves an empty answer, whose pieces go another way.
+    pub(super) fn set_apart(&mut self) -> Pieces {
+        Pieces(Arc::new(Mutex::new(mem::take(&mut self.0))))
     }
 }
 

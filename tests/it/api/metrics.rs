@@ -127,7 +127,9 @@ async fn the_time_of_signing_is_recorded_under_the_algorithm_that_took_it() {
         _ => pb::PresignRequest { bucket: multi_region.clone(), ..read() },
     });
     let answer = sidecar.client().await.batch_presign(batch(requests.collect())).await;
-    results(answer).iter().for_each(|result| assert!(!url_of(result).url.is_empty()));
+    for result in &results(answer) {
+        assert!(!url_of(result).url.is_empty());
+    }
     let signed = Scrape::of(&sidecar).await.all("presignd_sign_duration_seconds_count", &["algorithm"]);
     let both = [("AWS4-ECDSA-P256-SHA256", 10.0), ("AWS4-HMAC-SHA256", 10.0)];
     assert_eq!(signed, both.map(|(name, count)| (vec![name.to_owned()], count)).into());
