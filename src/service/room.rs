@@ -1,7 +1,7 @@
 //! Memory for the long answers that are on their way out: without a bound, every connection's waits in full for its turn
 //! to be written.
 //!
-//! The bound is soft: an answer of which nothing was taken for [`PATIENCE`] no longer counts, so that callers who do not
+//! The bound is soft: an answer of which nothing was taken for 50 ms no longer counts, so that callers who do not
 //! read take no room from the others.
 
 use std::{
