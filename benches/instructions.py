@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 RECORD = Path(__file__).resolve().with_name("instructions.json")
-ALLOWED = 0.05
-"""How far a count may be from the record: string functions differ a little between processors."""
+ALLOWED = 0.10
+"""How far a count may be from the record: string functions differ a little between processors, and the compiler inlines
+a little differently in another folder (3 % was seen)."""
 FEW, MANY = 200, 1_200
 
 
