@@ -30,6 +30,9 @@ struct Alike<'s> {
     urls: u64,
 }
 
+/// One in so many URLs is timed, and stands for the others: a reading of the clock is 2% of a signature.
+const TIMED: u64 = 8;
+
 /// How many kinds are held at once.
 const KINDS: usize = 8;
 
@@ -46,9 +49,10 @@ impl<'s> Tally<'s> {
         self.timed = Some((algorithm, took));
     }
 
-    /// How the URL was signed that was timed last.
-    pub fn timed_algorithm(&self) -> Option<Algorithm> {
-        self.timed.map(|(algorithm, _)| algorithm)
+    /// Whether the next URL is to be timed. A time stands for what follows only as long as that is signed in the same
+    /// way.
+    pub fn wants_time(&self, next: Algorithm) -> bool {
+        self.stands_for >= TIMED || self.timed.is_none_or(|(algorithm, _)| algorithm != next)
     }
 
     /// Counts a signed URL.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use prost_types::Duration as WireDuration;
 
 use super::{
+    DEFAULT_SIGNER,
     fields::{Parameters, Parts},
     status::Failure,
     wire::{self, Item},
@@ -70,8 +71,12 @@ impl<'a> Merged<'a> {
         self.text(|item| item.bucket)
     }
 
+    /// The signer's name; that of the default one when none is named.
     pub(super) fn signer(self) -> &'a str {
-        self.text(|item| item.signer)
+        match self.text(|item| item.signer) {
+            "" => DEFAULT_SIGNER,
+            name => name,
+        }
     }
 
     fn wire_operation(self) -> Option<&'a wire::Operation<'a>> {

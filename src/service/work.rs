@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use prost::bytes::BytesMut;
 
 use super::{
-    DEFAULT_SIGNER, Shared,
+    Shared,
     answer::{Signed, Terms},
     request::{Defaults, Merged},
     status::{Failure, code_name},
@@ -48,8 +48,6 @@ pub(super) struct Work<'s> {
     /// What was granted to the last one.
     terms: Option<Terms>,
     tally: Tally<'s>,
-    /// How many were signed since the last one that was timed.
-    untimed: usize,
     /// What was done since the last look at the clock, in usual URLs.
     effort: usize,
 }
@@ -70,22 +68,10 @@ const LOOK: usize = 8;
 /// How many targets are at hand in one call. A call that uses more gets them from the signer's snapshot each time.
 const AT_HAND: usize = 8;
 
-/// One in so many URLs is timed, and stands for the others: a reading of the clock is 2% of a signature.
-const TIMED: usize = 8;
-
 impl<'s> Work<'s> {
     pub(super) fn new(shared: &'s Shared, moment: &'s Moment) -> Self {
         let tally = Tally::new(&shared.metrics);
-        Self {
-            shared,
-            moment,
-            ready: Vec::new(),
-            url: String::new(),
-            terms: None,
-            tally,
-            untimed: 0,
-            effort: 0,
-        }
+        Self { shared, moment, ready: Vec::new(), url: String::new(), terms: None, tally, effort: 0 }
     }
 
     /// Whether enough was done for a look at the clock; then it begins anew.
@@ -156,9 +142,7 @@ impl<'s> Work<'s> {
             self.effort += LOOK;
         }
         self.url.clear();
-        // A time stands for what follows only as long as that is signed in the same way.
-        let is_timed = self.untimed == 0 || self.tally.timed_algorithm() != Some(signing.algorithm());
-        let presigned = if is_timed {
+        let presigned = if self.tally.wants_time(signing.algorithm()) {
             let watch = Stopwatch::start();
             let presigned = presign::presign(request, signing, &mut self.url)?;
             self.tally.timed(signing.algorithm(), watch.elapsed());
@@ -166,7 +150,6 @@ impl<'s> Work<'s> {
         } else {
             presign::presign(request, signing, &mut self.url)?
         };
-        self.untimed = if is_timed { 1 } else { (self.untimed + 1) % TIMED };
         self.tally.signed(signer.metrics(), request.operation, signing.target().kind(), &presigned);
         Ok(presigned)
     }
@@ -174,7 +157,6 @@ impl<'s> Work<'s> {
     /// The place of what signs for a request's signer and target.
     fn ready(&mut self, merged: Merged<'_>, request: &Request<'_>) -> Result<usize, Failure> {
         let (name, bucket) = (merged.signer(), merged.bucket());
-        let name = if name.is_empty() { DEFAULT_SIGNER } else { name };
         let same = |ready: &Ready<'_>| ready.signer.name() == name && *ready.bucket == *bucket;
         if let Some(place) = self.ready.iter().position(same) {
             return Ok(place);
@@ -210,7 +192,6 @@ impl Shared {
         name: &str,
         moment: &'s Moment,
     ) -> Result<(&'s Signer, Option<&'s Arc<Snapshot>>), Failure> {
-        let name = if name.is_empty() { DEFAULT_SIGNER } else { name };
         let place = self.signers.iter().position(|signer| signer.name() == name);
         let place = place.ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),
