@@ -15,7 +15,13 @@ use hyper_util::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use crate::{clock::Clock, credentials::Signer, health::State, listen::Listener, metrics::Metrics};
+use crate::{
+    clock::Clock,
+    credentials::{Signer, Signers},
+    health::State,
+    listen::Listener,
+    metrics::Metrics,
+};
 
 /// Connections at once: a scraper, a few probes, a person.
 const CONNECTIONS: usize = 64;
@@ -34,7 +40,7 @@ pub struct Admin {
     /// Whether the server can sign.
     pub state: watch::Receiver<State>,
     /// Every signer.
-    pub signers: Vec<Arc<Signer>>,
+    pub signers: Arc<Signers>,
     /// What tells the time.
     pub clock: Clock,
     /// The sockets that gRPC is served on.
@@ -87,7 +93,7 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
     for place in &admin.places {
         let _infallible = writeln!(page, "listen   {place}");
     }
-    for signer in &admin.signers {
+    for signer in admin.signers.all().iter() {
         let _infallible =
             writeln!(page, "signer   {}: {}", signer.name(), signer_state(signer, &admin.clock));
     }
@@ -95,18 +101,34 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
     page
 }
 
+/// What an operator asks at three in the morning: how long it still works, how old it is, and what fails.
 fn signer_state(signer: &Signer, clock: &Clock) -> String {
-    let Some(snapshot) = signer.snapshot() else { return "no credentials yet".to_owned() };
-    let region = snapshot.rules().endpoint.region.as_ref().map_or("no region", |region| region.as_str());
-    let end = match snapshot.credentials().expires_at() {
-        None => "credentials that do not end".to_owned(),
-        Some(end) => {
-            let left = end.duration_since(clock.now()).unwrap_or_default();
-            format!(
-                "credentials for another {}",
-                humantime::format_duration(Duration::from_secs(left.as_secs()))
-            )
+    let now = clock.now();
+    let progress = signer.progress();
+    let mut parts = Vec::new();
+    match signer.snapshot() {
+        None => parts.push("no credentials yet".to_owned()),
+        Some(snapshot) => {
+            let region = snapshot.rules().endpoint.region.as_ref();
+            parts.push(region.map_or("no region", |region| region.as_str()).to_owned());
+            parts.push(match snapshot.credentials().expires_at() {
+                None => "credentials that do not end".to_owned(),
+                Some(end) => match end.duration_since(now) {
+                    Ok(left) => format!("credentials for another {}", in_words(left)),
+                    Err(ended) => format!("credentials that ended {} ago", in_words(ended.duration())),
+                },
+            });
         }
-    };
-    format!("{region}, {end}")
+    }
+    if let Some(at) = progress.loaded_at {
+        parts.push(format!("loaded {} ago", in_words(now.duration_since(at).unwrap_or_default())));
+    }
+    if let Some(problem) = progress.problem {
+        parts.push(format!("{} attempts failed since, the last one because: {problem}", progress.failures));
+    }
+    parts.join(", ")
+}
+
+fn in_words(time: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }

@@ -2,20 +2,18 @@
 
 pub mod arguments;
 pub mod layers;
+pub mod reload;
 pub mod settings;
+mod signers;
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
 use self::layers::{LayerError, Layers, Origin};
 use crate::{
     credentials::SignerSettings,
-    presign::{
-        endpoint::{Addressing, EndpointRules},
-        expiry::{SERVICE_MAXIMUM, Seconds},
-        snapshot::Rules,
-    },
+    presign::expiry::{SERVICE_MAXIMUM, Seconds},
 };
 
 /// The most requests that a batch may have, whatever is set: the contract says so.
@@ -173,6 +171,17 @@ pub enum ConfigError {
     /// A signer's name does not fit.
     #[error("signers.{0} is not a name for a signer: use 1 to 32 lower-case letters, digits, '-' and '_'")]
     SignerName(String),
+    /// Settings of a signer that do not go together.
+    #[error("signers.{signer}: {problem}")]
+    Signer {
+        /// Its name.
+        signer: String,
+        /// What does not go together, and what to do.
+        problem: &'static str,
+    },
+    /// A reload would change what was built at the start.
+    #[error("{0} can only change with a restart")]
+    NeedsRestart(String),
     /// Callers and policy come with a later version.
     #[error(
         "presignd does not know its callers yet: this version has no tokens and no rules, \
@@ -202,7 +211,7 @@ impl Config {
             tcp: parse_or_off(layers, "listen.tcp")?,
             unix: unix(layers)?,
             admin: parse_or_off::<Plain>(layers, "admin.listen")?.map(|address| address.0),
-            signers: signers(layers)?,
+            signers: signers::from_layers(layers)?,
             limits: limits(layers)?,
             reflection: parse::<Switch>(layers, "reflection")?.0,
             log_format: parse(layers, "log.format")?,
@@ -251,42 +260,6 @@ fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
         handshake_time: parse::<Time>(layers, "limits.handshake_time")?.0,
         drain_time: parse::<Time>(layers, "limits.drain_time")?.0,
     })
-}
-
-fn signers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
-    let default_expiry = parse::<Expiry>(layers, "expiry.default")?.0;
-    let max_expiry = parse::<Expiry>(layers, "expiry.max")?.0;
-    let default_expiry = default_expiry.min(max_expiry);
-    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
-    let others = named.into_iter().filter(|name| *name != "default");
-    std::iter::once("default")
-        .chain(others)
-        .map(|name| {
-            check_signer_name(name)?;
-            let setting = |last: &str| format!("signers.{name}.{last}");
-            let path_style = parse_if_set::<Switch>(layers, &setting("path_style"))?.is_some_and(|it| it.0);
-            let endpoint = EndpointRules {
-                region: parse_if_set(layers, &setting("region"))?,
-                endpoint: parse_if_set(layers, &setting("endpoint"))?,
-                addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
-            };
-            let profile = layers.get(&setting("profile")).map(|value| value.text.clone());
-            Ok(SignerSettings {
-                name: name.to_owned(),
-                rules: Rules { endpoint, default_expiry, max_expiry },
-                profile,
-            })
-        })
-        .collect()
-}
-
-fn check_signer_name(name: &str) -> Result<(), ConfigError> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    if (1..=32).contains(&name.len()) && name.bytes().all(fits) {
-        Ok(())
-    } else {
-        Err(ConfigError::SignerName(name.to_owned()))
-    }
 }
 
 /// A setting that has a default.

@@ -1,63 +1,104 @@
 //! Credentials that the process holds: one snapshot for each signer, renewed in the background, never shown to callers.
 
+mod files;
+mod keeper;
+pub mod roles;
 pub mod schedule;
+mod signers;
 pub mod source;
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
-    sync::Arc,
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::watch;
-use tracing::{info, warn};
+use tokio::sync::{Notify, watch};
 
-use self::source::Source;
+pub use self::signers::{ReloadError, Signers, Surroundings};
+use self::source::SourceSettings;
 use crate::{
-    clock::Clock,
-    metrics::{CredentialsExpiry, SignerMetrics},
-    presign::snapshot::{Rules, Snapshot},
+    clock::{Clock, Stopwatch},
+    metrics::SignerMetrics,
+    presign::{
+        credentials::Credentials,
+        expiry::Seconds,
+        name::Region,
+        snapshot::{Rules, Snapshot},
+    },
 };
 
-/// The longest that one attempt to load credentials may take.
-const LOAD_LIMIT: Duration = Duration::from_secs(30);
-
-/// One signer: its name, what it signs with now, and its counters.
-pub struct Signer {
-    name: String,
-    current: ArcSwapOption<Snapshot>,
-    usable: watch::Sender<bool>,
-    metrics: SignerMetrics,
-}
-
 /// What a signer is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignerSettings {
     /// `signers.NAME`.
     pub name: String,
     /// Where its requests go, and for how long.
     pub rules: Rules,
-    /// The profile of the shared AWS files.
-    pub profile: Option<String>,
+    /// Where its credentials come from.
+    pub source: SourceSettings,
+    /// `expiry.refresh_wait`: the longest that a request waits for credentials that are renewed for it.
+    pub refresh_wait: Duration,
+}
+
+/// One signer: its name, what it signs with now, and its counters.
+pub struct Signer {
+    settings: SignerSettings,
+    current: ArcSwapOption<Snapshot>,
+    usable: watch::Sender<bool>,
+    progress: watch::Sender<Progress>,
+    /// The time on [`Self::age`] from which credentials may be renewed early; 0 while they just are.
+    early_from: AtomicU64,
+    age: Stopwatch,
+    /// Somebody wants newer credentials than those at hand.
+    wanted: Notify,
+    /// An operator wants them loaded anew.
+    nudged: Notify,
+    metrics: SignerMetrics,
+}
+
+/// What became of the attempts to load a signer's credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// How many have ended.
+    pub attempts: u64,
+    /// When credentials were last loaded.
+    pub loaded_at: Option<SystemTime>,
+    /// How long those that are held had to last when they were first seen.
+    pub lifetime: Option<Duration>,
+    /// How many failed since.
+    pub failures: u32,
+    /// Why the last one failed.
+    pub problem: Option<String>,
 }
 
 impl Signer {
     /// A signer without credentials.
-    pub fn new(name: &str, metrics: SignerMetrics) -> Self {
-        metrics.credentials(None, CredentialsExpiry::Missing);
+    pub fn new(settings: SignerSettings, metrics: SignerMetrics) -> Self {
         Self {
-            name: name.to_owned(),
+            settings,
             current: ArcSwapOption::empty(),
             usable: watch::Sender::new(false),
+            progress: watch::Sender::default(),
+            early_from: AtomicU64::new(u64::MAX),
+            age: Stopwatch::start(),
+            wanted: Notify::new(),
+            nudged: Notify::new(),
             metrics,
         }
     }
 
     /// `signers.NAME`.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.settings.name
+    }
+
+    /// How long a URL works when its caller does not say.
+    pub fn default_expiry(&self) -> Seconds {
+        self.settings.rules.default_expiry
     }
 
     /// What it signs with now; nothing before the first credentials.
@@ -70,17 +111,24 @@ impl Signer {
         self.usable.subscribe()
     }
 
+    /// What became of the attempts to load credentials.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
     /// The signer's counters.
     pub fn metrics(&self) -> &SignerMetrics {
         &self.metrics
     }
 
-    /// Puts new credentials in the place of the old ones.
-    pub fn replace(&self, snapshot: Snapshot, clock: &Clock) {
-        let end = snapshot.credentials().expires_at();
-        self.metrics
-            .credentials(Some(clock.now()), end.map_or(CredentialsExpiry::Never, CredentialsExpiry::At));
-        self.current.store(Some(Arc::new(snapshot)));
+    /// Puts new credentials in the place of the old ones; `found` is the region that came with them.
+    pub fn replace(&self, credentials: impl Into<Arc<Credentials>>, found: Option<Region>, clock: &Clock) {
+        let credentials = credentials.into();
+        let mut rules = self.settings.rules.clone();
+        rules.endpoint.region = rules.endpoint.region.or(found);
+        let end = credentials.expires_at();
+        self.current.store(Some(Arc::new(Snapshot::new(credentials, rules))));
+        self.metrics.expiry(end);
         self.check(clock);
     }
 
@@ -91,94 +139,63 @@ impl Signer {
     }
 
     /// How long the credentials stay good, as long as they end at all.
-    fn time_left(&self, clock: &Clock) -> Option<Duration> {
-        let end = self.snapshot()?.credentials().expires_at()?;
-        Some(end.duration_since(clock.now()).unwrap_or_default())
+    fn time_left(&self, now: SystemTime) -> Option<Duration> {
+        Some(self.snapshot()?.credentials().expires_at()?.duration_since(now).unwrap_or_default())
     }
-}
 
-/// Keeps one signer's credentials fresh, for as long as the process runs.
-pub async fn keep_fresh(signer: Arc<Signer>, settings: SignerSettings, clock: Clock) {
-    let mut failures = 0;
-    let mut source = None;
-    loop {
-        let wait = match load(&mut source, &settings).await {
-            Ok(snapshot) => {
-                failures = 0;
-                report_success(&signer, &snapshot, &clock);
-                let end = snapshot.credentials().expires_at();
-                signer.replace(snapshot, &clock);
-                schedule::after_success(end, clock.now(), jitter())
-            }
-            Err(error) => {
-                failures += 1;
-                source = None;
-                signer.metrics.refreshed("error");
-                let wait = schedule::after_failure(failures, jitter());
-                let seconds = wait.as_secs_f32();
-                warn!(signer = signer.name, failures, "no credentials, again in {seconds:.1} s: {error}");
-                Some(wait)
-            }
+    /// When a request asks for more time than this, newer credentials may be had for it; nothing when they may not.
+    ///
+    /// This is asked for every call: it reads two atomic values.
+    pub fn renewable_beyond(&self, now: SystemTime) -> Option<Duration> {
+        let left = self.time_left(now)?;
+        let may = !self.settings.refresh_wait.is_zero()
+            && left < self.settings.rules.max_expiry.as_duration()
+            && self.early_from.load(Ordering::Acquire) <= self.milliseconds();
+        may.then_some(left)
+    }
+
+    /// Waits for newer credentials, when they would help a request that asks for so much time: until an attempt to load
+    /// them has ended, for `limit` and `expiry.refresh_wait` at most.
+    pub async fn renew_for(&self, asked: Duration, now: SystemTime, limit: Option<Duration>) {
+        let mut progress = self.progress.subscribe();
+        let (before, lifetime) = {
+            let seen = progress.borrow_and_update();
+            (seen.attempts, seen.lifetime)
         };
-        wait_checking(&signer, wait, &clock).await;
-    }
-}
-
-/// Waits; when the credentials end meanwhile, says so at that moment.
-async fn wait_checking(signer: &Signer, wait: Option<Duration>, clock: &Clock) {
-    let Some(wait) = wait else { return std::future::pending().await };
-    match signer.time_left(clock) {
-        Some(left) if left < wait => {
-            tokio::time::sleep(left).await;
-            signer.check(clock);
-            tokio::time::sleep(wait.saturating_sub(left)).await;
+        let Some((left, lifetime)) = self.renewable_beyond(now).zip(lifetime) else { return };
+        if !schedule::newer_would_help(asked, left, lifetime) {
+            return;
         }
-        _ => tokio::time::sleep(wait).await,
+        self.wanted.notify_one();
+        let limit = self.settings.refresh_wait.min(limit.unwrap_or(Duration::MAX));
+        let ended = progress.wait_for(|progress| progress.attempts > before);
+        // Later is too late for this request, and good for the next one.
+        let _in_time = tokio::time::timeout(limit, ended).await;
     }
-    signer.check(clock);
-}
 
-async fn load(source: &mut Option<Source>, settings: &SignerSettings) -> Result<Snapshot, source::LoadError> {
-    let loading = async {
-        let region = settings.rules.endpoint.region.as_ref();
-        let from = match source.take() {
-            Some(known) => known,
-            None => Source::default_chain(region, settings.profile.as_deref()).await,
-        };
-        let credentials = from.load().await?;
-        let mut rules = settings.rules.clone();
-        rules.endpoint.region = rules.endpoint.region.or_else(|| from.region());
-        // A chain that found no region is asked again next time.
-        *source = rules.endpoint.region.is_some().then_some(from);
-        Ok(Snapshot::new(credentials, rules))
-    };
-    tokio::time::timeout(LOAD_LIMIT, loading)
-        .await
-        .unwrap_or_else(|_| Err(source::LoadError::timed_out(LOAD_LIMIT)))
-}
-
-fn report_success(signer: &Signer, snapshot: &Snapshot, clock: &Clock) {
-    signer.metrics.refreshed("ok");
-    let left =
-        snapshot.credentials().expires_at().map(|end| end.duration_since(clock.now()).unwrap_or_default());
-    let end_in = left.map_or("never".to_owned(), |left| {
-        humantime::format_duration(Duration::from_secs(left.as_secs())).to_string()
-    });
-    let region = snapshot.rules().endpoint.region.as_ref().map_or("none", |region| region.as_str());
-    info!(signer = signer.name, region, end_in, "credentials loaded");
-    if snapshot.rules().endpoint.region.is_none() {
-        warn!(
-            signer = signer.name,
-            "no region is known: only ARNs that name one can be signed for; set signers.{}.region or AWS_REGION",
-            signer.name
-        );
+    /// Has the credentials loaded anew, soon.
+    fn nudge(&self) {
+        self.nudged.notify_one();
     }
-}
 
-/// A number from 0 to 1 that differs between processes and calls. It spreads load; it protects nothing.
-fn jitter() -> f64 {
-    let random = RandomState::new().build_hasher().finish();
-    #[expect(clippy::cast_precision_loss, reason = "a spread needs no precision")]
-    let fraction = random as f64 / u64::MAX as f64;
-    fraction
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.age.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// An attempt begins: who wants newer credentials waits for it, unless another was made just before.
+    fn attempt_begins(&self) {
+        if self.early_from.load(Ordering::Acquire) <= self.milliseconds() {
+            self.early_from.store(0, Ordering::Release);
+        }
+    }
+
+    /// An attempt has ended.
+    fn attempt_ended(&self, change: impl FnOnce(&mut Progress)) {
+        let every = u64::try_from(schedule::EARLY_EVERY.as_millis()).unwrap_or(u64::MAX);
+        self.early_from.store(self.milliseconds().saturating_add(every), Ordering::Release);
+        self.progress.send_modify(|progress| {
+            progress.attempts += 1;
+            change(progress);
+        });
+    }
 }

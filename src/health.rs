@@ -1,6 +1,6 @@
 //! Whether the server can sign, told to gRPC health watchers and to the admin listener's probes.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::{BoxFuture, FutureExt, select_all};
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use crate::credentials::Signer;
+use crate::credentials::{Signer, Signers};
 
 /// The names that gRPC health answers to, beside `signer.NAME` for each signer.
 const OVERALL: [&str; 3] = ["", "presign.v1.PresignService", "readiness"];
@@ -28,18 +28,18 @@ pub struct State {
 /// Keeps the answers true.
 pub struct Health {
     reporter: HealthReporter,
-    signers: Vec<Arc<Signer>>,
+    signers: Arc<Signers>,
     state: watch::Sender<State>,
 }
 
 impl Health {
     /// Everything NOT_SERVING, but for `liveness`.
-    pub async fn start(signers: Vec<Arc<Signer>>) -> (Self, HealthServer<impl HealthApi>) {
+    pub async fn start(signers: Arc<Signers>) -> (Self, HealthServer<impl HealthApi>) {
         let (reporter, server) = tonic_health::server::health_reporter();
         for name in OVERALL {
             reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
-        for signer in &signers {
+        for signer in signers.all().iter() {
             reporter.set_service_status(service_of(signer), ServingStatus::NotServing).await;
         }
         reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
@@ -51,18 +51,46 @@ impl Health {
         self.state.subscribe()
     }
 
-    /// Follows the signers for as long as the server runs.
+    /// Follows the signers for as long as the server runs, whichever there are.
     pub async fn follow(&self) {
-        let mut usable: Vec<watch::Receiver<bool>> =
-            self.signers.iter().map(|signer| signer.usable()).collect();
-        let mut has_been = vec![false; usable.len()];
+        let mut changes = self.signers.changes();
+        let mut has_been = BTreeSet::new();
+        let mut known = BTreeSet::new();
+        loop {
+            changes.borrow_and_update();
+            let signers = self.signers.all();
+            let names: BTreeSet<String> = signers.iter().map(service_of).collect();
+            let mut reporter = self.reporter.clone();
+            for gone in known.difference(&names) {
+                reporter.set_service_status(gone, ServingStatus::NotServing).await;
+                // Drops the sender: watchers still hear NOT_SERVING, then their stream ends.
+                reporter.clear_service_status(gone).await;
+            }
+            known = names;
+            tokio::select! {
+                () = self.follow_these(&signers, &mut has_been) => {}
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn follow_these(&self, signers: &[Arc<Signer>], has_been: &mut BTreeSet<String>) {
+        let mut usable: Vec<watch::Receiver<bool>> = signers.iter().map(|signer| signer.usable()).collect();
         loop {
             for (place, receiver) in usable.iter_mut().enumerate() {
                 let now = *receiver.borrow_and_update();
-                has_been[place] |= now;
-                self.reporter.set_service_status(service_of(&self.signers[place]), serving(now)).await;
+                let service = service_of(&signers[place]);
+                self.reporter.set_service_status(&service, serving(now)).await;
+                if now {
+                    has_been.insert(service);
+                }
             }
-            let started = has_been.iter().all(|once| *once);
+            let every = signers.iter().all(|signer| has_been.contains(&service_of(signer)));
+            let started = every || self.state.borrow().started;
             let any = usable.iter().any(|receiver| *receiver.borrow());
             self.tell(State { started, ready: started && any }).await;
             let changes =
@@ -87,7 +115,8 @@ impl Health {
     /// Tells everybody that the server stops, and ends every watch: an open one would hold its connection for ever.
     pub async fn stop(&self) {
         self.state.send_modify(|state| state.ready = false);
-        let signers = self.signers.iter().map(service_of);
+        let signers = self.signers.all();
+        let signers = signers.iter().map(service_of);
         let names = OVERALL.iter().chain([&LIVENESS]).map(|name| (*name).to_owned()).chain(signers);
         let mut reporter = self.reporter.clone();
         for name in names {

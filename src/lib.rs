@@ -14,7 +14,8 @@ pub mod metrics;
 pub mod presign;
 pub mod server;
 pub mod service;
-pub mod shutdown;
+pub mod shelter;
+pub mod signals;
 
 /// The messages and services of `proto/presign/v1/presign.proto`, which documents them.
 #[expect(

@@ -11,8 +11,11 @@ use presignd::{
         Access, Config, ConfigError,
         arguments::{self, Invocation},
         layers::Layers,
+        reload::Reload,
     },
-    listen, log, server, shutdown,
+    listen, log,
+    server::{self, Program},
+    shelter, signals,
 };
 
 /// Chosen by measurement, see benches/README.md: a call for one URL allocates some forty times, and a batch's answer
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error, ExitCode::from(MISUSE)),
     };
     match invocation {
-        Invocation::Serve(layers) => serve(&layers),
+        Invocation::Serve(layers) => serve(layers),
         Invocation::ConfigCheck(layers) => config_check(&layers),
         Invocation::Presign(given) => client(async {
             let (shown, details) = client::presign(given).await?;
@@ -42,17 +45,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(layers: &Layers) -> ExitCode {
-    let config = match checked(layers) {
+fn serve(layers: Layers) -> ExitCode {
+    let config = match checked(&layers) {
         Ok(config) => config,
         Err(error) => return fail(&error, ExitCode::from(MISUSE)),
     };
     log::start(config.log_format);
+    // May start the program anew, before there is anything to lose.
+    let environment = match shelter::take() {
+        Ok(environment) => environment,
+        Err(error) => return fail(&error, ExitCode::FAILURE),
+    };
     listen::raise_open_files();
     let served = runtime(tokio::runtime::Builder::new_multi_thread(), async {
         let listeners = listen::bind(&config).await?;
-        let stop = shutdown::stop_signal()?;
-        Ok(server::run(config, listeners, Clock::system(), stop).await?)
+        let signals = signals::listen()?;
+        let reload = Reload::new(std::env::args_os().collect(), arguments::environment(), layers);
+        let program = Program { config, listeners, clock: Clock::system(), environment, reload };
+        Ok(server::run(program, signals).await?)
     });
     served.map_or_else(|error| fail(&*error, ExitCode::FAILURE), |()| ExitCode::SUCCESS)
 }

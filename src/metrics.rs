@@ -174,6 +174,11 @@ impl Metrics {
         counter(&self.0.recorder, &definitions::REJECTED, &[reason]).increment(1);
     }
 
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, outcome: &'static str) {
+        counter(&self.0.recorder, &definitions::CONFIG_RELOADS, &[outcome]).increment(1);
+    }
+
     /// An open connection, for as long as the guard lives.
     pub fn connection(&self) -> Counted {
         Counted::new(self.0.connections.clone())
@@ -248,36 +253,41 @@ impl SignerMetrics {
             .increment(1);
     }
 
-    /// Tells when the credentials were loaded (nothing before the first time) and when they end.
-    pub fn credentials(&self, loaded_at: Option<SystemTime>, expiry: CredentialsExpiry) {
-        let recorder = &self.metrics.0.recorder;
-        let unix =
-            |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        gauge(recorder, &definitions::CREDENTIALS_LAST_REFRESH, &[&self.name])
-            .set(loaded_at.map_or(0.0, unix));
-        gauge(recorder, &definitions::CREDENTIALS_EXPIRY, &[&self.name]).set(match expiry {
-            CredentialsExpiry::Missing => 0.0,
-            CredentialsExpiry::Never => f64::INFINITY,
-            CredentialsExpiry::At(end) => unix(end),
-        });
+    /// Tells when the provider last handed credentials out.
+    pub fn loaded(&self, at: SystemTime) {
+        self.set(&definitions::CREDENTIALS_LAST_REFRESH, unix(at));
     }
+
+    /// Tells when the credentials end, if they do.
+    pub fn expiry(&self, end: Option<SystemTime>) {
+        self.set(&definitions::CREDENTIALS_EXPIRY, end.map_or(f64::INFINITY, unix));
+    }
+
+    /// Tells that there have been no credentials yet.
+    pub fn no_credentials(&self) {
+        self.set(&definitions::CREDENTIALS_LAST_REFRESH, 0.0);
+        self.set(&definitions::CREDENTIALS_EXPIRY, 0.0);
+    }
+
+    /// Tells that there is no such signer any more: no alert compares with what is not a number.
+    pub fn gone(&self) {
+        self.set(&definitions::CREDENTIALS_LAST_REFRESH, f64::NAN);
+        self.set(&definitions::CREDENTIALS_EXPIRY, f64::NAN);
+    }
+
+    fn set(&self, definition: &Definition, value: f64) {
+        gauge(&self.metrics.0.recorder, definition, &[&self.name]).set(value);
+    }
+}
+
+fn unix(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 impl fmt::Debug for SignerMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignerMetrics").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// When a signer's credentials end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialsExpiry {
-    /// There are none yet.
-    Missing,
-    /// They do not end.
-    Never,
-    /// They end then.
-    At(SystemTime),
 }
 
 fn describe(recorder: &PrometheusRecorder) {

@@ -2,25 +2,32 @@
 
 mod calls;
 mod connections;
+mod reload;
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
+use sd_notify::NotifyState;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, service::Routes};
 
-use self::connections::Connections;
+use self::{
+    connections::Connections,
+    reload::{Reloading, heed},
+};
 use crate::{
     admin::{self, Admin},
     clock::Clock,
-    config::Config,
-    credentials::{self, Signer},
+    config::{Config, reload::Reload},
+    credentials::{Signers, Surroundings},
     health::Health,
     listen::{Listener, Listeners},
     metrics::Metrics,
     pb,
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
+    shelter::Environment,
+    signals::Signal,
 };
 
 /// Why the server cannot run.
@@ -31,24 +38,32 @@ pub enum ServerError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves on these listeners until `stop` is ready; then ends watches, says GOAWAY, and waits for open calls, for
+/// What a server is started with.
+pub struct Program {
+    /// The settings.
+    pub config: Config,
+    /// The sockets that it serves on.
+    pub listeners: Listeners,
+    /// What tells the time.
+    pub clock: Clock,
+    /// What was in the environment.
+    pub environment: Environment,
+    /// How the configuration is read again.
+    pub reload: Reload,
+}
+
+/// Serves until a signal to stop, or the end of the signals; then ends watches, says GOAWAY, and waits for open calls, for
 /// `limits.drain_time` at most.
 ///
 /// # Errors
 /// When a part cannot be set up. Nothing is served then.
-pub async fn run(
-    config: Config,
-    listeners: Listeners,
-    clock: Clock,
-    stop: impl Future<Output = &'static str>,
-) -> Result<(), ServerError> {
+pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<(), ServerError> {
+    let Program { config, listeners, clock, environment, reload } = program;
     let metrics = Metrics::default();
-    let signers: Vec<Arc<Signer>> = config
-        .signers
-        .iter()
-        .map(|settings| Arc::new(Signer::new(&settings.name, metrics.signer(&settings.name))))
-        .collect();
-    let (health, health_service) = Health::start(signers.clone()).await;
+    let surroundings =
+        Surroundings { clock: clock.clone(), environment: Arc::new(environment), metrics: metrics.clone() };
+    let signers = Arc::new(Signers::new(config.signers.clone(), surroundings));
+    let (health, health_service) = Health::start(Arc::clone(&signers)).await;
     let api = api(&config, &signers, &metrics, &clock);
     let routes = with_reflection(Routes::new(api).add_service(health_service), &config)?;
 
@@ -59,29 +74,24 @@ pub async fn run(
     for listener in listeners.grpc {
         connections.serve(listener);
     }
-    let admin_state = health.state();
-    let background = async {
-        let refreshing = signers.iter().zip(&config.signers).map(|(signer, settings)| {
-            credentials::keep_fresh(Arc::clone(signer), settings.clone(), clock.clone())
-        });
-        tokio::join!(futures_util::future::join_all(refreshing), health.follow());
-    };
     let admin = Admin {
         metrics: metrics.clone(),
-        state: admin_state,
-        signers: signers.clone(),
+        state: health.state(),
+        signers: Arc::clone(&signers),
         clock: clock.clone(),
         places,
     };
     if let Some(listener) = listeners.admin {
         tokio::spawn(admin::serve(listener, admin));
     }
+    signers.keep_fresh();
+    let reloading = Reloading { reload, signers, metrics };
     let why = tokio::select! {
-        why = stop => why,
-        () = background => "the background work ended",
+        why = heed(signals, &reloading) => why,
+        () = health.follow() => "the background work ended",
     };
     tracing::info!("{why}: stopping, for {:?} at most", config.limits.drain_time);
-    notify(&[sd_notify::NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
     health.stop().await;
     stopping.cancel();
     connections.drain(config.limits.drain_time).await;
@@ -90,13 +100,13 @@ pub async fn run(
 
 fn api(
     config: &Config,
-    signers: &[Arc<Signer>],
+    signers: &Arc<Signers>,
     metrics: &Metrics,
     clock: &Clock,
 ) -> PresignServiceServer<PresignApi> {
     let cores = tokio::runtime::Handle::current().metrics().num_workers();
     let shared = Shared {
-        signers: signers.to_vec(),
+        signers: Arc::clone(signers),
         metrics: metrics.clone(),
         clock: clock.clone(),
         batch_items: config.limits.batch_items,
@@ -132,11 +142,11 @@ fn announce(listeners: &Listeners) {
         listeners.admin.as_ref().map_or("off", |listener| listener.place().trim_start_matches("tcp="));
     tracing::warn!("open: callers are not authenticated, and any request is signed");
     tracing::info!("listening {grpc} admin={admin}");
-    notify(&[sd_notify::NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
 /// Tells systemd, where it is there.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!("systemd could not be told: {error}");
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 pub mod codec;
+mod early;
 mod fields;
 mod parameters;
 mod request;
@@ -13,7 +14,7 @@ mod stream;
 mod wire;
 mod work;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use prost::bytes::{Bytes, BytesMut};
 use tokio::sync::Semaphore;
@@ -21,6 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::{
     codec::Answer,
+    request::Merged,
     room::Room,
     rpc::presign_service_server::PresignService,
     status::{Failure, code_label},
@@ -29,7 +31,7 @@ use self::{
 };
 use crate::{
     clock::{Clock, Stopwatch},
-    credentials::Signer,
+    credentials::Signers,
     metrics::{Method, Metrics, Rejection},
     pb,
 };
@@ -54,7 +56,7 @@ pub struct PresignApi(Arc<Shared>);
 /// What every call needs.
 pub struct Shared {
     /// Every signer, `default` among them.
-    pub signers: Vec<Arc<Signer>>,
+    pub signers: Arc<Signers>,
     /// Where calls are counted.
     pub metrics: Metrics,
     /// What tells the time.
@@ -85,7 +87,7 @@ impl PresignApi {
         &self,
         method: Method,
         request: Request<T>,
-        answer: impl AsyncFnOnce(T) -> Result<R, Failure>,
+        answer: impl AsyncFnOnce(T, Option<Duration>) -> Result<R, Failure>,
     ) -> Result<Response<R>, Status> {
         let watch = Stopwatch::start();
         let _in_flight = self.0.metrics.in_flight();
@@ -93,7 +95,7 @@ impl PresignApi {
         let deadline = deadline(&request);
         let work = async {
             let _place = self.place()?;
-            answer(request.into_inner()).await
+            answer(request.into_inner(), deadline).await
         };
         let answered = match deadline {
             Some(limit) => {
@@ -132,8 +134,7 @@ fn with_compression<T>(body: T, compress: bool) -> Response<T> {
 /// The time that the caller gives, from `grpc-timeout`.
 ///
 /// Source: [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
-fn deadline<T>(request: &Request<T>) -> Option<std::time::Duration> {
-    use std::time::Duration;
+fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
@@ -149,8 +150,9 @@ fn deadline<T>(request: &Request<T>) -> Option<std::time::Duration> {
 }
 
 /// Signs one request and puts its answer together.
-fn presign(shared: &Shared, message: &[u8]) -> Result<Answer, Failure> {
+async fn presign(shared: &Shared, message: &[u8], deadline: Option<Duration>) -> Result<Answer, Failure> {
     let item = Item::read(message)?;
+    early::renew_for_one(shared, Merged::new(&item, None), deadline).await;
     let moment = Moment::new(shared);
     let mut answer = BytesMut::new();
     Work::new(shared, &moment).sign(&item, None, answer::write_response, &mut answer)?;
@@ -163,15 +165,18 @@ fn presign(shared: &Shared, message: &[u8]) -> Result<Answer, Failure> {
 #[tonic::async_trait]
 impl PresignService for PresignApi {
     async fn presign(&self, request: Request<Bytes>) -> Result<Response<Answer>, Status> {
-        self.call(Method::Presign, request, async |message| presign(&self.0, &message)).await
+        self.call(Method::Presign, request, async |message, deadline| {
+            presign(&self.0, &message, deadline).await
+        })
+        .await
     }
 
     async fn batch_presign(&self, request: Request<Bytes>) -> Result<Response<Answer>, Status> {
         let compress = asked_for_gzip(&request);
         let mut held = None;
         let answered = self
-            .call(Method::BatchPresign, request, async |message| {
-                let (answer, room) = batch::whole(&self.0, message).await?;
+            .call(Method::BatchPresign, request, async |message, deadline| {
+                let (answer, room) = batch::whole(&self.0, message, deadline).await?;
                 held = room;
                 Ok(answer)
             })
@@ -203,13 +208,14 @@ impl PresignService for PresignApi {
         &self,
         request: Request<pb::PresignPostRequest>,
     ) -> Result<Response<pb::PresignPostResponse>, Status> {
-        self.call(Method::PresignPost, request, async |_| Err(Failure::NotInThisVersion("PresignPost"))).await
+        self.call(Method::PresignPost, request, async |_, _| Err(Failure::NotInThisVersion("PresignPost")))
+            .await
     }
 
     async fn explain(
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        self.call(Method::Explain, request, async |_| Err(Failure::NotInThisVersion("Explain"))).await
+        self.call(Method::Explain, request, async |_, _| Err(Failure::NotInThisVersion("Explain"))).await
     }
 }

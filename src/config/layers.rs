@@ -1,6 +1,10 @@
 //! Flags over environment over file over defaults, each value with the place that it came from.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
@@ -185,6 +189,13 @@ impl Layers {
     /// What a setting is, where it is set or has a default.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
+    }
+
+    /// The settings, by name, that are not what they are in others.
+    pub fn differing_from<'s>(&'s self, others: &'s Self) -> Vec<&'s str> {
+        let text = |layers: &'s Self, name: &str| layers.get(name).map(|value| value.text.as_str());
+        let names: BTreeSet<&str> = self.iter().chain(others.iter()).map(|(name, _)| name).collect();
+        names.into_iter().filter(|name| text(self, name) != text(others, name)).collect()
     }
 
     /// Everything that is set, by name.

@@ -56,6 +56,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("expiry.max", Some("7d"), Some("DURATION"), "the longest that a URL may work; S3 allows 7d"),
     setting(
+        "expiry.refresh_wait",
+        Some("2s"),
+        Some("DURATION"),
+        "how long a request that outlives the credentials waits for newer ones; 0s: not at all",
+    ),
+    setting(
         "signers.default.region",
         None,
         Some("REGION"),
@@ -66,6 +72,37 @@ pub const SETTINGS: &[Setting] = &[
         None,
         Some("NAME"),
         "profile of the shared AWS config and credentials files",
+    ),
+    setting(
+        "signers.default.provider",
+        Some("default"),
+        Some("NAME"),
+        "where credentials come from: default (the AWS default chain), environment, profile, web_identity, container, imds",
+    ),
+    setting(
+        "signers.default.web_identity",
+        None,
+        Some("FILE"),
+        "web identity token to assume the first role of assume_role with",
+    ),
+    setting(
+        "signers.default.assume_role",
+        None,
+        Some("ARN"),
+        "role to assume with the credentials; several, with commas between them, one after the other",
+    ),
+    setting("signers.default.external_id", None, Some("ID"), "external ID for the (last) role"),
+    setting(
+        "signers.default.session_name",
+        None,
+        Some("NAME"),
+        "session name for the roles; presignd-NAME when it is not set",
+    ),
+    setting(
+        "signers.default.session_duration",
+        None,
+        Some("DURATION"),
+        "how long a session of the (last) role lasts, 15m to 12h; 1h when it is not set",
     ),
     setting("signers.default.endpoint", None, Some("URL"), "S3-compatible server in the place of AWS"),
     setting(

@@ -1,54 +1,140 @@
 //! Where credentials come from: AWS's own providers. The only home of aws-config.
 
-use std::time::Duration;
-
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_http_client::{Builder, tls};
-use thiserror::Error;
-
-use crate::presign::{
-    credentials::{Credentials, Secret},
-    name::Region,
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
+use aws_config::{
+    BehaviorVersion, SdkConfig,
+    ecs::EcsCredentialsProvider,
+    imds::{self, credentials::ImdsCredentialsProvider},
+    meta::credentials::CredentialsProviderChain,
+    profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
+    sts::AssumeRoleProvider,
+    web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider},
+};
+use aws_credential_types::{
+    Credentials as Loaded,
+    credential_fn::provide_credentials_fn,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError},
+};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_types::{DateTime, date_time::Format};
+use aws_types::os_shim_internal::{Env, Fs};
+use thiserror::Error;
+
+use super::roles::{RoleArn, Roles};
+use crate::{
+    presign::{
+        credentials::{Credentials, Secret},
+        name::Region,
+    },
+    shelter::Environment,
+};
+
+/// Where a signer's credentials come from, as the operator set it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SourceSettings {
+    /// `signers.NAME.provider`, or what follows from `profile` and `web_identity`.
+    pub provider: Provider,
+    /// `signers.NAME.profile`: of the shared files; otherwise `AWS_PROFILE`, or `default`.
+    pub profile: Option<String>,
+    /// `signers.NAME.region`: comes before the one that the same places name.
+    pub region: Option<Region>,
+    /// The roles that are assumed with what the provider hands out.
+    pub roles: Roles,
+}
+
+/// Which of AWS's providers is asked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Provider {
+    /// The default chain: environment, profile, web identity, ECS or EKS, IMDS.
+    #[default]
+    Chain,
+    /// `AWS_ACCESS_KEY_ID` and its like.
+    Environment,
+    /// A profile of the shared files, whatever stands in the environment.
+    Profile,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, or this token file and role.
+    WebIdentity(Option<(PathBuf, RoleArn)>),
+    /// The credentials endpoint of ECS and EKS.
+    Container,
+    /// The metadata service of EC2, version 2.
+    Imds,
+}
+
 /// One signer's provider of credentials, with the region that the same places name.
-#[derive(Clone)]
-pub struct Source(SdkConfig);
+pub struct Source {
+    provider: SharedCredentialsProvider,
+    region: Option<Region>,
+}
 
 /// Why credentials could not be loaded: a sentence without anything secret in it.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{0}")]
-pub struct LoadError(String);
+pub enum LoadError {
+    /// The provider has none, or failed: its own words.
+    #[error("{0}")]
+    Provider(String),
+    /// The provider did not answer in time.
+    #[error("the provider did not answer within {}", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+    /// What the provider handed out had ended, so long ago.
+    #[error(
+        "the provider handed out credentials that ended {} ago: is this machine's clock right?",
+        humantime::format_duration(Duration::from_secs(.0.as_secs()))
+    )]
+    Expired(Duration),
+}
 
 impl LoadError {
-    /// The provider did not answer in time.
-    pub fn timed_out(limit: Duration) -> Self {
-        Self(format!("the provider did not answer within {}", humantime::format_duration(limit)))
+    /// The name in metrics.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Provider(_) | Self::TimedOut(_) => "error",
+            Self::Expired(_) => "expired",
+        }
     }
 }
 
 impl Source {
-    /// The AWS default chain: environment, profile, web identity, ECS or EKS, IMDS.
-    ///
-    /// `region` comes before the one that the chain would find; `profile` before `AWS_PROFILE`.
-    pub async fn default_chain(region: Option<&Region>, profile: Option<&str>) -> Self {
+    /// Sets the providers up; nothing is asked yet, but for the region where nobody names it.
+    pub async fn new(settings: &SourceSettings, environment: &Arc<Environment>) -> Self {
         let http = Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-        if let Some(region) = region {
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone()).no_credentials();
+        if let Some(region) = &settings.region {
             loader = loader.region(aws_config::Region::new(region.to_string()));
         }
-        if let Some(profile) = profile {
+        if let Some(profile) = &settings.profile {
             loader = loader.profile_name(profile);
         }
-        Self(loader.load().await)
+        let sdk = loader.load().await;
+        let parts = Parts {
+            config: ProviderConfig::without_region()
+                .with_http_client(http)
+                .with_region(sdk.region().cloned())
+                .with_use_fips(sdk.use_fips())
+                .with_use_dual_stack(sdk.use_dual_stack()),
+            environment,
+            profile: settings.profile.as_deref(),
+            session_name: &settings.roles.session_name,
+        };
+        let base = parts.provider(&settings.provider);
+        let provider = assume(&settings.roles, &sdk, base).await;
+        let region = sdk.region().and_then(|region| region.as_ref().parse().ok());
+        Self { provider, region }
     }
 
-    /// The region that the chain found, where it is one.
+    /// The region that was set or found, where it is one.
     pub fn region(&self) -> Option<Region> {
-        self.0.region().and_then(|region| region.as_ref().parse().ok())
+        self.region.clone()
     }
 
     /// Asks the provider, anew each time.
@@ -56,9 +142,8 @@ impl Source {
     /// # Errors
     /// When no provider of the chain has credentials, or the one that should has failed.
     pub async fn load(&self) -> Result<Credentials, LoadError> {
-        let provider =
-            self.0.credentials_provider().ok_or_else(|| LoadError("no provider is set up".to_owned()))?;
-        let loaded = provider.provide_credentials().await.map_err(|error| LoadError(chain(&error)))?;
+        let loaded =
+            self.provider.provide_credentials().await.map_err(|error| LoadError::Provider(chain(&error)))?;
         Ok(Credentials::new(
             loaded.access_key_id().to_owned(),
             Secret::from(loaded.secret_access_key().to_owned()),
@@ -66,6 +151,151 @@ impl Source {
             loaded.expiry(),
         ))
     }
+}
+
+/// What providers are made of.
+struct Parts<'a> {
+    config: ProviderConfig,
+    environment: &'a Arc<Environment>,
+    profile: Option<&'a str>,
+    session_name: &'a str,
+}
+
+impl Parts<'_> {
+    fn provider(&self, which: &Provider) -> SharedCredentialsProvider {
+        match which {
+            Provider::Chain => SharedCredentialsProvider::new(
+                // The order of `DefaultCredentialsChain`, which cannot be told of our environment and has an IMDS
+                // provider that makes expired credentials last longer.
+                CredentialsProviderChain::first_try("Environment", self.environment())
+                    .or_else("Profile", self.profile())
+                    .or_else("WebIdentityToken", self.web_identity(None))
+                    .or_else("EcsContainer", self.container())
+                    .or_else("Ec2InstanceMetadata", self.imds()),
+            ),
+            Provider::Environment => self.environment(),
+            Provider::Profile => self.profile(),
+            Provider::WebIdentity(given) => self.web_identity(given.as_ref()),
+            Provider::Container => self.container(),
+            Provider::Imds => self.imds(),
+        }
+    }
+
+    /// The environment's credentials, which are no longer in the environment.
+    fn environment(&self) -> SharedCredentialsProvider {
+        let environment = Arc::clone(self.environment);
+        SharedCredentialsProvider::new(provide_credentials_fn(move || {
+            let loaded = from_environment(&environment);
+            async move { loaded }
+        }))
+    }
+
+    fn profile(&self) -> SharedCredentialsProvider {
+        let mut builder = ProfileFileCredentialsProvider::builder()
+            .configure(&self.config)
+            // For profiles with `credential_source`.
+            .with_custom_provider("Environment", self.environment())
+            .with_custom_provider("EcsContainer", self.container())
+            .with_custom_provider("Ec2InstanceMetadata", self.imds());
+        if let Some(profile) = self.profile {
+            builder = builder.profile_name(profile);
+        }
+        SharedCredentialsProvider::new(builder.build())
+    }
+
+    fn web_identity(&self, given: Option<&(PathBuf, RoleArn)>) -> SharedCredentialsProvider {
+        let mut builder = WebIdentityTokenCredentialsProvider::builder().configure(&self.config);
+        if let Some((token_file, role)) = given {
+            builder = builder.static_configuration(StaticConfiguration {
+                web_identity_token_file: token_file.clone(),
+                role_arn: role.to_string(),
+                session_name: self.session_name.to_owned(),
+            });
+        }
+        SharedCredentialsProvider::new(builder.build())
+    }
+
+    fn container(&self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&self.config).build())
+    }
+
+    /// The provider makes credentials that have ended last another ten minutes, which would not be the truth: to a clock
+    /// that stands still at the beginning none has ended, so that it leaves their end as it is. Its client has the
+    /// right time, for its token.
+    fn imds(&self) -> SharedCredentialsProvider {
+        let client = imds::Client::builder().configure(&self.config).build();
+        let standing_still = self.config.clone().with_time_source(StandingStill);
+        let builder = ImdsCredentialsProvider::builder().configure(&standing_still).imds_client(client);
+        SharedCredentialsProvider::new(builder.build())
+    }
+}
+
+#[derive(Debug)]
+struct StandingStill;
+
+impl aws_smithy_async::time::TimeSource for StandingStill {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+}
+
+/// The variables that AWS's own provider reads, which can only read them from the environment.
+fn from_environment(environment: &Environment) -> Result<Loaded, CredentialsError> {
+    let missing = || CredentialsError::not_loaded("environment variable not set");
+    let text = |name| environment.secret(name).map(|secret| secret.expose().trim());
+    let key = text("AWS_ACCESS_KEY_ID").ok_or_else(missing)?;
+    let secret = text("AWS_SECRET_ACCESS_KEY").or_else(|| text("SECRET_ACCESS_KEY")).ok_or_else(missing)?;
+    let token = text("AWS_SESSION_TOKEN").map(str::to_owned);
+    let end = environment.expiration().map(|text| {
+        let end = DateTime::from_str(text, Format::DateTimeWithOffset).ok();
+        end.and_then(|end| SystemTime::try_from(end).ok()).ok_or_else(|| {
+            CredentialsError::invalid_configuration(
+                "AWS_CREDENTIAL_EXPIRATION is not a time such as 2026-01-31T12:00:00Z",
+            )
+        })
+    });
+    Ok(Loaded::new(key, secret, token, end.transpose()?, "EnvironmentVariable"))
+}
+
+/// Assumes one role after the other, the first with the provider's credentials.
+async fn assume(
+    roles: &Roles,
+    sdk: &SdkConfig,
+    base: SharedCredentialsProvider,
+) -> SharedCredentialsProvider {
+    let mut provider = base;
+    for (place, role) in roles.arns.iter().enumerate() {
+        let mut builder =
+            AssumeRoleProvider::builder(role.to_string()).configure(sdk).session_name(&roles.session_name);
+        if place + 1 == roles.arns.len() {
+            if let Some(id) = &roles.external_id {
+                builder = builder.external_id(id);
+            }
+            if let Some(duration) = roles.duration {
+                builder = builder.session_length(duration);
+            }
+        }
+        provider = SharedCredentialsProvider::new(builder.build_from_provider(provider).await);
+    }
+    provider
+}
+
+/// The files that a provider may read: when one changes, there may be something new in it.
+pub async fn files(settings: &SourceSettings, environment: &Environment) -> BTreeSet<PathBuf> {
+    if settings.provider == Provider::Chain && from_environment(environment).is_ok() {
+        return BTreeSet::new();
+    }
+    let mut files: BTreeSet<PathBuf> = environment.files().map(PathBuf::from).collect();
+    if let Provider::WebIdentity(Some((token, _))) = &settings.provider {
+        files.insert(token.clone());
+    }
+    let shared = EnvConfigFiles::default();
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &shared, None).await;
+    if let Ok(profiles) = profiles {
+        let named = profiles.profiles().filter_map(|name| profiles.get_profile(name));
+        files.extend(named.filter_map(|profile| profile.get("web_identity_token_file")).map(PathBuf::from));
+    }
+    files
 }
 
 /// The messages of an error and its causes in one line, each once.

@@ -69,11 +69,13 @@ definitions! {
     BATCH_SIZE = "presignd_batch_size", Histogram(BATCH_ITEMS), [],
         "Requests in one batch, of BatchPresign and of each message of StreamPresign.";
     CREDENTIALS_EXPIRY = "presignd_credentials_expiry_timestamp_seconds", Gauge, ["signer"],
-        "When the signer's credentials end, in Unix time; +Inf for those that do not, 0 while there are none.";
+        "When the signer's credentials end, in Unix time; +Inf for those that do not, 0 before the first, NaN once a reload removed the signer.";
     CREDENTIALS_LAST_REFRESH = "presignd_credentials_last_refresh_timestamp_seconds", Gauge, ["signer"],
-        "When the signer's credentials were last loaded, in Unix time; 0 before the first time.";
+        "When the provider last handed out the signer's credentials, in Unix time; 0 before the first time.";
     CREDENTIALS_REFRESH = "presignd_credentials_refresh_total", Counter, ["signer", "outcome"],
-        "Attempts to load credentials: ok or error.";
+        "Attempts to load credentials: ok, unchanged (the same as before), expired (they had ended) or error.";
+    CONFIG_RELOADS = "presignd_config_reloads_total", Counter, ["outcome"],
+        "Reloads of the configuration on SIGHUP: ok (all of it) or error (nothing was changed).";
     REJECTED = "presignd_rejected_total", Counter, ["reason"],
         "Connections and calls turned away before any work.";
     CONNECTIONS = "presignd_connections", Gauge, [],

@@ -49,6 +49,12 @@ impl Credentials {
         Self { access_key_id, secret_access_key, session_token, expires_at, keys: SigningKeys::default() }
     }
 
+    /// The same, but with this end.
+    #[must_use]
+    pub fn ending_at(self, expires_at: Option<SystemTime>) -> Self {
+        Self { expires_at, ..self }
+    }
+
     /// The access key ID. It stands in every URL and is not a secret, but it names an account: it is not logged.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
@@ -57,6 +63,19 @@ impl Credentials {
     /// When these credentials end; nothing when they do not.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+
+    /// Whether these are the same key and token as others: what is signed with either works as long.
+    pub fn are_the_same_as(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.secret_access_key.expose() == other.secret_access_key.expose()
+            && self.session_token.as_ref().map(Secret::expose)
+                == other.session_token.as_ref().map(Secret::expose)
+    }
+
+    /// Whether there is a session token: then the credentials end, whether or not their provider says when.
+    pub fn are_temporary(&self) -> bool {
+        self.session_token.is_some()
     }
 
     /// Whether a URL signed at this time would work for a second at least.

@@ -19,7 +19,7 @@ use super::{
 const KEPT_TARGETS: usize = 512;
 
 /// What an operator decided for the signer and the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rules {
     /// Where requests go.
     pub endpoint: EndpointRules,
@@ -32,7 +32,7 @@ pub struct Rules {
 /// Credentials and rules that belong together, and stay whole for a call, whatever is renewed meanwhile. What was
 /// prepared from them goes with them.
 pub struct Snapshot {
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
     rules: Rules,
     /// `&X-Amz-Security-Token=…`, encoded; empty for credentials without a token.
     token: Zeroizing<String>,
@@ -41,7 +41,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Nothing is prepared yet.
-    pub fn new(credentials: Credentials, rules: Rules) -> Self {
+    pub fn new(credentials: impl Into<Arc<Credentials>>, rules: Rules) -> Self {
+        let credentials = credentials.into();
         let mut token = Zeroizing::new(String::new());
         if let Some(secret) = credentials.session_token() {
             token.reserve_exact(32 + 3 * secret.expose().len());
@@ -52,7 +53,7 @@ impl Snapshot {
     }
 
     /// The credentials, and the keys derived from them.
-    pub fn credentials(&self) -> &Credentials {
+    pub fn credentials(&self) -> &Arc<Credentials> {
         &self.credentials
     }
 

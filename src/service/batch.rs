@@ -8,6 +8,7 @@ use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 use super::{
     Shared, answer,
     codec::Answer,
+    early,
     request::{Defaults, Merged},
     results::Results,
     room::{Held, Taken},
@@ -55,14 +56,20 @@ pub(super) struct Part {
 }
 
 impl Signing {
-    /// Checks the batch's size and starts.
-    pub(super) fn start(shared: &Arc<Shared>, batch: Batch, field: &'static str) -> Result<Self, Failure> {
+    /// Checks the batch's size and starts. The caller still has so much time.
+    pub(super) async fn start(
+        shared: &Arc<Shared>,
+        batch: Batch,
+        field: &'static str,
+        time: Option<Duration>,
+    ) -> Result<Self, Failure> {
         let (items, limit) = (batch.len(), shared.batch_items);
         match items {
             0 => return Err(Failure::EmptyBatch { limit, field }),
             _ if items > limit => return Err(Failure::BatchTooLarge { items, limit, field }),
             _ => shared.metrics.batch(items),
         }
+        early::renew_for_batch(shared, &batch, time).await;
         let moment = Arc::new(Moment::new(shared));
         Ok(Self { shared: Arc::clone(shared), batch: Arc::new(batch), moment, field })
     }
@@ -177,8 +184,13 @@ impl Signing {
 }
 
 /// Answers a batch in one message, or not at all, with the room that the answer takes.
-pub(super) async fn whole(shared: &Arc<Shared>, message: Bytes) -> Result<(Answer, Option<Held>), Failure> {
-    let signing = Signing::start(shared, Batch::read(message, shared.batch_items)?, "requests")?;
+pub(super) async fn whole(
+    shared: &Arc<Shared>,
+    message: Bytes,
+    time: Option<Duration>,
+) -> Result<(Answer, Option<Held>), Failure> {
+    let batch = Batch::read(message, shared.batch_items)?;
+    let signing = Signing::start(shared, batch, "requests", time).await?;
     // Room comes first: who waits for it keeps nobody from a core.
     let room = shared.room.take((signing.len() * USUAL_RESULT).min(ANSWER_LIMIT)).await;
     let place = signing.place().await;

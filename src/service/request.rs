@@ -79,6 +79,11 @@ impl<'a> Merged<'a> {
         }
     }
 
+    /// How long the URL should work; nothing where the server's default counts, or what is asked for is not valid.
+    pub(super) fn asks_for(self) -> Option<Seconds> {
+        expires_in(self.option(|item| item.expires_in.as_ref())).ok().flatten()
+    }
+
     fn wire_operation(self) -> Option<&'a wire::Operation<'a>> {
         self.option(|item| item.operation.as_ref())
     }

@@ -1,5 +1,7 @@
 //! Batches without an upper bound: one at a time, in order, and only as fast as the caller reads.
 
+use std::time::Duration;
+
 use prost::bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -37,7 +39,8 @@ pub(super) fn start(api: PresignApi, request: Request<Streaming<Bytes>>) -> Resu
     tokio::spawn(async move {
         let _place = place;
         let _in_flight = api.0.metrics.in_flight();
-        let work = answer_all(&api, &mut messages, &answers);
+        let ends = Ends { watch, limit };
+        let work = answer_all(&api, &mut messages, &answers, ends);
         let ended = match limit {
             Some(limit) => tokio::time::timeout(limit, work)
                 .await
@@ -58,10 +61,12 @@ async fn answer_all(
     api: &PresignApi,
     messages: &mut Streaming<Bytes>,
     answers: &mpsc::Sender<Result<Answer, Status>>,
+    ends: Ends,
 ) -> Result<(), Status> {
     let mut first_index = 0;
     while let Some(message) = messages.message().await.map_err(|status| named(status, api))? {
-        let signing = start_batch(api, &message).map_err(|failure| failure.to_status())?;
+        let started = start_batch(api, &message, ends.time_left()).await;
+        let signing = started.map_err(|failure| failure.to_status())?;
         let (mut next, mut held_back) = (0, None);
         while next < signing.len() {
             let mut part =
@@ -77,9 +82,22 @@ async fn answer_all(
     Ok(())
 }
 
-fn start_batch(api: &PresignApi, message: &Bytes) -> Result<Signing, Failure> {
+/// When the caller's time for a stream is over.
+#[derive(Clone, Copy)]
+struct Ends {
+    watch: Stopwatch,
+    limit: Option<Duration>,
+}
+
+impl Ends {
+    fn time_left(self) -> Option<Duration> {
+        self.limit.map(|limit| limit.saturating_sub(self.watch.elapsed()))
+    }
+}
+
+async fn start_batch(api: &PresignApi, message: &Bytes, time: Option<Duration>) -> Result<Signing, Failure> {
     let batch = Batch::read_streamed(message, api.0.batch_items)?.ok_or(Failure::NoBatch)?;
-    Signing::start(&api.0, batch, "batch.requests")
+    Signing::start(&api.0, batch, "batch.requests", time).await
 }
 
 /// As many results as fit into one message. The place is given back before the answer waits for its reader, so that a

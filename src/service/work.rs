@@ -24,14 +24,16 @@ use crate::{
 /// One clock reading and the credentials of that time, for all that a call signs.
 pub(super) struct Moment {
     now: SystemTime,
-    /// In the order of [`Shared::signers`].
+    signers: Arc<Vec<Arc<Signer>>>,
+    /// In their order.
     snapshots: Vec<Option<Arc<Snapshot>>>,
 }
 
 impl Moment {
     pub(super) fn new(shared: &Shared) -> Self {
-        let snapshots = shared.signers.iter().map(|signer| signer.snapshot()).collect();
-        Self { now: shared.clock.now(), snapshots }
+        let signers = shared.signers.all();
+        let snapshots = signers.iter().map(|signer| signer.snapshot()).collect();
+        Self { now: shared.clock.now(), signers, snapshots }
     }
 }
 
@@ -161,7 +163,7 @@ impl<'s> Work<'s> {
         if let Some(place) = self.ready.iter().position(same) {
             return Ok(place);
         }
-        let (signer, snapshot) = self.shared.signer(name, self.moment)?;
+        let (signer, snapshot) = self.moment.signer(name)?;
         let Some(snapshot) = snapshot else {
             // What can never work is said at once, with credentials or without.
             bucket.parse::<Target>()?;
@@ -177,26 +179,21 @@ impl<'s> Work<'s> {
     }
 
     fn refused(&self, merged: Merged<'_>, failure: &Failure) {
-        let signer =
-            self.shared.signer(merged.signer(), self.moment).map_or("unknown", |(signer, _)| signer.name());
+        let signer = self.moment.signer(merged.signer()).map_or("unknown", |(signer, _)| signer.name());
         let target = merged.bucket().parse::<Target>().map_or("unknown", |target| target.kind().as_str());
         let operation = merged.operation().map_or("unknown", |operation| operation.name);
         self.shared.metrics.url_refused(operation, target, signer, code_name(failure.code()));
     }
 }
 
-impl Shared {
+impl Moment {
     /// A signer, with its credentials at this moment.
-    fn signer<'s>(
-        &'s self,
-        name: &str,
-        moment: &'s Moment,
-    ) -> Result<(&'s Signer, Option<&'s Arc<Snapshot>>), Failure> {
+    fn signer(&self, name: &str) -> Result<(&Signer, Option<&Arc<Snapshot>>), Failure> {
         let place = self.signers.iter().position(|signer| signer.name() == name);
         let place = place.ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),
             known: self.signers.iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "),
         })?;
-        Ok((&self.signers[place], moment.snapshots.get(place).and_then(Option::as_ref)))
+        Ok((&self.signers[place], self.snapshots.get(place).and_then(Option::as_ref)))
     }
 }

@@ -7,7 +7,7 @@ use presignd::{config::settings::SETTINGS, metrics::definitions};
 use crate::support::python;
 
 /// Each outside crate, and the one place that uses it.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("aws_sigv4", &["src/presign/sign.rs"]),
     ("sha2", &["src/presign/sign.rs"]),
     ("hmac", &["src/presign/sign.rs"]),
@@ -17,10 +17,13 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("quick_cache", &["src/presign/snapshot.rs"]),
     ("aws_sdk_s3", &["src/presign/endpoint.rs"]),
     ("aws_config", &["src/credentials/source.rs"]),
+    ("aws_runtime", &["src/credentials/source.rs"]),
+    ("aws_types", &["src/credentials/source.rs"]),
+    ("aws_smithy_async", &["src/credentials/source.rs"]),
     ("aws_smithy_http_client", &["src/credentials/source.rs"]),
     ("metrics_exporter_prometheus", &["src/metrics.rs"]),
     ("clap", &["src/config/arguments.rs"]),
-    ("std::env::", &["src/config/arguments.rs", "src/main.rs"]),
+    ("env::", &["src/config/arguments.rs", "src/main.rs", "src/shelter.rs"]),
     ("SystemTime::now", &["src/clock.rs"]),
     ("Instant::now", &["src/clock.rs"]),
 ];

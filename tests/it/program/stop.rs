@@ -51,15 +51,6 @@ async fn each_signal_to_stop_stops_with_exit_code_0_and_says_so() {
 }
 
 #[tokio::test]
-async fn sighup_stops_nothing() {
-    let sidecar = Sidecar::start(&[]).await;
-    let mut client = sidecar.client().await;
-    sidecar.signal(Signal::HUP);
-    sidecar.logged("SIGHUP: this version reads its configuration at start only").await;
-    presigned(client.presign(get("key")).await);
-}
-
-#[tokio::test]
 async fn an_open_watch_hears_not_serving_and_ends() {
     let mut sidecar = Sidecar::start(&[]).await;
     let mut health = HealthClient::new(sidecar.channel().await);

@@ -11,13 +11,10 @@ use std::{
 use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
-    credentials::Signer,
+    credentials::{Signers, Surroundings},
     metrics::Metrics,
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
-    presign::{
-        credentials::{Credentials, Secret},
-        snapshot::Snapshot,
-    },
+    presign::credentials::{Credentials, Secret},
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
 use tokio::sync::Semaphore;
@@ -71,9 +68,7 @@ impl Case {
 
 /// The service, asked by a client without a connection.
 pub struct InProcess {
-    client: PresignServiceClient<PresignServiceServer<PresignApi>>,
-    signer: Arc<Signer>,
-    clock: Clock,
+    surroundings: Surroundings,
     time: Arc<AtomicU64>,
 }
 
@@ -83,19 +78,8 @@ impl InProcess {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let metrics = Metrics::default();
-        let signer = Arc::new(Signer::new("default", metrics.signer("default")));
-        let api = PresignApi::new(Shared {
-            signers: vec![Arc::clone(&signer)],
-            metrics,
-            clock: clock.clone(),
-            batch_items: 1_000,
-            message_bytes: 4 << 20,
-            requests: Arc::new(Semaphore::new(1)),
-            cores: Arc::new(Semaphore::new(1)),
-            room: Room::for_cores(1),
-        });
-        Self { client: PresignServiceClient::new(PresignServiceServer::new(api)), signer, clock, time }
+        let surroundings = Surroundings { clock, environment: Arc::default(), metrics: Metrics::default() };
+        Self { surroundings, time }
     }
 
     /// Signs a case, with the configuration that a user would write for it.
@@ -107,7 +91,8 @@ impl InProcess {
         let token = case.session_token.clone().map(Secret::from);
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
-        self.signer.replace(Snapshot::new(credentials, config.signers[0].rules.clone()), &self.clock);
+        let signers = Signers::new(config.signers, self.surroundings.clone());
+        signers.all()[0].replace(credentials, None, &self.surroundings.clock);
         let seconds = i64::try_from(case.expires_in).expect("a small number");
         let request = pb::PresignRequest {
             bucket: case.bucket.clone(),
@@ -117,8 +102,21 @@ impl InProcess {
             operation: Some(case.operation.clone()),
             ..Default::default()
         };
-        let answer = self.client.clone().presign(request).await?;
+        let answer = self.client(signers).presign(request).await?;
         Ok(answer.into_inner().presigned.expect("an answer has a URL"))
+    }
+
+    fn client(&self, signers: Signers) -> PresignServiceClient<PresignServiceServer<PresignApi>> {
+        PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
+            signers: Arc::new(signers),
+            metrics: self.surroundings.metrics.clone(),
+            clock: self.surroundings.clock.clone(),
+            batch_items: 1_000,
+            message_bytes: 4 << 20,
+            requests: Arc::new(Semaphore::new(1)),
+            cores: Arc::new(Semaphore::new(1)),
+            room: Room::for_cores(1),
+        })))
     }
 }
 

@@ -1,0 +1,273 @@
+//! The settings of the signers.
+
+use std::{collections::BTreeSet, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{ConfigError, Expiry, Switch, Time, layers::Layers, parse, parse_if_set, settings};
+use crate::{
+    credentials::{
+        SignerSettings,
+        roles::{RoleArn, RoleArnError, Roles},
+        source::{Provider, SourceSettings},
+    },
+    presign::{
+        endpoint::{Addressing, EndpointRules},
+        snapshot::Rules,
+    },
+};
+
+/// Every signer, `default` first.
+pub(super) fn from_layers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
+    let max_expiry = parse::<Expiry>(layers, "expiry.max")?.0;
+    let default_expiry = parse::<Expiry>(layers, "expiry.default")?.0.min(max_expiry);
+    let refresh_wait = parse::<Time>(layers, "expiry.refresh_wait")?.0;
+    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
+    let others = named.into_iter().filter(|name| *name != "default");
+    std::iter::once("default")
+        .chain(others)
+        .map(|name| {
+            check_name(name)?;
+            let signer = Signer { layers, name };
+            let endpoint = signer.endpoint()?;
+            let source = signer.source(&endpoint)?;
+            let rules = Rules { endpoint, default_expiry, max_expiry };
+            Ok(SignerSettings { name: name.to_owned(), rules, source, refresh_wait })
+        })
+        .collect()
+}
+
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if (1..=32).contains(&name.len()) && name.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err(ConfigError::SignerName(name.to_owned()))
+    }
+}
+
+/// The settings below `signers.NAME.`
+struct Signer<'l> {
+    layers: &'l Layers,
+    name: &'l str,
+}
+
+impl Signer<'_> {
+    fn setting<T: FromStr<Err: std::fmt::Display>>(&self, last: &str) -> Result<Option<T>, ConfigError> {
+        parse_if_set(self.layers, &format!("signers.{}.{last}", self.name))
+    }
+
+    fn wrong(&self, problem: &'static str) -> ConfigError {
+        ConfigError::Signer { signer: self.name.to_owned(), problem }
+    }
+
+    fn endpoint(&self) -> Result<EndpointRules, ConfigError> {
+        let path_style = self.setting::<Switch>("path_style")?.is_some_and(|it| it.0);
+        Ok(EndpointRules {
+            region: self.setting("region")?,
+            endpoint: self.setting("endpoint")?,
+            addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
+        })
+    }
+
+    fn source(&self, endpoint: &EndpointRules) -> Result<SourceSettings, ConfigError> {
+        let profile = self.setting::<String>("profile")?;
+        let token_file = self.setting::<PathBuf>("web_identity")?;
+        let mut roles = self.roles()?;
+        let named = self.setting::<ProviderName>("provider")?.unwrap_or_default();
+        let provider = match (named, token_file, &profile) {
+            (ProviderName::Chain | ProviderName::WebIdentity, Some(file), None) => {
+                let role = self.first_role_of_web_identity(&mut roles)?;
+                Provider::WebIdentity(Some((file, role)))
+            }
+            (ProviderName::Chain | ProviderName::Profile, None, Some(_)) => Provider::Profile,
+            (ProviderName::Chain, None, None) => Provider::Chain,
+            (ProviderName::Environment, None, None) => Provider::Environment,
+            (ProviderName::Profile, None, None) => Provider::Profile,
+            (ProviderName::WebIdentity, None, None) => Provider::WebIdentity(None),
+            (ProviderName::Container, None, None) => Provider::Container,
+            (ProviderName::Imds, None, None) => Provider::Imds,
+            _ => {
+                return Err(
+                    self.wrong("provider, profile and web_identity name more than one source: keep one")
+                );
+            }
+        };
+        Ok(SourceSettings { provider, profile, region: endpoint.region.clone(), roles })
+    }
+
+    fn roles(&self) -> Result<Roles, ConfigError> {
+        let arns = self.setting::<RoleArns>("assume_role")?.map_or(Vec::new(), |arns| arns.0);
+        let external_id = self.setting::<ExternalId>("external_id")?.map(|id| id.0);
+        let duration = self.setting::<SessionDuration>("session_duration")?.map(|duration| duration.0);
+        let session_name = self.setting::<SessionName>("session_name")?.map(|name| name.0);
+        if arns.is_empty() && (external_id.is_some() || duration.is_some() || session_name.is_some()) {
+            return Err(self.wrong(
+                "external_id, session_name and session_duration are for a role: set assume_role, or leave them out",
+            ));
+        }
+        if arns.len() > 1 && duration.is_some_and(|duration| duration > CHAINED) {
+            return Err(self.wrong(
+                "session_duration is over 1h, the longest that AWS allows for a role that is assumed with another role",
+            ));
+        }
+        let session_name = session_name.unwrap_or_else(|| format!("presignd-{}", self.name));
+        Ok(Roles { arns, external_id, session_name, duration })
+    }
+
+    /// Takes the role that is assumed with the token, and not with credentials.
+    fn first_role_of_web_identity(&self, roles: &mut Roles) -> Result<RoleArn, ConfigError> {
+        if roles.arns.is_empty() {
+            return Err(self.wrong("web_identity needs a role: set assume_role"));
+        }
+        if roles.arns.len() == 1 && (roles.external_id.is_some() || roles.duration.is_some()) {
+            return Err(self.wrong(
+                "external_id and session_duration cannot go with a role that is assumed with web_identity: leave them out",
+            ));
+        }
+        Ok(roles.arns.remove(0))
+    }
+}
+
+/// The longest session of a role that is assumed with another role's credentials.
+///
+/// Source: [Role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
+const CHAINED: Duration = Duration::from_hours(1);
+
+#[derive(Clone, Copy, Default)]
+enum ProviderName {
+    #[default]
+    Chain,
+    Environment,
+    Profile,
+    WebIdentity,
+    Container,
+    Imds,
+}
+
+impl FromStr for ProviderName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "default" => Self::Chain,
+            "environment" => Self::Environment,
+            "profile" => Self::Profile,
+            "web_identity" => Self::WebIdentity,
+            "container" => Self::Container,
+            "imds" => Self::Imds,
+            _ => return Err("default, environment, profile, web_identity, container or imds"),
+        })
+    }
+}
+
+struct RoleArns(Vec<RoleArn>);
+
+impl FromStr for RoleArns {
+    type Err = RoleArnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|arn| arn.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Source of the forms: [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+struct ExternalId(String);
+struct SessionName(String);
+struct SessionDuration(Duration);
+
+fn is_word(text: &str, further: &[u8]) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte) || further.contains(&byte))
+}
+
+impl FromStr for ExternalId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (2..=1_224).contains(&text.len()) && is_word(text, b":/");
+        fits.then(|| Self(text.to_owned())).ok_or("2 to 1224 letters, digits and _+=,.@:/-")
+    }
+}
+
+impl FromStr for SessionName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (2..=64).contains(&text.len()) && is_word(text, b"");
+        fits.then(|| Self(text.to_owned())).ok_or("2 to 64 letters, digits and _+=,.@-")
+    }
+}
+
+impl FromStr for SessionDuration {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let between = Duration::from_mins(15)..=Duration::from_hours(12);
+        let duration = humantime::parse_duration(text).ok().filter(|duration| between.contains(duration));
+        duration.map(Self).ok_or("a duration from 15m to 12h, such as 1h")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
+
+    fn source(set: &[(&str, &str)]) -> Result<SourceSettings, String> {
+        let mut layers = Layers::defaults();
+        let set = set.iter().map(|(name, text)| {
+            (format!("PRESIGND_SIGNERS_PARTNER_{}", name.to_uppercase()), (*text).to_owned())
+        });
+        layers.environment(&set.collect::<Vec<_>>()).unwrap();
+        let mut signers = from_layers(&layers).map_err(|error| error.to_string())?;
+        Ok(signers.remove(1).source)
+    }
+
+    #[test]
+    fn what_names_a_source_chooses_the_provider() {
+        let role: RoleArn = ROLE.parse().unwrap();
+        let web_identity = Provider::WebIdentity(Some(("/token".into(), role)));
+        for (set, provider) in [
+            (&[("region", "us-east-1")][..], Provider::Chain),
+            (&[("profile", "p")], Provider::Profile),
+            (&[("profile", "p"), ("provider", "profile")], Provider::Profile),
+            (&[("provider", "imds")], Provider::Imds),
+            (&[("provider", "container"), ("assume_role", ROLE)], Provider::Container),
+            (&[("provider", "web_identity")], Provider::WebIdentity(None)),
+            (&[("web_identity", "/token"), ("assume_role", ROLE)], web_identity),
+        ] {
+            assert_eq!(source(set).unwrap().provider, provider, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn the_role_of_a_token_is_the_first_and_the_others_follow_it() {
+        let chain = format!("{ROLE}, {ROLE}2");
+        let with_token =
+            source(&[("web_identity", "/token"), ("assume_role", &chain), ("external_id", "id")]);
+        assert_eq!(with_token.unwrap().roles.arns, [format!("{ROLE}2").parse().unwrap()]);
+        let roles = source(&[("assume_role", &chain), ("session_duration", "1h")]).unwrap().roles;
+        assert_eq!((roles.arns.len(), roles.session_name.as_str()), (2, "presignd-partner"));
+    }
+
+    #[test]
+    fn settings_that_do_not_go_together_are_refused_with_what_to_do() {
+        let chain = format!("{ROLE},{ROLE}2");
+        for (set, said) in [
+            (&[("provider", "ec2")][..], "must be default, environment, profile"),
+            (&[("provider", "imds"), ("profile", "p")], "name more than one source: keep one"),
+            (&[("web_identity", "/t"), ("profile", "p"), ("assume_role", ROLE)], "keep one"),
+            (&[("web_identity", "/t")], "signers.partner: web_identity needs a role: set assume_role"),
+            (&[("web_identity", "/t"), ("assume_role", ROLE), ("external_id", "id")], "leave them out"),
+            (&[("external_id", "id")], "are for a role: set assume_role"),
+            (&[("assume_role", "reader")], "must be role ARNs such as"),
+            (&[("assume_role", ROLE), ("session_duration", "13h")], "a duration from 15m to 12h"),
+            (&[("assume_role", &chain), ("session_duration", "2h")], "over 1h, the longest that AWS allows"),
+            (&[("assume_role", ROLE), ("session_name", "a b")], "2 to 64 letters, digits"),
+            (&[("assume_role", ROLE), ("external_id", "x")], "2 to 1224 letters, digits"),
+        ] {
+            let error = source(set).unwrap_err();
+            assert!(error.contains(said), "{set:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What signals do while the server runs: SIGHUP changes the configuration as a whole or not at all, and says which.
+
+use std::{error::Error, sync::Arc};
+
+use sd_notify::NotifyState;
+use tokio::sync::mpsc;
+
+use super::notify;
+use crate::{config::reload::Reload, credentials::Signers, metrics::Metrics, signals::Signal};
+
+/// What a reload changes.
+pub(super) struct Reloading {
+    pub(super) reload: Reload,
+    pub(super) signers: Arc<Signers>,
+    pub(super) metrics: Metrics,
+}
+
+/// Heeds signals until one says stop, also while the configuration is being reloaded.
+pub(super) async fn heed(mut signals: mpsc::Receiver<Signal>, reloading: &Reloading) -> &'static str {
+    let mut again = false;
+    loop {
+        let signal = if again { Some(Signal::Reload) } else { signals.recv().await };
+        match signal {
+            Some(Signal::Stop(name)) => return name,
+            None => return "the end of the signals",
+            Some(Signal::Reload) => {
+                let mut run = std::pin::pin!(reloading.run());
+                again = false;
+                loop {
+                    tokio::select! {
+                        () = &mut run => break,
+                        signal = signals.recv() => match signal {
+                            Some(Signal::Reload) => again = true,
+                            Some(Signal::Stop(name)) => return name,
+                            None => return "the end of the signals",
+                        },
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Reloading {
+    async fn run(&self) {
+        let began: Vec<_> = NotifyState::monotonic_usec_now().into_iter().collect();
+        notify(&[&[NotifyState::Reloading], began.as_slice()].concat());
+        match self.change().await {
+            Ok(signers) => {
+                self.metrics.reloaded("ok");
+                tracing::info!("SIGHUP: the configuration was reloaded: signers {signers}");
+            }
+            Err(error) => {
+                self.metrics.reloaded("error");
+                tracing::error!(
+                    "SIGHUP: the configuration was not reloaded, and nothing was changed: {error}"
+                );
+            }
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    async fn change(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
+        self.signers.reload(self.reload.read()?).await?;
+        Ok(self.signers.all().iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "))
+    }
+}
