@@ -47,7 +47,8 @@ def main() -> None:
     chained = {"sts:ExternalId": "partner-7", "sts:RoleSessionName": "chained"}
     role("last", {"AWS": arn("role/hop")}, {"StringEquals": chained}, s3)
     subject = equals(f"{ISSUER}:sub", SUBJECT)
-    role("web", {"Federated": arn(f"oidc-provider/{ISSUER}")}, subject, s3, assume | {"Resource": arn("role/after-web")})
+    provider = {"Federated": arn(f"oidc-provider/{ISSUER}")}
+    role("web", provider, subject, s3, assume | {"Resource": arn("role/after-web")})
     role("after-web", {"AWS": arn("role/web")}, {}, s3)
 
     made = iam.create_access_key(UserName="presignd")["AccessKey"]

@@ -203,7 +203,8 @@ def start_ministack(args: argparse.Namespace, data: Path, log: Path) -> Server:
         "AUTH": "true", "BIND_HOST": HOST, "GATEWAY_PORT": str(port), "EDGE_PORT": str(port),
         "AWS_ACCESS_KEY_ID": args.access_key, "AWS_SECRET_ACCESS_KEY": args.secret_key,
         "MINISTACK_HOST": shared_suffix(args.host), "MINISTACK_REGION": REGION,
-        "MINISTACK_IMDS_V2_REQUIRED": "1", "IOT_MTLS_ENABLED": "0", "TMPDIR": str(data), "STATE_DIR": str(data / "state"),
+        "MINISTACK_IMDS_V2_REQUIRED": "1", "IOT_MTLS_ENABLED": "0",
+        "TMPDIR": str(data), "STATE_DIR": str(data / "state"),
         "S3_DATA_DIR": str(data / "s3"), "DOCKER_HOST": f"unix://{data}/no-docker.sock",
     }
     # --workers 0: in this one process, not in a child that would outlive a SIGKILL.

@@ -92,8 +92,8 @@ async fn urls_of_an_assumed_role_are_accepted_and_say_when_its_session_ends() {
     signs_with_a_session(as_user(), &as_told, Duration::from_secs(900)).await;
 }
 
-/// Each role can do only its part: the first may not touch S3, and the last trusts the first alone. The first is refused
-/// with an external ID, the last without.
+/// Each role can do only its part: the first may not touch S3, and the last trusts the first alone. The first is
+/// refused with an external ID, the last without.
 #[tokio::test]
 async fn the_last_of_two_roles_is_assumed_with_the_first_and_signs() {
     let chain = format!("{},{}", role("hop"), role("last"));

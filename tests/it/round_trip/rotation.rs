@@ -25,7 +25,7 @@ use crate::support::{
 
 /// How often credentials give way to the next. They do when three quarters of their time, 4 to 5 s, are over.
 const ROTATIONS: usize = 8;
-/// The longest that the load may take: some 27 s are usual.
+/// The longest that the load may take: some 25 s are usual.
 const LOAD: Duration = Duration::from_secs(35);
 /// A call of each caller in this time.
 const PACE: Duration = Duration::from_millis(150);
