@@ -5,6 +5,8 @@ mod headers;
 mod keys;
 mod multipart;
 mod operations;
+mod roles;
+mod rotation;
 mod session;
 mod tampering;
 
@@ -24,7 +26,7 @@ use crate::support::{
 struct Caller {
     client: PresignServiceClient<Channel>,
     server: &'static Server,
-    _sidecar: Sidecar,
+    sidecar: Sidecar,
 }
 
 impl Caller {
@@ -41,7 +43,7 @@ impl Caller {
     }
 
     async fn using(server: &'static Server, sidecar: Sidecar) -> Self {
-        Self { client: sidecar.client().await, server, _sidecar: sidecar }
+        Self { client: sidecar.client().await, server, sidecar }
     }
 
     async fn presign(&self, bucket: &str, key: &str, operation: Operation) -> PresignedRequest {

@@ -3,6 +3,7 @@
 pub mod grpc;
 pub mod http;
 pub mod in_process;
+pub mod issuer;
 pub mod provider;
 pub mod python;
 pub mod s3;

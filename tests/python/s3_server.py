@@ -1,7 +1,7 @@
 """Starts one real S3 server that verifies signatures, for tests and for the demo.
 
     python s3_server.py ministack|seaweedfs --access-key AK --secret-key SK
-                        [--bucket NAME]... [--host DOMAIN]...
+                        [--bucket NAME]... [--host DOMAIN]... [--further-key AK:SK]...
 
 Prints ONE JSON line on stdout when the server answers and every bucket takes writes, then waits for
 the end of its stdin (or SIGTERM, SIGINT), stops the server, deletes its data and exits 0. The parent holds
@@ -41,6 +41,17 @@ check, which gets scope `s3-outposts` wrong: it expects the SHA-256 of the body 
 path twice and allows 5 minutes from signing. Such a URL passes only for keys of unreserved characters and `/` (no
 `//`, no dot segment), and only when the request also carries `x-amz-content-sha256: UNSIGNED-PAYLOAD` (not signed,
 which S3 allows). Scope `s3` is right for every kind of key. The path /_ministack/health is its own on every host.
+
+ministack's STS is on the same port. AssumeRole wants a role that exists, a trust policy that allows it (ExternalId and
+RoleSessionName are looked at) and a policy of the caller's. The signature of the call is verified for keys of IAM users
+and of sessions; the root key passes with ANY. DurationSeconds may be anything, 1 too. AssumeRoleWithWebIdentity reads
+the claims of the token and trusts them. S3 takes a session's URL with its exact token only (400 InvalidToken), and as
+long as the session lasts (400 ExpiredToken): to the fraction of a second, where Expiration is cut to whole seconds. A
+URL that expired is 403 AccessDenied while its session lasts.
+
+IMDS (/latest/..., IMDSv2 only: see start_ministack) and the credentials of ECS (/v2/credentials/ANYTHING, whatever the
+authorization) are on the same port too. Each request is given another key for an hour, which STS and S3 do not know
+(403 InvalidAccessKeyId).
 
 SigV4A: SeaweedFS refuses it (400 InvalidRequest). ministack lets ANY SigV4A URL of the root key pass, expired or forged.
 For IAM user and STS keys with scope `s3` it verifies for real, but only where the package `cryptography` is installed
@@ -147,7 +158,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--host", action="append", default=[], metavar="DOMAIN",
                         help="a domain whose first label below it is a bucket, such as "
                              "op-01234567890123456.s3-outposts.us-east-1.amazonaws.com")
-    return parser.parse_args()
+    parser.add_argument("--further-key", action="append", default=[], metavar="AK:SK", type=further_key,
+                        help="an identity of its own with every right (SeaweedFS; ministack has IAM and STS for that)")
+    args = parser.parse_args()
+    if args.further_key and args.server != "seaweedfs":
+        parser.error("--further-key is for seaweedfs")
+    return args
+
+
+def further_key(text: str) -> tuple[str, str]:
+    access_key, secret_key = text.split(":", 1)
+    return access_key, secret_key
 
 
 def start(args: argparse.Namespace, directory: Path) -> Server:
@@ -182,7 +203,8 @@ def start_ministack(args: argparse.Namespace, data: Path, log: Path) -> Server:
         "AUTH": "true", "BIND_HOST": HOST, "GATEWAY_PORT": str(port), "EDGE_PORT": str(port),
         "AWS_ACCESS_KEY_ID": args.access_key, "AWS_SECRET_ACCESS_KEY": args.secret_key,
         "MINISTACK_HOST": shared_suffix(args.host), "MINISTACK_REGION": REGION,
-        "IOT_MTLS_ENABLED": "0", "TMPDIR": str(data), "STATE_DIR": str(data / "state"),
+        "MINISTACK_IMDS_V2_REQUIRED": "1", "IOT_MTLS_ENABLED": "0",
+        "TMPDIR": str(data), "STATE_DIR": str(data / "state"),
         "S3_DATA_DIR": str(data / "s3"), "DOCKER_HOST": f"unix://{data}/no-docker.sock",
     }
     # --workers 0: in this one process, not in a child that would outlive a SIGKILL.
@@ -209,9 +231,10 @@ def start_seaweedfs(args: argparse.Namespace, data: Path, log: Path) -> Server:
     """`weed server` with master, volume server, filer and S3 gateway in one process, each on a port of its own."""
     data.mkdir()
     config = data / "s3.json"
+    keys = [(args.access_key, args.secret_key), *args.further_key]
     config.write_text(json.dumps({"identities": [{
-        "name": "test", "actions": ["Admin"],
-        "credentials": [{"accessKey": args.access_key, "secretKey": args.secret_key}]}]}))
+        "name": access_key, "actions": ["Admin"],
+        "credentials": [{"accessKey": access_key, "secretKey": secret_key}]} for access_key, secret_key in keys]}))
     names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
              "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc"]
     ports = dict(zip(names, free_ports(len(names))))

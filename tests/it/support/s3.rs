@@ -19,6 +19,18 @@ pub const DOTTED_BUCKET: &str = "dotted.bucket";
 /// Buckets for tests that list all there is.
 pub const LISTED_BUCKETS: [&str; 3] = ["listed-123456789012", "listed-by-host", "listed-by-path"];
 
+/// Access keys that `SeaweedFS` knows beside the root key, each of an identity of its own.
+pub const FURTHER_KEYS: usize = 16;
+
+/// One of the further keys: its ID and its secret.
+///
+/// # Panics
+/// When there are not so many.
+pub fn further_key(number: usize) -> (String, String) {
+    assert!(number < FURTHER_KEYS, "all {FURTHER_KEYS} further keys are used up");
+    (format!("AKIAFURTHERKEYEXAM{number:02}"), format!("{SECRET_KEY}{number:02}"))
+}
+
 /// A running S3 server with the buckets of this file, and the root key of the tests.
 pub struct Server {
     /// `ministack` or `seaweedfs`.
@@ -52,6 +64,9 @@ impl Server {
         command.args([name, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY, "--host", OUTPOST_HOST]);
         for bucket in [PLAIN_BUCKET, OUTPOSTS_BUCKET, DOTTED_BUCKET].iter().chain(&LISTED_BUCKETS) {
             command.args(["--bucket", bucket]);
+        }
+        for (key, secret) in (0..FURTHER_KEYS).map(further_key).filter(|_| name == "seaweedfs") {
+            command.args(["--further-key", &format!("{key}:{secret}")]);
         }
         let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
         let mut line = String::new();
