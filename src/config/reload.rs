@@ -71,7 +71,7 @@ mod tests {
             ("", Err("presignd does not know its callers yet")),
             (
                 "open = true\n[limits]\nstreams = 7\n[listen]\ntcp = \"off\"\nunix = \"@x\"\n",
-                Err("listen.tcp, listen.unix, limits.streams can only change with a restart"),
+                Err("limits.streams, listen.tcp, listen.unix can only change with a restart"),
             ),
         ] {
             fs::write(&file, text).unwrap();

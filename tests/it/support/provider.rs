@@ -93,9 +93,9 @@ fn credentials(end: Option<SystemTime>) -> String {
         "Version": 1,
         "AccessKeyId": ACCESS_KEY,
         "SecretAccessKey": SECRET_KEY,
-        "SessionToken": "a-session-token",
     });
     if let Some(end) = end {
+        printed["SessionToken"] = "a-session-token".into();
         printed["Expiration"] = Timestamp::from(end).to_string().into();
     }
     printed.to_string()
