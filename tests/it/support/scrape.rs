@@ -23,6 +23,13 @@ impl Scrape {
         waited.unwrap_or_else(|_| panic!("{name}{labels:?} was not {value} in time"));
     }
 
+    /// Waits until a count is at least so high.
+    pub async fn reaches(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], least: f64) {
+        let reading = async { while Self::of(sidecar).await.get(name, labels) < least {} };
+        let waited = tokio::time::timeout(PATIENCE, reading).await;
+        waited.unwrap_or_else(|_| panic!("{name}{labels:?} did not reach {least} in time"));
+    }
+
     /// The sum of the samples with this name and, among others, these labels.
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |of: &BTreeMap<String, String>| {

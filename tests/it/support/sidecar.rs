@@ -138,9 +138,14 @@ impl Sidecar {
 
     /// Waits until it has logged this.
     pub async fn logged(&self, text: &str) {
+        self.logged_times(text, 1).await;
+    }
+
+    /// Waits until it has logged this so many times.
+    pub async fn logged_times(&self, text: &str, times: usize) {
         let reading = async {
             // The log is read by a thread, which has no other way to tell an async test.
-            while !self.log().contains(text) {
+            while self.log().matches(text).count() < times {
                 tokio::task::yield_now().await;
             }
         };
