@@ -7,7 +7,7 @@ mod imds;
 mod process;
 mod sts;
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
@@ -104,6 +104,13 @@ async fn serves(sidecar: &Sidecar, keys: &Keys) {
 async fn counted(sidecar: &Sidecar, outcome: &str, least: f64) {
     let labels = [("signer", "default"), ("outcome", outcome)];
     Scrape::reaches(sidecar, "presignd_credentials_refresh_total", &labels, least).await;
+}
+
+/// Puts another content in the place of a file, at once.
+fn replace(file: &Path, content: &str) {
+    let next = file.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, file).unwrap();
 }
 
 fn has_canary(text: &str) -> bool {

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::{
-    FAILED, Keys, in_container, kept_secrets, lives_through_everything, refuses, rotated, serves, serving,
+    FAILED, Keys, in_container, kept_secrets, lives_through_everything, refuses, replace, rotated, serves,
+    serving,
 };
 use crate::support::{
     aws::{Aws, Kind},
@@ -41,7 +42,7 @@ async fn the_token_file_is_read_for_each_request() {
     let sidecar = serving(command).await;
     assert_eq!(aws.asked(Kind::Container, 1).await.authorization, "canary-token-1");
 
-    fs::write(&file, "canary-token-2").unwrap();
+    replace(&file, "canary-token-2");
     aws.want_authorization("canary-token-2");
     aws.give(&second);
     rotated(&sidecar, &first, &second).await;

@@ -8,8 +8,8 @@ mod slow;
 use std::process::Command;
 
 use super::{
-    FAILED, Keys, assuming, counted, in_container, kept_secrets, on_ec2, refuses, rotated, serves, serving,
-    with_web_identity,
+    FAILED, Keys, assuming, counted, in_container, kept_secrets, on_ec2, refuses, replace, rotated, serves,
+    serving, with_web_identity,
 };
 use crate::support::{
     aws::{Aws, Fault, Kind},

@@ -1,12 +1,37 @@
-//! EC2: credentials of the instance's role, by IMDSv2.
+//! EC2: credentials of the instance's role, by version 2 of its metadata service.
 
 use super::{Keys, kept_secrets, lives_through_everything, on_ec2, serves, serving, url};
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
-    aws::{Aws, INSTANCE_REGION, Kind},
+    aws::{Aws, INSTANCE_REGION, INSTANCE_ROLE, Kind},
     callers::signs,
+    http::Request,
     in_process::Parts,
 };
+
+/// Of the endpoint, not of presignd: it is as strict as the real one.
+#[tokio::test]
+async fn imds_answers_nobody_without_a_good_session_token() {
+    let aws = Aws::giving(&Keys::lasting("keys", 3_600));
+    let ask = async |method: &str, target: &str, header: (&str, &str)| {
+        let headers = [(header.0.to_owned(), header.1.to_owned())].into();
+        let (method, target) = (method.to_owned(), target.to_owned());
+        let request = Request { method, target, headers, host: "imds".to_owned(), body: Vec::new() };
+        request.send(aws.port()).await
+    };
+    let roles = "/latest/meta-data/iam/security-credentials/";
+    assert_eq!(ask("GET", roles, ("accept", "*/*")).await.status, 401);
+    let ttl = ("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+    let session = ask("PUT", "/latest/api/token", ttl).await;
+    assert_eq!(session.header(ttl.0), ttl.1);
+    let session = session.text();
+    let session = ("x-aws-ec2-metadata-token", session.as_str());
+    assert_eq!(ask("GET", roles, session).await.text(), INSTANCE_ROLE);
+    let credentials = ask("GET", &format!("{roles}{INSTANCE_ROLE}"), session).await.text();
+    assert!(serde_json::from_str::<serde_json::Value>(&credentials).unwrap()["Code"] == "Success");
+    aws.forget_sessions();
+    assert_eq!(ask("GET", roles, session).await.status, 401);
+}
 
 #[tokio::test]
 async fn credentials_of_the_instance_are_loaded_renewed_lost_and_found_again() {

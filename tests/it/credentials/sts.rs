@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 use super::{
-    FAILED, Keys, assuming, in_container, kept_secrets, lives_through_everything, refuses, rotated, serves,
-    serving, with_provider, with_web_identity,
+    FAILED, Keys, assuming, in_container, kept_secrets, lives_through_everything, refuses, replace, rotated,
+    serves, serving, with_provider, with_web_identity,
 };
 use crate::support::{
     aws::{Aws, Kind},
@@ -144,7 +144,7 @@ async fn a_web_identity_is_found_in_the_environment() {
 
 #[tokio::test]
 async fn a_web_identity_token_that_changes_is_sent_without_waiting_for_the_end_of_the_credentials() {
-    let (folder, file) = token("canary.token.1");
+    let (_folder, file) = token("canary.token.1");
     let (first, second) = (Keys::lasting("first", 3_600), Keys::lasting("second", 3_600));
     let sts = Aws::giving(&first);
     let sidecar = serving(with_web_identity(ROLE, &file, &sts)).await;
@@ -152,9 +152,7 @@ async fn a_web_identity_token_that_changes_is_sent_without_waiting_for_the_end_o
     assert_eq!(sts.asked(Kind::WebIdentity, 1).await.parameter("WebIdentityToken"), "canary.token.1");
 
     sts.give(&second);
-    let next = folder.path().join("next");
-    fs::write(&next, "canary.token.2").unwrap();
-    fs::rename(next, &file).unwrap();
+    replace(&file, "canary.token.2");
     rotated(&sidecar, &first, &second).await;
     assert_eq!(sts.asked(Kind::WebIdentity, 2).await.parameter("WebIdentityToken"), "canary.token.2");
     kept_secrets(&sidecar).await;

@@ -1,4 +1,4 @@
-//! AWS's endpoints for credentials, faked on loopback: IMDSv2, the container endpoint of ECS and EKS, and STS.
+//! AWS's endpoints for credentials, faked on loopback: IMDS, the container endpoint of ECS and EKS, and STS.
 //!
 //! Nothing inside presignd is replaced: it is the built binary with AWS's own providers, told where the endpoints are.
 //! Whatever is secret here has `canary` in it, and so has what an endpoint says when it fails.
@@ -27,7 +27,7 @@ pub const INSTANCE_REGION: &str = "eu-central-1";
 /// What can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// IMDSv2: a session token.
+    /// IMDS: a session token, without which version 2 answers nothing.
     Session,
     /// IMDS: the name of the instance's role.
     RoleName,
@@ -82,7 +82,7 @@ pub struct Asked {
     pub form: BTreeMap<String, String>,
     /// Its `authorization`; empty when there is none.
     pub authorization: String,
-    /// Its IMDSv2 session token; empty when there is none.
+    /// Its IMDS session token; empty when there is none.
     session: String,
 }
 
@@ -173,6 +173,11 @@ impl Aws {
     /// The address of all endpoints.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The port of all endpoints.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Hands out these from now on, and nothing is wrong any more.

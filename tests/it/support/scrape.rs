@@ -25,7 +25,13 @@ impl Scrape {
 
     /// Waits until a count is at least so high.
     pub async fn reaches(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], least: f64) {
-        let reading = async { while Self::of(sidecar).await.get(name, labels) < least {} };
+        let reading = async {
+            // Between two scrapes there is time for what they wait for.
+            let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+            while Self::of(sidecar).await.get(name, labels) < least {
+                pace.tick().await;
+            }
+        };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
         waited.unwrap_or_else(|_| panic!("{name}{labels:?} did not reach {least} in time"));
     }

@@ -3,13 +3,13 @@
 use futures_util::future::join_all;
 
 use super::{
-    Aws, Caller, ENDPOINTS, FAILED, Fault, Keys, Kind, Sidecar, counted, in_container, kept_secrets, refuses,
-    rotated, serves, serving,
+    Aws, Caller, ENDPOINTS, FAILED, Fault, Keys, Kind, Sidecar, Started, counted, in_container, kept_secrets,
+    refuses, rotated, serves, serving,
 };
 
 #[tokio::test]
 async fn an_endpoint_that_comes_up_after_presignd_is_waited_for() {
-    let late = async |(name, _, command): (&str, Kind, fn(&Aws) -> std::process::Command)| {
+    let late = async |(name, _, command): (&str, Kind, Started)| {
         let aws = Aws::failing(Fault::Refused);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
         aws.asked(Kind::Refused, 1).await;
@@ -26,8 +26,8 @@ async fn an_endpoint_that_comes_up_after_presignd_is_waited_for() {
 
 #[tokio::test]
 async fn an_outage_that_is_over_before_the_credentials_end_is_noticed_by_no_caller() {
-    // How often the endpoint is asked in vain. AWS's client takes a refusal as final, and presignd asks again; the
-    // others it tries again itself, each time later, so that a second failure could be too much.
+    // How often the endpoint is asked until it is well. A 403 is final for AWS's client, and presignd asks again; the
+    // others it tries again itself, up to two seconds later, so one failure is what there is time for.
     let outage = async |(fault, kind, asked): (Fault, Kind, usize)| {
         let (first, second) = (Keys::lasting("first", 10), Keys::lasting("second", 3_600));
         let aws = Aws::giving(&first);
@@ -51,22 +51,30 @@ async fn an_outage_that_is_over_before_the_credentials_end_is_noticed_by_no_call
     join_all(outages.map(outage)).await;
 }
 
-#[tokio::test]
-async fn an_outage_that_lasts_longer_than_the_credentials_is_over_when_the_endpoint_is_back() {
-    let outage = async |(name, _, command): (&str, Kind, fn(&Aws) -> std::process::Command)| {
-        for fault in [Fault::Refused, Fault::Status(500)] {
-            let (first, second) = (Keys::lasting("first", 4), Keys::lasting(name, 3_600));
-            let aws = Aws::giving(&first);
-            let sidecar = serving(command(&aws)).await;
-            serves(&sidecar, &first).await;
-            aws.fault(fault);
-            refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-            sidecar.logged(FAILED).await;
-            refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-            aws.give(&second);
-            serves(&sidecar, &second).await;
-            kept_secrets(&sidecar).await;
-        }
+/// Every endpoint fails so, until its credentials have ended, and then comes back.
+async fn outlasts_the_credentials(fault: Fault) {
+    let outage = async |(name, _, command): (&str, Kind, Started)| {
+        let (first, second) = (Keys::lasting("first", 4), Keys::lasting(name, 3_600));
+        let aws = Aws::giving(&first);
+        let sidecar = serving(command(&aws)).await;
+        serves(&sidecar, &first).await;
+        aws.fault(fault);
+        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+        sidecar.logged(FAILED).await;
+        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+        aws.give(&second);
+        serves(&sidecar, &second).await;
+        kept_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(outage)).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_down_past_the_end_of_the_credentials_is_used_again_when_it_is_back() {
+    outlasts_the_credentials(Fault::Refused).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_broken_past_the_end_of_the_credentials_is_used_again_when_it_is_whole() {
+    outlasts_the_credentials(Fault::Status(500)).await;
 }

@@ -6,7 +6,7 @@ use presignd::clock::Stopwatch;
 
 use super::{
     Aws, Caller, FAILED, Fault, Keys, Kind, ROLE, Sidecar, in_container, in_role, kept_secrets, on_ec2,
-    refuses, rotated, serves, serving, with_web_identity,
+    refuses, replace, rotated, serves, serving, with_web_identity,
 };
 use crate::support::{callers::url, scrape::Scrape};
 
@@ -43,7 +43,7 @@ async fn callers_have_the_last_good_credentials_while_the_next_are_slow() {
 
     sts.give(&second);
     sts.fault(SLOW);
-    fs::write(&file, "canary.token.2").unwrap();
+    replace(&file, "canary.token.2");
     sts.asked(Kind::WebIdentity, 2).await;
     let watch = Stopwatch::start();
     first.signed(&url(&sidecar).await);
