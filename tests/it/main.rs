@@ -20,6 +20,7 @@ mod support;
 
 mod api;
 mod architecture;
+mod credentials;
 mod known_answer;
 mod laws;
 mod oracles;

@@ -3,5 +3,5 @@
 mod boto3;
 mod cases;
 mod sdk;
-mod sigv4;
+pub mod sigv4;
 mod sigv4a;

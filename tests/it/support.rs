@@ -1,5 +1,7 @@
 //! What the tests stand on: the built binary, and Python beside it.
 
+pub mod aws;
+pub mod callers;
 pub mod grpc;
 pub mod http;
 pub mod in_process;

@@ -23,6 +23,19 @@ impl Scrape {
         waited.unwrap_or_else(|_| panic!("{name}{labels:?} was not {value} in time"));
     }
 
+    /// Waits until a count is at least so high.
+    pub async fn reaches(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], least: f64) {
+        let reading = async {
+            // Between two scrapes there is time for what they wait for.
+            let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+            while Self::of(sidecar).await.get(name, labels) < least {
+                pace.tick().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reading).await;
+        waited.unwrap_or_else(|_| panic!("{name}{labels:?} did not reach {least} in time"));
+    }
+
     /// The sum of the samples with this name and, among others, these labels.
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |of: &BTreeMap<String, String>| {

@@ -4,12 +4,13 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
 use presignd::pb::presign_service_client::PresignServiceClient;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -36,7 +37,7 @@ pub struct Sidecar {
     pub unix: PathBuf,
     /// Where it serves HTTP.
     pub admin: String,
-    log: Arc<Mutex<String>>,
+    log: Log,
     /// The folder of the socket.
     pub folder: TempDir,
 }
@@ -72,9 +73,9 @@ impl Sidecar {
         let mut child = command.spawn().expect("presignd starts");
         let stderr = child.stderr.take().expect("its log is a pipe");
         let (log, listening) = follow(stderr);
-        let line = listening.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-            panic!("presignd did not listen; its log: {}", log.lock().expect("the log is whole"))
-        });
+        let line = listening
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("presignd did not listen; its log: {}", *log.borrow()));
         let field = |name: &str| {
             let rest = line.split(name).nth(1).unwrap_or_default();
             rest.split([' ', '"']).next().unwrap_or_default().to_owned()
@@ -133,19 +134,14 @@ impl Sidecar {
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("the log is whole").clone()
+        self.log.borrow().clone()
     }
 
     /// Waits until it has logged this.
     pub async fn logged(&self, text: &str) {
-        let reading = async {
-            // The log is read by a thread, which has no other way to tell an async test.
-            while !self.log().contains(text) {
-                tokio::task::yield_now().await;
-            }
-        };
-        let waited = tokio::time::timeout(PATIENCE, reading).await;
-        waited.unwrap_or_else(|_| panic!("{text:?} was not logged in time; log: {}", self.log()));
+        let mut log = self.log.subscribe();
+        let logged = tokio::time::timeout(PATIENCE, log.wait_for(|log| log.contains(text))).await.is_ok();
+        assert!(logged, "{text:?} was not logged in time; log: {}", self.log());
     }
 
     /// Sends a signal.
@@ -176,7 +172,7 @@ impl Drop for Sidecar {
     }
 }
 
-type Log = Arc<Mutex<String>>;
+type Log = Arc<watch::Sender<String>>;
 
 /// Collects the log, and hands over the line that says where it listens.
 fn follow(stderr: std::process::ChildStderr) -> (Log, std::sync::mpsc::Receiver<String>) {
@@ -188,9 +184,10 @@ fn follow(stderr: std::process::ChildStderr) -> (Log, std::sync::mpsc::Receiver<
             if line.contains("listening ") {
                 let _nobody_waits = found.send(line.clone());
             }
-            let mut log = lines.lock().expect("the log is whole");
-            log.push_str(&line);
-            log.push('\n');
+            lines.send_modify(|log| {
+                log.push_str(&line);
+                log.push('\n');
+            });
         }
     });
     (log, listening)

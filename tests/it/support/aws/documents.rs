@@ -1,0 +1,65 @@
+//! What the endpoints write, as AWS documents it.
+
+use super::{Asked, Keys, Kind};
+
+/// Credentials, in the form of the endpoint that was asked.
+///
+/// Sources: [IMDS](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html),
+/// [the container endpoint](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html),
+/// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+pub(super) fn credentials(asked: &Asked, keys: &Keys) -> String {
+    let Keys { id, secret, .. } = keys;
+    let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
+    let json = format!(
+        r#""AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Token": "{token}", "Expiration": "{end}""#
+    );
+    match asked.kind {
+        Kind::Imds => {
+            format!(
+                r#"{{"Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC", {json}}}"#
+            )
+        }
+        Kind::Container => format!("{{{json}}}"),
+        _ => sts(asked, keys),
+    }
+}
+
+fn sts(asked: &Asked, keys: &Keys) -> String {
+    let Keys { id, secret, .. } = keys;
+    let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
+    let (action, session) = (asked.parameter("Action"), asked.parameter("RoleSessionName"));
+    let role = asked.parameter("RoleArn").rsplit('/').next().unwrap_or_default();
+    format!(
+        r#"<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <{action}Result>
+    <AssumedRoleUser>
+      <AssumedRoleId>AROA3XFRBF535PLBIFPI4:{session}</AssumedRoleId>
+      <Arn>arn:aws:sts::123456789012:assumed-role/{role}/{session}</Arn>
+    </AssumedRoleUser>
+    <Credentials>
+      <AccessKeyId>{id}</AccessKeyId>
+      <SecretAccessKey>{secret}</SecretAccessKey>
+      <SessionToken>{token}</SessionToken>
+      <Expiration>{end}</Expiration>
+    </Credentials>
+  </{action}Result>
+  <ResponseMetadata>
+    <RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId>
+  </ResponseMetadata>
+</{action}Response>"#
+    )
+}
+
+/// What STS says to somebody who may not assume a role.
+pub(super) fn denied(role: &str) -> String {
+    format!(
+        r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <Error>
+    <Type>Sender</Type>
+    <Code>AccessDenied</Code>
+    <Message>User is not authorized to perform: sts:AssumeRole on resource: {role}</Message>
+  </Error>
+  <RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId>
+</ErrorResponse>"#
+    )
+}

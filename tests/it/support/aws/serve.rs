@@ -1,0 +1,167 @@
+//! How a request to the endpoints is read and answered.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::{Asked, Fault, INSTANCE_REGION, INSTANCE_ROLE, Kind, Script, Shared, documents};
+use crate::support::in_process::percent_decoded;
+
+/// The header of a session token's life; IMDS gives it as long as it was asked to.
+const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+
+/// What a connection ends with instead of an answer.
+#[derive(Debug)]
+struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("closed without an answer")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves all endpoints.
+pub(super) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
+    let listener = TcpListener::from_std(listener).expect("the listener is good");
+    loop {
+        let (stream, _) = listener.accept().await.expect("connections can be accepted");
+        if shared.script.borrow().fault == Some(Fault::Refused) {
+            shared.record(refused());
+            continue;
+        }
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, &shared));
+            // It fails when it is closed without an answer, or presignd went away.
+            let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+impl Shared {
+    fn record(&self, asked: Asked) {
+        self.asked.send_modify(|all| all.push(asked));
+    }
+
+    fn script(&self) -> Script {
+        self.script.borrow().clone()
+    }
+}
+
+fn refused() -> Asked {
+    Asked { kind: Kind::Refused, form: BTreeMap::new(), authorization: String::new(), session: String::new() }
+}
+
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Closed> {
+    let asked = read(request).await?;
+    // Taken before the test is told: what it changes then is for the next request, or ends a wait.
+    let mut script = shared.script();
+    if script.fault == Some(Fault::Refused) {
+        shared.record(refused());
+        return Err(Closed);
+    }
+    shared.record(asked.clone());
+    match script.fault {
+        Some(Fault::Status(status)) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            return Ok(text(status, "<html>a proxy that tells what went by: canary</html>".to_owned()));
+        }
+        Some(Fault::Slow(time)) if asked.kind.is_for_credentials() => {
+            tokio::time::sleep(time).await;
+            script = shared.script();
+        }
+        Some(Fault::Held) if asked.kind.is_for_credentials() => {
+            let mut changes = shared.script.subscribe();
+            let released = changes.wait_for(|script| script.fault != Some(Fault::Held)).await;
+            script = released.map_err(|_| Closed)?.clone();
+        }
+        _ => {}
+    }
+    Ok(reply(&asked, &script))
+}
+
+/// What AWS would answer.
+fn reply(asked: &Asked, script: &Script) -> Answer {
+    let by_imds = matches!(asked.kind, Kind::RoleName | Kind::Region | Kind::Imds);
+    if by_imds && asked.session != script.session() {
+        return text(StatusCode::UNAUTHORIZED, String::new());
+    }
+    match asked.kind {
+        Kind::Session => {
+            let mut answer = text(StatusCode::OK, script.session());
+            answer.headers_mut().insert(TTL, asked.session.parse().expect("it was a header"));
+            answer
+        }
+        Kind::RoleName => text(StatusCode::OK, INSTANCE_ROLE.to_owned()),
+        Kind::Region => text(StatusCode::OK, INSTANCE_REGION.to_owned()),
+        Kind::Container if script.authorization.as_ref().is_some_and(|it| *it != asked.authorization) => {
+            text(StatusCode::UNAUTHORIZED, "canary".to_owned())
+        }
+        Kind::Imds | Kind::Container | Kind::AssumeRole | Kind::WebIdentity => credentials(asked, script),
+        Kind::Refused | Kind::Unknown => text(StatusCode::NOT_FOUND, String::new()),
+    }
+}
+
+fn credentials(asked: &Asked, script: &Script) -> Answer {
+    let role = asked.parameter("RoleArn");
+    let Some(keys) = script.roles.get(role).or(script.keys.as_ref()) else {
+        return text(StatusCode::FORBIDDEN, documents::denied(role));
+    };
+    let document = documents::credentials(asked, keys);
+    let body = match script.fault {
+        Some(Fault::Cut) => document.split("Expiration").next().unwrap_or_default().to_owned(),
+        Some(Fault::NoDate) => document.replace(&keys.expiration(), "canary"),
+        Some(Fault::Empty) => String::new(),
+        _ => document,
+    };
+    text(StatusCode::OK, body)
+}
+
+fn text(status: StatusCode, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer
+}
+
+async fn read(request: Request<Incoming>) -> Result<Asked, Closed> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+    let form: BTreeMap<String, String> = String::from_utf8_lossy(&body)
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect();
+    let header = |name: &str| {
+        head.headers.get(name).map_or("", |value| value.to_str().expect("headers are ASCII here")).to_owned()
+    };
+    let action = form.get("Action").map(String::as_str);
+    let kind = match (&head.method, head.uri.path(), action) {
+        (&Method::PUT, "/latest/api/token", _) if !header(TTL).is_empty() => Kind::Session,
+        (&Method::GET, ROLES, _) => Kind::RoleName,
+        (&Method::GET, "/latest/meta-data/placement/region", _) => Kind::Region,
+        (&Method::GET, path, _) if path.strip_prefix(ROLES) == Some(INSTANCE_ROLE) => Kind::Imds,
+        (&Method::GET, "/v2/credentials", _) => Kind::Container,
+        (&Method::POST, "/", Some("AssumeRole")) => Kind::AssumeRole,
+        (&Method::POST, "/", Some("AssumeRoleWithWebIdentity")) => Kind::WebIdentity,
+        _ => Kind::Unknown,
+    };
+    let session = header(if kind == Kind::Session { TTL } else { "x-aws-ec2-metadata-token" });
+    Ok(Asked { kind, form, authorization: header("authorization"), session })
+}
+
+fn decoded(text: &str) -> String {
+    percent_decoded(&text.replace('+', " "))
+}
