@@ -300,20 +300,24 @@ pub async fn files(settings: &SourceSettings, environment: &Environment) -> BTre
 
 /// The messages of an error and its causes in one line, each once.
 ///
-/// Not in their Debug form, which can hold a provider's whole answer; and without what a `credential_process` printed on
-/// its standard error, which may be anything.
+/// Not in their Debug form, which can hold a provider's whole answer; without such an answer where an error of IMDS has one
+/// in its message; and without what a `credential_process` printed on its standard error, which may be anything.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut lines: Vec<String> = Vec::new();
     for cause in causes {
         let text = cause.to_string();
-        let ours = text.split("Stderr:").next().unwrap_or_default();
+        let ours =
+            FOREIGN.iter().fold(text.as_str(), |text, from| text.split(from).next().unwrap_or_default());
         lines.extend(ours.lines().map(|line| line.trim().trim_end_matches(['.', ':']).to_owned()));
     }
     lines.dedup();
     lines.retain(|line| !line.is_empty());
     lines.join("; ")
 }
+
+/// Where in a message begins what somebody else wrote.
+const FOREIGN: [&str; 2] = ["Stderr:", "Response {"];
 
 #[cfg(test)]
 mod tests {
@@ -325,5 +329,8 @@ mod tests {
         let outer = std::io::Error::other(inner);
         let text = chain(&outer);
         assert_eq!(text, "exited with code 3");
+        let answer =
+            std::io::Error::other("error response from IMDS (code: 500). Response { body: \"CANARY\" }");
+        assert_eq!(chain(&answer), "error response from IMDS (code: 500)");
     }
 }

@@ -33,7 +33,9 @@ impl Scrape {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
-        waited.unwrap_or_else(|_| panic!("{name}{labels:?} did not reach {least} in time"));
+        waited.unwrap_or_else(|_| {
+            panic!("{name}{labels:?} did not reach {least} in time; log: {}", sidecar.log())
+        });
     }
 
     /// The sum of the samples with this name and, among others, these labels.
