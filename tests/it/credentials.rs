@@ -1,6 +1,8 @@
 //! AWS's providers of credentials inside the built binary, against endpoints faked on loopback.
 
+mod clock;
 mod container;
+mod early;
 mod environment;
 mod faults;
 mod files;

@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod callers;
+pub mod clock;
 pub mod grpc;
 pub mod http;
 pub mod in_process;

@@ -1,0 +1,180 @@
+//! Requests that outlive the credentials: newer ones are had for them where that helps, and else they are cut.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use presignd::{
+    clock::Stopwatch,
+    pb::{PresignRequest, PresignedRequest, StreamPresignRequest},
+};
+use tonic::{Code, Request};
+
+use super::{Aws, Fault, Keys, in_container, serving};
+use crate::support::{
+    aws::Kind,
+    callers::long,
+    clock::{OwnClock, Sets},
+    grpc::{Told, batch, get, metadata, presigned, refused, results, seconds, url_of},
+    sidecar::Sidecar,
+};
+
+/// Credentials that last an hour, a server that has them for longer than a minute, and newer ones that wait.
+struct Aged {
+    aws: Aws,
+    newer: Keys,
+    sidecar: Sidecar,
+    _clock: OwnClock,
+}
+
+impl Aged {
+    /// `minutes` after its credentials were loaded.
+    async fn by(minutes: i64, variables: &[(&str, &str)]) -> Self {
+        let (old, newer) = (Keys::lasting("old", 3_600), Keys::lasting("newer", 2 * 3_600));
+        let aws = Aws::giving(&old);
+        let mut command = in_container(&aws);
+        command.envs(variables.iter().copied());
+        let clock = OwnClock::of(&mut command, Sets::AllTime);
+        let sidecar = serving(command).await;
+        clock.set_for(&sidecar, minutes * 60 + 2).await;
+        aws.give(&newer);
+        Self { aws, newer, sidecar, _clock: clock }
+    }
+
+    fn loads(&self) -> usize {
+        self.aws.count(Kind::Container)
+    }
+}
+
+/// Why a URL works for less time than was asked for.
+fn reason(url: &PresignedRequest) -> &'static str {
+    url.clamp_reason().as_str_name().strip_prefix("CLAMP_REASON_").expect("it is named as every value is")
+}
+
+/// A request for so many seconds.
+fn asking_for(wanted: i64) -> PresignRequest {
+    PresignRequest { expires_in: Some(seconds(wanted)), ..get("key") }
+}
+
+#[tokio::test]
+async fn a_request_that_outlives_the_credentials_gets_newer_ones_and_all_of_its_time() {
+    let aged = Aged::by(1, &[]).await;
+    let url = presigned(aged.sidecar.client().await.presign(asking_for(3_580)).await);
+    assert!(aged.newer.are_in(&url));
+    assert_eq!((reason(&url), url.granted.unwrap().seconds), ("NONE", 3_580));
+    assert_eq!(aged.loads(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_and_a_stream_with_one_request_that_outlives_the_credentials_get_newer_ones() {
+    let with_one = || batch(vec![get("a"), asking_for(3_580), get("b")]);
+    let aged = Aged::by(1, &[]).await;
+    for result in results(aged.sidecar.client().await.batch_presign(with_one()).await) {
+        assert!(aged.newer.are_in(url_of(&result)));
+    }
+    let aged = Aged::by(1, &[]).await;
+    let mut message = with_one();
+    // What the defaults ask for counts as well.
+    message.requests = vec![get("a"), get("b")];
+    message.defaults = Some(PresignRequest { expires_in: Some(seconds(3_580)), ..Default::default() });
+    let stream = tokio_stream::once(StreamPresignRequest { batch: Some(message) });
+    let mut answers = aged.sidecar.client().await.stream_presign(stream).await.unwrap().into_inner();
+    for result in answers.message().await.unwrap().unwrap().batch.unwrap().results {
+        assert!(aged.newer.are_in(url_of(&result)));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_the_credentials_outlive_or_that_no_newer_ones_would_help_has_nothing_loaded() {
+    let aged = Aged::by(1, &[]).await;
+    let mut client = aged.sidecar.client().await;
+    assert_eq!(reason(&presigned(client.presign(get("key")).await)), "NONE");
+    // Newer ones would last a minute more of seven days.
+    let url = presigned(client.presign(long()).await);
+    assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
+    assert_eq!(aged.loads(), 1);
+
+    let aged = Aged::by(7, &[]).await;
+    let url = presigned(aged.sidecar.client().await.presign(long()).await);
+    aged.newer.signed(&url);
+    assert_eq!(aged.loads(), 2, "seven minutes of an hour are worth it");
+}
+
+#[tokio::test]
+async fn credentials_are_loaded_early_once_in_a_minute_at_most_and_once_for_everybody() {
+    let aged = Aged::by(1, &[]).await;
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(aged.sidecar.client().await);
+    }
+    let calls = clients.iter_mut().map(|client| client.presign(asking_for(3_580)));
+    for answer in join_all(calls).await {
+        assert!(aged.newer.are_in(&presigned(answer)), "everybody waited for the one load");
+    }
+    assert_eq!(aged.loads(), 2);
+    // Not again in the same minute, although these do not last so long either.
+    let url = presigned(clients[0].presign(asking_for(2 * 3_600 + 60)).await);
+    assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
+    assert_eq!(aged.loads(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_holds_a_request_for_the_setting_at_most_and_within_its_deadline() {
+    for (setting, deadline, least, most) in [("500ms", None, 500, 1_900), ("10s", Some(2_000), 1_000, 1_900)]
+    {
+        let aged = Aged::by(1, &[("PRESIGND_EXPIRY_REFRESH_WAIT", setting)]).await;
+        aged.aws.fault(Fault::Held);
+        let mut request = Request::new(asking_for(3_580));
+        if let Some(deadline) = deadline {
+            request.set_timeout(Duration::from_millis(deadline));
+        }
+        let mut client = aged.sidecar.client().await;
+        let watch = Stopwatch::start();
+        let url = presigned(client.presign(request).await);
+        let took = watch.elapsed();
+        assert_eq!(reason(&url), "CREDENTIAL_EXPIRY", "cut, and not refused");
+        let between = Duration::from_millis(least)..Duration::from_millis(most);
+        assert!(between.contains(&took), "{setting}, {deadline:?}: {took:?}");
+        // Nobody else waits for it.
+        let watch = Stopwatch::start();
+        presigned(client.presign(get("key")).await);
+        assert!(watch.elapsed() < Duration::from_millis(400));
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_has_the_request_cut_and_not_refused() {
+    let aged = Aged::by(1, &[]).await;
+    aged.aws.fault(Fault::Status(403));
+    let url = presigned(aged.sidecar.client().await.presign(asking_for(3_580)).await);
+    assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
+    assert_eq!(aged.loads(), 2);
+}
+
+#[tokio::test]
+async fn without_time_to_wait_nothing_is_loaded_early() {
+    let aged = Aged::by(1, &[("PRESIGND_EXPIRY_REFRESH_WAIT", "0s")]).await;
+    let url = presigned(aged.sidecar.client().await.presign(asking_for(3_580)).await);
+    assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
+    assert_eq!(aged.loads(), 1);
+}
+
+#[tokio::test]
+async fn a_least_time_is_met_with_newer_credentials_or_refused_with_what_could_be_granted() {
+    let all_or_nothing =
+        |wanted: i64| PresignRequest { min_expires_in: Some(seconds(wanted)), ..asking_for(wanted) };
+    let aged = Aged::by(1, &[]).await;
+    let mut client = aged.sidecar.client().await;
+    let url = presigned(client.presign(all_or_nothing(3_580)).await);
+    assert_eq!(url.granted.unwrap().seconds, 3_580);
+
+    let status = refused(client.presign(all_or_nothing(3 * 3_600)).await);
+    let told = Told::of(&status);
+    assert_eq!((told.code, told.reason.as_str()), (Code::FailedPrecondition, "EXPIRY_TOO_SHORT"));
+    let details = metadata(&status);
+    assert_eq!(details["clamp_reason"], "CREDENTIAL_EXPIRY");
+    let grantable: u64 = details["grantable_seconds"].parse().unwrap();
+    assert!((7_000..7_200).contains(&grantable), "{grantable}");
+    // What is said to be grantable is granted.
+    let url = presigned(client.presign(all_or_nothing(i64::try_from(grantable).unwrap() - 5)).await);
+    assert_eq!(reason(&url), "NONE");
+}
