@@ -4,6 +4,8 @@ mod canary;
 mod command_line;
 mod config_check;
 mod limits;
+mod reload;
+mod shelter;
 mod sockets;
 mod start;
 mod stop;

@@ -144,6 +144,19 @@ impl Sidecar {
         assert!(logged, "{text:?} was not logged in time; log: {}", self.log());
     }
 
+    /// Waits until it has logged this more often than so many times.
+    pub async fn logged_more_than(&self, text: &str, times: usize) {
+        let mut log = self.log.subscribe();
+        let more = log.wait_for(|log| log.matches(text).count() > times);
+        let logged = tokio::time::timeout(PATIENCE, more).await.is_ok();
+        assert!(logged, "{text:?} was not logged again in time; log: {}", self.log());
+    }
+
+    /// Its process ID.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -1,0 +1,252 @@
+//! SIGHUP: the configuration changes as a whole or not at all, and the log says which.
+
+use std::{fs, os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
+
+use futures_util::future::join_all;
+use presignd::pb::presign_service_client::PresignServiceClient;
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest,
+    health_check_response::ServingStatus::{NotServing, Serving},
+    health_client::HealthClient,
+};
+
+use crate::support::{
+    aws::{Aws, Fault, Keys, Kind},
+    callers::{Caller, long, signs},
+    grpc::{Told, batch, get, presigned, refused, results, url_of},
+    provider::{Provider, from_now},
+    scrape::Scrape,
+    sidecar::{PATIENCE, Sidecar, presignd},
+};
+
+const RELOADED: &str = "SIGHUP: the configuration was reloaded";
+const NOT_RELOADED: &str = "SIGHUP: the configuration was not reloaded, and nothing was changed: ";
+
+/// A server with a configuration file and profiles that the test writes.
+struct Configured {
+    sidecar: Sidecar,
+    folder: TempDir,
+}
+
+impl Configured {
+    /// With this file, and keys of each of these names in the profile of that name.
+    async fn with(text: &str, profiles: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let sections: String = profiles.iter().map(|name| Keys::unending(name).section(name)).collect();
+        fs::write(file("credentials"), sections).unwrap();
+        fs::write(file("presignd.toml"), text).unwrap();
+        let mut command = presignd();
+        command
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", file("credentials"))
+            .env("PRESIGND_CONFIG", file("presignd.toml"));
+        let sidecar = Sidecar::spawn(command, &[]);
+        sidecar.serving().await;
+        Self { sidecar, folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("presignd.toml")
+    }
+
+    /// Writes the file, sends SIGHUP, and waits until the log says what came of it, for the `times`-th time.
+    async fn reload(&self, text: &str, said: &str) {
+        fs::write(self.file(), text).unwrap();
+        self.hang_up(said).await;
+    }
+
+    async fn hang_up(&self, said: &str) {
+        let before = self.sidecar.log().matches(said).count();
+        self.sidecar.signal(Signal::HUP);
+        self.sidecar.logged_more_than(said, before).await;
+    }
+
+    async fn client(&self) -> PresignServiceClient<Channel> {
+        self.sidecar.client().await
+    }
+
+    async fn granted(&self) -> i64 {
+        presigned(self.client().await.presign(long()).await).granted.unwrap().seconds
+    }
+}
+
+#[tokio::test]
+async fn a_changed_file_is_taken_up_signers_and_expiry_together() {
+    let server = Configured::with("[expiry]\nmax = \"2h\"\n", &["default", "partner"]).await;
+    assert_eq!(server.granted().await, 7_200);
+    let mut to_partner = get("key");
+    to_partner.signer = "partner".to_owned();
+    let unknown = refused(server.client().await.presign(to_partner.clone()).await);
+    assert_eq!(unknown.code(), Code::NotFound);
+
+    server.reload("[expiry]\nmax = \"1h\"\n[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
+    server.sidecar.logged("SIGHUP: the configuration was reloaded: signers default, partner").await;
+    assert_eq!(server.granted().await, 3_600);
+    server.sidecar.health("signer.partner", Serving).await;
+    assert!(
+        Keys::unending("partner").are_in(&presigned(server.client().await.presign(to_partner.clone()).await))
+    );
+
+    // One that is gone is not known any more, and who watches it is told.
+    let request = HealthCheckRequest { service: "signer.partner".to_owned() };
+    let mut watch =
+        HealthClient::new(server.sidecar.channel().await).watch(request).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), Serving);
+    server.reload("", RELOADED).await;
+    assert_eq!(refused(server.client().await.presign(to_partner).await).code(), Code::NotFound);
+    let heard = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap();
+    assert_eq!(heard.unwrap().unwrap().status(), NotServing);
+    assert_eq!(server.granted().await, 7 * 24 * 3_600);
+    let expiry = "presignd_credentials_expiry_timestamp_seconds";
+    let gauges = Scrape::of(&server.sidecar).await.all(expiry, &["signer"]);
+    assert!(gauges[&vec!["partner".to_owned()]].is_nan(), "no alert compares with it");
+    let reloads =
+        Scrape::of(&server.sidecar).await.get("presignd_config_reloads_total", &[("outcome", "ok")]);
+    assert_eq!(reloads.to_string(), "2");
+}
+
+/// Files that are not taken up, and what is said of each.
+const BROKEN: [(&str, &str); 6] = [
+    ("[expiry", "is not valid TOML"),
+    ("[expiry]\nmaximum = \"1h\"\n", "2: there is no setting expiry.maximum: did you mean expiry.max?"),
+    ("[expiry]\nmax = \"8d\"\n", "expiry.max is \"8d\""),
+    ("[expiry]\nmax = \"1h\"\n[limits]\nrequests = 7\n", "limits.requests can only change with a restart"),
+    (
+        "[expiry]\nmax = \"1h\"\n[signers.partner]\nprofile = \"missing\"\n",
+        "signer partner has no credentials: ",
+    ),
+    (
+        "[expiry]\nmax = \"1h\"\n[signers.partner]\nexternal_id = \"id\"\n",
+        "signers.partner: external_id, session_name and session_duration are for a role",
+    ),
+];
+
+#[tokio::test]
+async fn a_broken_file_changes_nothing_and_no_caller_notices_under_load() {
+    let server = Configured::with("[expiry]\nmax = \"2h\"\n", &["default"]).await;
+    let enough = CancellationToken::new();
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (mut client, enough) = (server.client().await, enough.clone());
+        callers.push(tokio::spawn(async move {
+            let mut calls = 0;
+            while !enough.is_cancelled() {
+                let mut urls = vec![presigned(client.presign(long()).await)];
+                let answers = results(client.batch_presign(batch(vec![long(); 50])).await);
+                urls.extend(answers.iter().map(|result| url_of(result).clone()));
+                assert!(urls.iter().all(|url| url.granted.unwrap().seconds == 7_200));
+                calls += 1;
+            }
+            calls
+        }));
+    }
+    for (text, said) in BROKEN {
+        server.reload(text, NOT_RELOADED).await;
+        server.sidecar.logged(said).await;
+    }
+    fs::remove_file(server.file()).unwrap();
+    server.hang_up(NOT_RELOADED).await;
+    server.sidecar.logged("cannot read the configuration file").await;
+    enough.cancel();
+    for calls in join_all(callers).await {
+        assert!(calls.expect("no call failed") > 0);
+    }
+    assert!(!server.sidecar.log().contains(RELOADED));
+    let scrape = Scrape::of(&server.sidecar).await;
+    let errors = scrape.get("presignd_config_reloads_total", &[("outcome", "error")]);
+    assert_eq!(errors.to_string(), (BROKEN.len() + 1).to_string());
+    let ends = scrape.all("presignd_credentials_expiry_timestamp_seconds", &["signer"]);
+    assert_eq!(ends[&vec!["default".to_owned()]].to_string(), "inf", "what was tried shows in no gauge");
+}
+
+#[tokio::test]
+async fn another_source_takes_over_without_a_gap_and_only_once_it_has_credentials() {
+    let server = Configured::with("[signers.default]\nprofile = \"old\"\n", &["old", "new"]).await;
+    let (old, new) = (Keys::unending("old"), Keys::unending("new"));
+    let caller = Caller::of(&server.sidecar).await;
+    server.reload("[signers.default]\nprofile = \"missing\"\n", NOT_RELOADED).await;
+    server.sidecar.logged("signer default has no credentials: ").await;
+    assert!(old.are_in(&presigned(server.client().await.presign(long()).await)));
+    server.reload("[signers.default]\nprofile = \"new\"\n", RELOADED).await;
+    signs(&server.sidecar, &new).await;
+    caller.noticed_nothing(&[&old, &new]).await;
+    assert!(!server.sidecar.log().contains("ready=false"), "{}", server.sidecar.log());
+}
+
+#[tokio::test]
+async fn sighup_has_credentials_loaded_anew_that_would_not_be_asked_for_by_themselves() {
+    let provider = Provider::new();
+    provider.give(from_now(Duration::from_secs(7_200)));
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    sidecar.serving().await;
+    let later = from_now(Duration::from_secs(14_400));
+    provider.give(later);
+    sidecar.signal(Signal::HUP);
+    let reading = async {
+        let end = prost_types::Timestamp::from(later);
+        while presigned(sidecar.client().await.presign(long()).await).expires_at != Some(end) {}
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("the new credentials are there in time");
+}
+
+#[tokio::test]
+async fn a_stop_is_heard_while_a_reload_waits_for_credentials() {
+    let aws = Aws::giving(&Keys::lasting("only", 3_600));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("presignd.toml");
+    fs::write(&file, "").unwrap();
+    let mut command = presignd();
+    command
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v2/credentials", aws.url()))
+        .env("PRESIGND_CONFIG", &file);
+    let mut sidecar = Sidecar::spawn(command, &[]);
+    sidecar.serving().await;
+    aws.fault(Fault::Held);
+    fs::write(&file, "[signers.partner]\nprovider = \"container\"\n").unwrap();
+    sidecar.signal(Signal::HUP);
+    aws.asked(Kind::Container, 2).await;
+    sidecar.signal(Signal::TERM);
+    assert!(sidecar.ended().await.success());
+}
+
+#[tokio::test]
+async fn systemd_is_told_of_a_reload_and_of_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut message = [0; 256];
+        let length = socket.recv(&mut message).expect("systemd is told in time");
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    let provider = Provider::new();
+    provider.give(from_now(Duration::from_secs(3_600)));
+    let mut command = provider.command();
+    command.env("NOTIFY_SOCKET", folder.path().join("notify"));
+    let mut sidecar = Sidecar::spawn(command, &[]);
+    assert_eq!(told().trim_end(), "READY=1");
+    sidecar.signal(Signal::HUP);
+    let reloading = told();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(told().trim_end(), "READY=1");
+    sidecar.signal(Signal::TERM);
+    assert_eq!(told().trim_end(), "STOPPING=1");
+    assert!(sidecar.ended().await.success());
+}
+
+#[tokio::test]
+async fn what_a_caller_is_told_of_an_unknown_signer_names_those_that_there_are_now() {
+    let server = Configured::with("", &["default", "partner"]).await;
+    server.reload("[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
+    let mut request = get("key");
+    request.signer = "other".to_owned();
+    let told = Told::of(&refused(server.client().await.presign(request).await));
+    assert_eq!(told.message, "there is no signer \"other\": this server has default, partner");
+}
