@@ -69,8 +69,8 @@ impl Health {
             known = names;
             tokio::select! {
                 () = self.follow_these(&signers, &mut has_been) => {}
-                changed = changes.changed() => {
-                    if changed.is_err() {
+                told = changes.changed() => {
+                    if told.is_err() {
                         return;
                     }
                 }

@@ -78,10 +78,9 @@ impl Signer<'_> {
                 let role = self.first_role_of_web_identity(&mut roles)?;
                 Provider::WebIdentity(Some((file, role)))
             }
-            (ProviderName::Chain | ProviderName::Profile, None, Some(_)) => Provider::Profile,
+            (ProviderName::Chain, None, Some(_)) | (ProviderName::Profile, None, _) => Provider::Profile,
             (ProviderName::Chain, None, None) => Provider::Chain,
             (ProviderName::Environment, None, None) => Provider::Environment,
-            (ProviderName::Profile, None, None) => Provider::Profile,
             (ProviderName::WebIdentity, None, None) => Provider::WebIdentity(None),
             (ProviderName::Container, None, None) => Provider::Container,
             (ProviderName::Imds, None, None) => Provider::Imds,

@@ -51,7 +51,7 @@ impl Keeper {
         loop {
             let event = match event.take() {
                 Some(event) => event,
-                None => self.attempt().await,
+                None => Box::pin(self.attempt()).await,
             };
             self.wait_after(event).await;
         }
@@ -65,13 +65,11 @@ impl Keeper {
             let settings = &self.signer.settings.source;
             self.files = Files::look(source::files(settings, &self.surroundings.environment).await).await;
         }
-        let loaded = within(LOAD_LIMIT, self.load()).await;
+        let loaded = within(LOAD_LIMIT, Box::pin(self.load())).await;
         let now = self.surroundings.clock.now();
         let event = match loaded.and_then(|(loaded, region)| self.judge(loaded, region, now)) {
             Ok(Verdict::Newer) => Event::Renewed,
-            Ok(_) => Event::NotNewer {
-                times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1,
-            },
+            Ok(_) => self.not_newer(),
             Err(error) => self.failed(&error),
         };
         self.last = event;
@@ -108,16 +106,10 @@ impl Keeper {
         let snapshot = self.signer.snapshot();
         let held = snapshot.as_ref().map(|snapshot| &**snapshot.credentials());
         let told = loaded.expires_at();
-        let loaded = match self.signer.settings.rules.endpoint.endpoint {
-            // How long a session of another server lasts is its own affair.
-            Some(_) => loaded,
-            None => {
-                let end = schedule::presumed_end(held, &loaded, now);
-                loaded.ending_at(end)
-            }
-        };
-        let end = loaded.expires_at();
-        let is_presumed = end != told;
+        // How long a session of a server that is not AWS lasts is that server's affair.
+        let is_at_aws = self.signer.settings.rules.endpoint.endpoint.is_none();
+        let end = if is_at_aws { schedule::presumed_end(held, &loaded, now) } else { told };
+        let loaded = loaded.ending_at(end);
         let verdict = schedule::judge(held, &loaded, now);
         let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
         match verdict {
@@ -132,7 +124,7 @@ impl Keeper {
             Verdict::Newer => {
                 self.signer.replace(loaded, region, &self.surroundings.clock);
                 self.signer.metrics.refreshed("ok");
-                report(&self.signer, lifetime, is_presumed);
+                report(&self.signer, lifetime, end != told);
             }
         }
         self.signer.metrics.loaded(now);
@@ -144,6 +136,13 @@ impl Keeper {
             }
         });
         Ok(verdict)
+    }
+
+    fn not_newer(&mut self) -> Event {
+        // AWS's providers remember: that of EC2 hands out what it had when it cannot reach anything, and goes on with a
+        // session token that is worth nothing any more.
+        self.source = None;
+        Event::NotNewer { times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1 }
     }
 
     fn failed(&mut self, error: &LoadError) -> Event {

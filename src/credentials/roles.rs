@@ -11,7 +11,7 @@ pub struct Roles {
     pub arns: Vec<RoleArn>,
     /// `signers.NAME.external_id`: for the last one.
     pub external_id: Option<String>,
-    /// `signers.NAME.session_name`, which CloudTrail shows.
+    /// `signers.NAME.session_name`: by it, AWS's logs tell who it was.
     pub session_name: String,
     /// `signers.NAME.session_duration`: of the last one; an hour when it is not set.
     pub duration: Option<Duration>,

@@ -135,6 +135,7 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
+    #[expect(clippy::unnecessary_wraps, reason = "an end is optional wherever it is told")]
     fn in_seconds(seconds: u64) -> Option<SystemTime> {
         Some(NOW + Duration::from_secs(seconds))
     }

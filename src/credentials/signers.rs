@@ -130,7 +130,7 @@ impl Signers {
             let last = signer.take_over_from(known, &self.surroundings.clock);
             return Ok(Next::New(keeper, last));
         }
-        match keeper.attempt().await {
+        match Box::pin(keeper.attempt()).await {
             Event::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
                 problem: signer.progress().problem.unwrap_or_default(),
