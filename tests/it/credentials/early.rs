@@ -84,6 +84,14 @@ async fn a_batch_and_a_stream_with_one_request_that_outlives_the_credentials_get
 }
 
 #[tokio::test]
+async fn what_the_server_grants_to_those_who_do_not_say_counts_as_asked_for() {
+    let aged = Aged::by(1, &[("PRESIGND_EXPIRY_DEFAULT", "3580s")]).await;
+    let url = presigned(aged.sidecar.client().await.presign(get("key")).await);
+    assert!(aged.newer.are_in(&url));
+    assert_eq!((reason(&url), url.granted.unwrap().seconds), ("NONE", 3_580));
+}
+
+#[tokio::test]
 async fn a_request_that_the_credentials_outlive_or_that_no_newer_ones_would_help_has_nothing_loaded() {
     let aged = Aged::by(1, &[]).await;
     let mut client = aged.sidecar.client().await;

@@ -43,7 +43,7 @@ impl Configured {
         let mut command = presignd();
         command
             .env("AWS_REGION", "us-east-1")
-            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_CONFIG_FILE", file("config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", file("credentials"))
             .env("PRESIGND_CONFIG", file("presignd.toml"));
         let sidecar = Sidecar::spawn(command, &[]);
@@ -163,6 +163,22 @@ async fn a_broken_file_changes_nothing_and_no_caller_notices_under_load() {
     assert_eq!(errors.to_string(), (BROKEN.len() + 1).to_string());
     let ends = scrape.all("presignd_credentials_expiry_timestamp_seconds", &["signer"]);
     assert_eq!(ends[&vec!["default".to_owned()]].to_string(), "inf", "what was tried shows in no gauge");
+}
+
+#[tokio::test]
+async fn what_was_tried_in_a_reload_that_failed_shows_in_no_gauge() {
+    let server = Configured::with("[signers.default]\nprofile = \"old\"\n", &["old"]).await;
+    let provider = Provider::new();
+    provider.give(from_now(Duration::from_secs(3_600)));
+    let process = fs::read_to_string(provider.config()).unwrap().replace("[default]", "[profile ending]");
+    fs::write(server.folder.path().join("config"), process).unwrap();
+    let changed = "[signers.default]\nprofile = \"ending\"\n[signers.partner]\nprofile = \"missing\"\n";
+    server.reload(changed, NOT_RELOADED).await;
+    let scrape = Scrape::of(&server.sidecar).await;
+    let loads = [("signer", "default"), ("outcome", "ok")];
+    assert_eq!(scrape.get("presignd_credentials_refresh_total", &loads).to_string(), "2", "it was tried");
+    let ends = scrape.all("presignd_credentials_expiry_timestamp_seconds", &["signer"]);
+    assert_eq!(ends[&vec!["default".to_owned()]].to_string(), "inf");
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ impl Provider {
         self.folder.path().join("credentials.json")
     }
 
-    fn config(&self) -> PathBuf {
+    /// The file of its profile.
+    pub fn config(&self) -> PathBuf {
         self.folder.path().join("config")
     }
 
