@@ -10,7 +10,7 @@ pub mod source;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -52,11 +52,15 @@ pub struct Signer {
     progress: watch::Sender<Progress>,
     /// The time on [`Self::age`] from which credentials may be renewed early; 0 while they just are.
     early_from: AtomicU64,
+    /// The time on [`Self::age`] at which the last attempt began.
+    attempt_began: AtomicU64,
     age: Stopwatch,
     /// Somebody wants newer credentials than those at hand.
     wanted: Notify,
     /// An operator wants them loaded anew.
     nudged: Notify,
+    /// Whether callers can name it: until then, and after, its gauges are another's.
+    is_public: AtomicBool,
     metrics: SignerMetrics,
 }
 
@@ -73,6 +77,8 @@ pub struct Progress {
     pub failures: u32,
     /// Why the last one failed.
     pub problem: Option<String>,
+    /// How long until credentials may be renewed early again.
+    early_interval: Duration,
 }
 
 impl Signer {
@@ -84,9 +90,11 @@ impl Signer {
             usable: watch::Sender::new(false),
             progress: watch::Sender::default(),
             early_from: AtomicU64::new(u64::MAX),
+            attempt_began: AtomicU64::new(0),
             age: Stopwatch::start(),
             wanted: Notify::new(),
             nudged: Notify::new(),
+            is_public: AtomicBool::new(false),
             metrics,
         }
     }
@@ -126,9 +134,8 @@ impl Signer {
         let credentials = credentials.into();
         let mut rules = self.settings.rules.clone();
         rules.endpoint.region = rules.endpoint.region.or(found);
-        let end = credentials.expires_at();
         self.current.store(Some(Arc::new(Snapshot::new(credentials, rules))));
-        self.metrics.expiry(end);
+        self.tell_metrics();
         self.check(clock);
     }
 
@@ -144,8 +151,6 @@ impl Signer {
     }
 
     /// When a request asks for more time than this, newer credentials may be had for it; nothing when they may not.
-    ///
-    /// This is asked for every call: it reads two atomic values.
     pub fn renewable_beyond(&self, now: SystemTime) -> Option<Duration> {
         let left = self.time_left(now)?;
         let may = !self.settings.refresh_wait.is_zero()
@@ -155,7 +160,7 @@ impl Signer {
     }
 
     /// Waits for newer credentials, when they would help a request that asks for so much time: until an attempt to load
-    /// them has ended, for `limit` and `expiry.refresh_wait` at most.
+    /// them has ended, for `limit` at most, and until the attempt has taken `expiry.refresh_wait`.
     pub async fn renew_for(&self, asked: Duration, now: SystemTime, limit: Option<Duration>) {
         let mut progress = self.progress.subscribe();
         let (before, lifetime) = {
@@ -163,14 +168,23 @@ impl Signer {
             (seen.attempts, seen.lifetime)
         };
         let Some((left, lifetime)) = self.renewable_beyond(now).zip(lifetime) else { return };
+        let asked = asked.min(self.settings.rules.max_expiry.as_duration());
         if !schedule::newer_would_help(asked, left, lifetime) {
             return;
         }
         self.wanted.notify_one();
-        let limit = self.settings.refresh_wait.min(limit.unwrap_or(Duration::MAX));
+        let limit = self.patience().min(limit.unwrap_or(Duration::MAX));
         let ended = progress.wait_for(|progress| progress.attempts > before);
         // Later is too late for this request, and good for the next one.
         let _in_time = tokio::time::timeout(limit, ended).await;
+    }
+
+    /// How long an attempt is still waited for.
+    fn patience(&self) -> Duration {
+        let is_running = self.early_from.load(Ordering::Acquire) == 0;
+        let began = self.attempt_began.load(Ordering::Acquire);
+        let spent = if is_running { self.milliseconds().saturating_sub(began) } else { 0 };
+        self.settings.refresh_wait.saturating_sub(Duration::from_millis(spent))
     }
 
     /// Has the credentials loaded anew, soon.
@@ -184,18 +198,44 @@ impl Signer {
 
     /// An attempt begins: who wants newer credentials waits for it, unless another was made just before.
     fn attempt_begins(&self) {
-        if self.early_from.load(Ordering::Acquire) <= self.milliseconds() {
+        let now = self.milliseconds();
+        self.attempt_began.store(now, Ordering::Release);
+        if self.early_from.load(Ordering::Acquire) <= now {
             self.early_from.store(0, Ordering::Release);
         }
     }
 
-    /// An attempt has ended.
-    fn attempt_ended(&self, change: impl FnOnce(&mut Progress)) {
-        let every = u64::try_from(schedule::EARLY_EVERY.as_millis()).unwrap_or(u64::MAX);
-        self.early_from.store(self.milliseconds().saturating_add(every), Ordering::Release);
+    /// An attempt has ended, with newer credentials or without.
+    fn attempt_ended(&self, newer: bool, change: impl FnOnce(&mut Progress)) {
         self.progress.send_modify(|progress| {
             progress.attempts += 1;
+            progress.early_interval = schedule::early_interval(progress.early_interval, newer);
+            let interval = u64::try_from(progress.early_interval.as_millis()).unwrap_or(u64::MAX);
+            self.early_from.store(self.milliseconds().saturating_add(interval), Ordering::Release);
             change(progress);
         });
+        self.tell_metrics();
+    }
+
+    /// Callers can name it from now on, or not any more.
+    fn publish(&self, is_public: bool) {
+        self.is_public.store(is_public, Ordering::Release);
+        if is_public {
+            self.tell_metrics();
+        }
+    }
+
+    /// Says what the gauges are to show.
+    fn tell_metrics(&self) {
+        if !self.is_public.load(Ordering::Acquire) {
+            return;
+        }
+        match self.snapshot() {
+            Some(snapshot) => self.metrics.expiry(snapshot.credentials().expires_at()),
+            None => self.metrics.no_credentials(),
+        }
+        if let Some(at) = self.progress.borrow().loaded_at {
+            self.metrics.loaded(at);
+        }
     }
 }

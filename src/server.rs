@@ -85,7 +85,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
         tokio::spawn(admin::serve(listener, admin));
     }
     signers.keep_fresh();
-    let reloading = Reloading { reload, signers, metrics };
+    let reloading = Reloading { reload: Arc::new(reload), signers, metrics };
     let why = tokio::select! {
         why = heed(signals, &reloading) => why,
         () = health.follow() => "the background work ended",
@@ -112,6 +112,7 @@ fn api(
         batch_items: config.limits.batch_items,
         message_bytes: config.limits.message_bytes,
         requests: Arc::new(Semaphore::new(config.limits.requests)),
+        waiting: Arc::new(Semaphore::new(config.limits.requests.div_ceil(4))),
         cores: Arc::new(Semaphore::new(cores)),
         room: Room::for_cores(cores),
     };

@@ -67,6 +67,8 @@ pub struct Shared {
     pub message_bytes: usize,
     /// `limits.requests`: calls answered at once.
     pub requests: Arc<Semaphore>,
+    /// Calls that wait for newer credentials at once: a part of `requests`.
+    pub waiting: Arc<Semaphore>,
     /// Batches signed at once: one for each core.
     pub cores: Arc<Semaphore>,
     /// What the answers to batches may take together.

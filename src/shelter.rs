@@ -4,7 +4,7 @@
 //! `/proc/PID/environ` shows the block that a process was started with, whatever it unsets afterwards. So a server that
 //! finds AWS secrets there starts itself anew with an environment without them, and hands them over on its standard
 //! input, in memory that no file has. They are held as [`Secret`]s, and programs that presignd starts (a
-//! `credential_process`) do not inherit them.
+//! `credential_process`) inherit neither the variables nor that memory.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
     ffi::{OsStr, OsString},
     fmt, fs, io,
     os::{
-        fd::{IntoRawFd, OwnedFd},
+        fd::{AsRawFd, IntoRawFd, OwnedFd},
         unix::{ffi::OsStrExt, process::CommandExt},
     },
     path::{Path, PathBuf},
@@ -20,15 +20,25 @@ use std::{
 };
 
 use rustix::{
-    fs::{MemfdFlags, SealFlags, SeekFrom},
+    fs::{MemfdFlags, SeekFrom},
+    pipe::PipeFlags,
     process::{DumpableBehavior, Resource, Rlimit},
 };
 use zeroize::Zeroizing;
 
 use crate::presign::credentials::Secret;
 
-/// Set in the environment of a server whose secrets wait on its standard input.
+/// Set in the environment of a server whose secrets wait on its standard input, to its process ID: so it means nothing to
+/// a program that inherits it.
 const HANDED_OVER: &str = "_PRESIGND_HANDED_OVER";
+
+/// Where file descriptors begin that nobody has by chance.
+const FAR_DESCRIPTOR: i32 = 100;
+
+/// What a pipe holds at least, when nobody reads it yet.
+///
+/// Source: pipe(7), Pipe capacity.
+const PIPE_BYTES: usize = 64 * 1024;
 
 const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
@@ -58,10 +68,14 @@ fn is_secret(name: &OsStr) -> bool {
 /// stay where they are.
 pub fn take() -> io::Result<Environment> {
     forbid_looking();
-    if env::var_os(HANDED_OVER).is_some() {
+    if env::var_os(HANDED_OVER).is_some_and(|of| of == *own_id()) {
         // It was started as /proc/self/exe, and would be listed as `exe`.
         let _best_effort = rustix::thread::set_name(c"presignd");
-        return Ok(Environment::with(handed_over()?));
+        let secrets = handed_over()?;
+        if let Some(token) = secrets.get(CONTAINER_TOKEN) {
+            put_container_token_back(token)?;
+        }
+        return Ok(Environment::with(secrets));
     }
     let secrets = secrets_in_the_environment();
     if !secrets.is_empty() {
@@ -89,6 +103,10 @@ fn secrets_in_the_environment() -> Vec<(OsString, OsString)> {
     env::vars_os().filter(|(name, _)| is_secret(name)).collect()
 }
 
+fn own_id() -> OsString {
+    std::process::id().to_string().into()
+}
+
 /// The same program with the same arguments, and the secrets on its standard input.
 fn start_anew(secrets: &[(OsString, OsString)]) -> io::Error {
     let prepare = || -> io::Result<Command> {
@@ -97,19 +115,19 @@ fn start_anew(secrets: &[(OsString, OsString)]) -> io::Error {
         if let Some(name) = arguments.next() {
             command.arg0(name);
         }
-        command.args(arguments).env(HANDED_OVER, "stdin");
-        for (name, value) in secrets {
+        command.args(arguments).env(HANDED_OVER, own_id());
+        for (name, _) in secrets {
             command.env_remove(name);
-            if name == CONTAINER_TOKEN && env::var_os(CONTAINER_TOKEN_FILE).is_none() {
-                // AWS's provider reads the token from a file, too: it gets one that is only in memory.
-                let file = in_memory(value.as_bytes(), MemfdFlags::ALLOW_SEALING)?;
-                rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::SEAL)?;
-                // It stays open for the program that is started now.
-                command.env(CONTAINER_TOKEN_FILE, format!("/proc/self/fd/{}", file.into_raw_fd()));
-            }
         }
-        let handed = in_memory(&as_block(secrets), MemfdFlags::CLOEXEC)?;
-        rustix::stdio::dup2_stdin(handed)?;
+        let has_token = secrets.iter().any(|(name, _)| name == CONTAINER_TOKEN);
+        if has_token && env::var_os(CONTAINER_TOKEN_FILE).is_none() {
+            // AWS's provider reads the token from a file, too: there will be one here, in memory.
+            let free = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), FAR_DESCRIPTOR)?;
+            command.env(CONTAINER_TOKEN_FILE, format!("{OWN_DESCRIPTORS}{}", free.as_raw_fd()));
+        }
+        let block = as_block(secrets);
+        // Some systems have no files in memory.
+        rustix::stdio::dup2_stdin(in_memory(&block).or_else(|_| in_a_pipe(&block))?)?;
         Ok(command)
     };
     let error = match prepare() {
@@ -118,6 +136,24 @@ fn start_anew(secrets: &[(OsString, OsString)]) -> io::Error {
     };
     let _best_effort = close_stdin();
     error
+}
+
+const OWN_DESCRIPTORS: &str = "/proc/self/fd/";
+
+/// Puts the token into the file that [`start_anew`] named: one that is only in memory, and that no other program inherits.
+fn put_container_token_back(token: &Secret) -> io::Result<()> {
+    let file = env::var_os(CONTAINER_TOKEN_FILE).and_then(|file| file.into_string().ok()).unwrap_or_default();
+    let Some(wanted) = file.strip_prefix(OWN_DESCRIPTORS).and_then(|number| number.parse().ok()) else {
+        return Ok(());
+    };
+    let token = in_memory(token.expose().as_bytes())?;
+    let placed = rustix::io::fcntl_dupfd_cloexec(token, wanted)?;
+    if placed.as_raw_fd() != wanted {
+        return Err(io::Error::other(format!("there is no place for the file of {CONTAINER_TOKEN}")));
+    }
+    // It stays open for as long as the process runs.
+    let _number = placed.into_raw_fd();
+    Ok(())
 }
 
 /// Lets go of what is on the standard input.
@@ -138,27 +174,44 @@ fn as_block(variables: &[(OsString, OsString)]) -> Zeroizing<Vec<u8>> {
     block
 }
 
-/// A file without a name, to be read from its beginning.
-fn in_memory(content: &[u8], flags: MemfdFlags) -> io::Result<OwnedFd> {
-    let file = rustix::fs::memfd_create("presignd", flags)?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest)?;
-        rest = &rest[written..];
-    }
+/// A file without a name, to be read from its beginning, any number of times.
+fn in_memory(content: &[u8]) -> io::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create("presignd", MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL)
+        .or_else(|_| rustix::fs::memfd_create("presignd", MemfdFlags::CLOEXEC))?;
+    write_all(&file, content)?;
     rustix::fs::seek(&file, SeekFrom::Start(0))?;
     Ok(file)
+}
+
+/// A pipe with something in it, to be read once.
+fn in_a_pipe(content: &[u8]) -> io::Result<OwnedFd> {
+    if content.len() > PIPE_BYTES {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    write_all(&writer, content)?;
+    Ok(reader)
+}
+
+fn write_all(to: &OwnedFd, content: &[u8]) -> io::Result<()> {
+    let mut rest = content;
+    while !rest.is_empty() {
+        let written = rustix::io::write(to, rest)?;
+        rest = &rest[written..];
+    }
+    Ok(())
 }
 
 /// Reads what was handed over, and lets go of the memory that it came in.
 fn handed_over() -> io::Result<BTreeMap<String, Secret>> {
     let stdin = rustix::stdio::stdin();
-    let length = usize::try_from(rustix::fs::fstat(stdin)?.st_size).unwrap_or_default();
-    let mut block = Zeroizing::new(vec![0; length]);
+    let size = usize::try_from(rustix::fs::fstat(stdin)?.st_size).unwrap_or_default();
+    // Of its full size from the start: memory that is given back for more would not be wiped.
+    let mut block = Zeroizing::new(vec![0; size.max(PIPE_BYTES)]);
     let mut filled = 0;
-    while filled < length {
+    while filled < block.len() {
         match rustix::io::read(stdin, &mut block[filled..])? {
-            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            0 => break,
             read => filled += read,
         }
     }
@@ -167,7 +220,7 @@ fn handed_over() -> io::Result<BTreeMap<String, Secret>> {
         let (name, value) = str::from_utf8(variable).ok()?.split_once('=')?;
         Some((name.to_owned(), Secret::from(value.to_owned())))
     };
-    Ok(block.split(|byte| *byte == 0).filter_map(variable).collect())
+    Ok(block[..filled].split(|byte| *byte == 0).filter_map(variable).collect())
 }
 
 impl Environment {
@@ -186,7 +239,9 @@ impl Environment {
                 shared("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
                 path("AWS_WEB_IDENTITY_TOKEN_FILE"),
             ],
-            expiration: env::var_os("AWS_CREDENTIAL_EXPIRATION").and_then(|value| value.into_string().ok()),
+            expiration: env::var_os("AWS_CREDENTIAL_EXPIRATION")
+                .and_then(|value| value.into_string().ok())
+                .filter(|value| !value.trim().is_empty()),
         }
     }
 

@@ -27,8 +27,11 @@ pub fn listen() -> io::Result<mpsc::Receiver<Signal>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // A peer that is gone is an error of a write, whatever the signal was set to before us.
+    let pipe = signal(SignalKind::pipe())?;
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
+        let _pipe = pipe;
         loop {
             let heard = tokio::select! {
                 _ = terminate.recv() => Signal::Stop("SIGTERM"),

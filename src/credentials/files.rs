@@ -1,40 +1,77 @@
 //! Files that are looked at for a change.
 
-use std::{collections::BTreeSet, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// How long a look may take. The files may be on a network's file system, which may hang.
+const LOOK_LIMIT: Duration = Duration::from_millis(500);
 
 /// Files, and what they were when they were last looked at.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Files(Arc<Vec<(PathBuf, Option<Print>)>>);
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    paths: BTreeSet<PathBuf>,
+    known: Prints,
+    /// What was seen the last time.
+    seen: Option<Prints>,
+    /// A look that has not ended yet: there is never another one beside it.
+    look: Option<JoinHandle<Prints>>,
+}
+
+/// Of each file that is there.
+type Prints = BTreeMap<PathBuf, Print>;
 
 /// What changes with a file's content: which file is there (links followed), its size, and the times of its last changes.
 type Print = (u64, u64, u64, (i64, i64), (i64, i64));
 
-fn print_of(path: &PathBuf) -> Option<Print> {
+fn print_of(path: &Path) -> Option<Print> {
     let found = std::fs::metadata(path).ok()?;
     let changed = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
     Some((found.dev(), found.ino(), found.size(), changed.0, changed.1))
 }
 
 impl Files {
-    /// Looks at these.
-    pub(super) async fn look(paths: BTreeSet<PathBuf>) -> Self {
-        let look =
-            move || paths.into_iter().map(|path| (print_of(&path), path)).map(|(print, path)| (path, print));
-        // The files may be on a network's file system, which may hang.
-        let looked = tokio::task::spawn_blocking(move || look().collect()).await;
-        Self(Arc::new(looked.unwrap_or_default()))
+    /// These from now on, as they are now.
+    pub(super) async fn watch(&mut self, paths: BTreeSet<PathBuf>) {
+        self.paths = paths;
+        if let Some(prints) = self.look().await {
+            self.known = prints;
+            self.seen = None;
+        }
     }
 
     /// Whether there are any.
     pub(super) fn are_there(&self) -> bool {
-        !self.0.is_empty()
+        !self.paths.is_empty()
     }
 
-    /// Whether one is not what it was.
-    pub(super) async fn changed(&self) -> bool {
-        let known = Arc::clone(&self.0);
-        let look = move || known.iter().any(|(path, print)| print_of(path) != *print);
-        self.are_there() && tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    /// Whether one is not what it was, and has been the same for two looks: it may be being written.
+    pub(super) async fn have_changed(&mut self) -> bool {
+        if !self.are_there() {
+            return false;
+        }
+        let Some(prints) = self.look().await else { return false };
+        let settled = self.seen.as_ref() == Some(&prints);
+        let changed = prints != self.known;
+        self.seen = Some(prints);
+        changed && settled
+    }
+
+    async fn look(&mut self) -> Option<Prints> {
+        let paths = self.paths.clone();
+        let look = self.look.get_or_insert_with(|| {
+            spawn_blocking(move || {
+                paths.into_iter().filter_map(|path| print_of(&path).map(|print| (path, print))).collect()
+            })
+        });
+        let looked = tokio::time::timeout(LOOK_LIMIT, look).await.ok()?;
+        self.look = None;
+        looked.ok()
     }
 }
 
@@ -45,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_way_to_change_a_file_is_seen_and_nothing_else() {
+    async fn every_way_to_change_a_file_is_seen_once_it_has_settled_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("one"), "old").unwrap();
@@ -53,10 +90,10 @@ mod tests {
         std::os::unix::fs::symlink(path("one"), path("link")).unwrap();
         let watched = || BTreeSet::from([path("one"), path("link"), path("missing")]);
 
-        let files = Files::look(watched()).await;
-        assert!(!files.changed().await);
+        let mut files = Files::default();
+        files.watch(watched()).await;
         fs::read(path("one")).unwrap();
-        assert!(!files.changed().await, "reading changes nothing");
+        assert!(!files.have_changed().await && !files.have_changed().await, "reading changes nothing");
 
         let changes: [(&str, &dyn Fn()); 5] = [
             ("written to", &|| fs::write(path("one"), "longer").unwrap()),
@@ -70,10 +107,24 @@ mod tests {
             ("gone", &|| fs::remove_file(path("missing")).unwrap()),
         ];
         for (what, change) in changes {
-            let files = Files::look(watched()).await;
+            files.watch(watched()).await;
             change();
-            assert!(files.changed().await, "{what}");
+            assert!(!files.have_changed().await, "it may still be being written: {what}");
+            assert!(files.have_changed().await, "{what}");
         }
-        assert!(!Files::default().changed().await);
+        assert!(!Files::default().have_changed().await);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_goes_on_changing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mut files = Files::default();
+        files.watch(BTreeSet::from([path.clone()])).await;
+        for length in 1..5 {
+            fs::write(&path, "x".repeat(length)).unwrap();
+            assert!(!files.have_changed().await);
+        }
+        assert!(files.have_changed().await);
     }
 }

@@ -2,27 +2,31 @@
 
 use std::{
     collections::hash_map::RandomState,
-    future::Future,
     hash::{BuildHasher, Hasher},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::{
     Signer, Surroundings,
     files::Files,
     schedule::{self, Event, Verdict},
-    source::{self, LoadError, Source},
+    source::{self, LoadError},
 };
 use crate::{
     clock::Stopwatch,
     presign::{credentials::Credentials, name::Region},
 };
 
-/// The longest that one attempt to load credentials may take.
+/// How long an attempt to load credentials waits.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a load that no attempt waited for to its end may go on before another one is started beside it: what hangs
+/// may be a program, which does not end when nobody waits for it.
+const GIVE_UP: Duration = Duration::from_mins(5);
 
 /// How often the files are looked at, and the time of day, which may jump.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,19 +34,33 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Keeper {
     signer: Arc<Signer>,
     surroundings: Surroundings,
-    source: Option<Source>,
-    /// As they were before the source read them.
+    /// What was loaded before this signer was there, by the one in whose place it is.
+    before: Option<Arc<Credentials>>,
+    loading: Option<Loading>,
+    /// As they were before they were read.
     files: Files,
     last: Event,
 }
 
+/// A load under way.
+struct Loading {
+    task: AbortOnDropHandle<Result<(Credentials, Option<Region>), LoadError>>,
+    began: Stopwatch,
+}
+
 impl Keeper {
     pub(super) fn new(signer: Arc<Signer>, surroundings: Surroundings) -> Self {
-        Self { signer, surroundings, source: None, files: Files::default(), last: Event::Renewed }
+        let files = Files::default();
+        Self { signer, surroundings, before: None, loading: None, files, last: Event::Renewed }
     }
 
     pub(super) fn signer(&self) -> &Arc<Signer> {
         &self.signer
+    }
+
+    /// What the signer had that this one follows.
+    pub(super) fn follow(&mut self, before: Arc<Credentials>) {
+        self.before = Some(before);
     }
 
     /// Runs for as long as the signer is there. `last` is what an attempt came to that was made before.
@@ -60,16 +78,13 @@ impl Keeper {
     /// Loads credentials once, and tells everybody what came of it.
     pub(super) async fn attempt(&mut self) -> Event {
         self.signer.attempt_begins();
-        if self.source.is_none() || self.files.changed().await {
-            self.source = None;
-            let settings = &self.signer.settings.source;
-            self.files = Files::look(source::files(settings, &self.surroundings.environment).await).await;
-        }
-        let loaded = within(LOAD_LIMIT, Box::pin(self.load())).await;
+        let loaded = self.loaded().await;
         let now = self.surroundings.clock.now();
         let event = match loaded.and_then(|(loaded, region)| self.judge(loaded, region, now)) {
             Ok(Verdict::Newer) => Event::Renewed,
-            Ok(_) => self.not_newer(),
+            Ok(_) => Event::NotNewer {
+                times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1,
+            },
             Err(error) => self.failed(&error),
         };
         self.last = event;
@@ -84,16 +99,36 @@ impl Keeper {
         }
     }
 
-    async fn load(&mut self) -> Result<(Credentials, Option<Region>), LoadError> {
-        let source = match self.source.take() {
-            Some(known) => known,
-            None => Source::new(&self.signer.settings.source, &self.surroundings.environment).await,
+    /// What the provider hands out. When it takes too long, the next attempt waits for the same.
+    async fn loaded(&mut self) -> Result<(Credentials, Option<Region>), LoadError> {
+        let known = self.loading.take().filter(|loading| loading.began.elapsed() < GIVE_UP);
+        let mut loading = match known {
+            Some(loading) => loading,
+            None => self.start_loading().await,
         };
-        let loaded = source.load().await?;
-        let region = source.region();
-        // Where no region was found, it is looked for again the next time.
-        self.source = region.is_some().then_some(source);
-        Ok((loaded, region))
+        let waited = Stopwatch::start();
+        loop {
+            tokio::select! {
+                loaded = &mut loading.task => {
+                    return loaded.unwrap_or_else(|error| Err(LoadError::Provider(error.to_string())));
+                }
+                () = pause(self.next_look(Some(LOOK_EVERY))) => self.signer.check(&self.surroundings.clock),
+            }
+            if waited.elapsed() >= LOAD_LIMIT {
+                self.loading = Some(loading);
+                return Err(LoadError::TimedOut(LOAD_LIMIT));
+            }
+        }
+    }
+
+    async fn start_loading(&mut self) -> Loading {
+        let settings = self.signer.settings.source.clone();
+        let environment = Arc::clone(&self.surroundings.environment);
+        if let Ok(paths) = tokio::time::timeout(LOOK_EVERY, source::files(&settings, &environment)).await {
+            self.files.watch(paths).await;
+        }
+        let load = async move { source::load(&settings, &environment).await };
+        Loading { task: AbortOnDropHandle::new(tokio::spawn(load)), began: Stopwatch::start() }
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
@@ -104,13 +139,13 @@ impl Keeper {
         now: SystemTime,
     ) -> Result<Verdict, LoadError> {
         let snapshot = self.signer.snapshot();
-        let held = snapshot.as_ref().map(|snapshot| &**snapshot.credentials());
+        let held = snapshot.as_ref().map(|snapshot| snapshot.credentials());
         let told = loaded.expires_at();
-        // How long a session of a server that is not AWS lasts is that server's affair.
         let is_at_aws = self.signer.settings.rules.endpoint.endpoint.is_none();
-        let end = if is_at_aws { schedule::presumed_end(held, &loaded, now) } else { told };
+        let seen = held.or(self.before.as_ref()).map(|seen| &**seen);
+        let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
         let loaded = loaded.ending_at(end);
-        let verdict = schedule::judge(held, &loaded, now);
+        let verdict = schedule::judge(held.map(|held| &**held), &loaded, now);
         let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
         match verdict {
             Verdict::Expired => {
@@ -127,8 +162,7 @@ impl Keeper {
                 report(&self.signer, lifetime, end != told);
             }
         }
-        self.signer.metrics.loaded(now);
-        self.signer.attempt_ended(|progress| {
+        self.signer.attempt_ended(verdict == Verdict::Newer, |progress| {
             progress.loaded_at = Some(now);
             (progress.failures, progress.problem) = (0, None);
             if verdict == Verdict::Newer {
@@ -138,19 +172,10 @@ impl Keeper {
         Ok(verdict)
     }
 
-    fn not_newer(&mut self) -> Event {
-        // AWS's providers remember: that of EC2 hands out what it had when it cannot reach anything, and goes on with a
-        // session token that is worth nothing any more.
-        self.source = None;
-        Event::NotNewer { times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1 }
-    }
-
-    fn failed(&mut self, error: &LoadError) -> Event {
-        // Whatever was wrong may have been in what the source remembers.
-        self.source = None;
+    fn failed(&self, error: &LoadError) -> Event {
         self.signer.metrics.refreshed(error.outcome());
         let times = self.times_before(|last| matches!(last, Event::Failed { .. })) + 1;
-        self.signer.attempt_ended(|progress| {
+        self.signer.attempt_ended(false, |progress| {
             (progress.failures, progress.problem) = (times, Some(error.to_string()));
         });
         Event::Failed { times }
@@ -158,8 +183,8 @@ impl Keeper {
 
     /// Waits until it is time for the next attempt: by a clock that does not jump, or by the time of day when that jumps
     /// past it; or until there is a reason for one.
-    async fn wait_after(&self, event: Event) {
-        let Surroundings { clock, .. } = &self.surroundings;
+    async fn wait_after(&mut self, event: Event) {
+        let clock = self.surroundings.clock.clone();
         let now = clock.now();
         let end = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
         let wait = schedule::next_attempt(event, end, now, jitter());
@@ -184,12 +209,13 @@ impl Keeper {
                     if self.signer.renewable_beyond(clock.now()).is_some() {
                         return;
                     }
+                    continue;
                 }
             }
-            self.signer.check(clock);
+            self.signer.check(&clock);
             let is_due = wait.is_some_and(|wait| waited.elapsed() >= wait)
                 || due.is_some_and(|due| clock.now() >= due);
-            if is_due || self.files.changed().await {
+            if is_due || self.files.have_changed().await {
                 return;
             }
         }
@@ -202,13 +228,6 @@ impl Keeper {
         let until_end = until_end.filter(|left| !left.is_zero());
         [until_attempt, until_end, looks.then_some(LOOK_EVERY)].into_iter().flatten().min()
     }
-}
-
-async fn within<T>(
-    limit: Duration,
-    loading: impl Future<Output = Result<T, LoadError>>,
-) -> Result<T, LoadError> {
-    tokio::time::timeout(limit, loading).await.unwrap_or_else(|_| Err(LoadError::TimedOut(limit)))
 }
 
 /// Ready after this time; never when there is none.

@@ -19,7 +19,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// A signer's credentials are loaded early, for requests that outlive them, once in this time at most.
-pub const EARLY_EVERY: Duration = Duration::from_mins(1);
+const EARLY_EVERY: Duration = Duration::from_mins(1);
+
+/// The longest time between two such loads, while the provider has nothing newer.
+const LONGEST_EARLY_EVERY: Duration = Duration::from_mins(15);
 
 /// The longest that a session of STS lasts: what `GetSessionToken` gives to an IAM user.
 ///
@@ -108,10 +111,20 @@ pub fn judge(held: Option<&Credentials>, loaded: &Credentials, now: SystemTime) 
     }
 }
 
-/// When AWS credentials surely end whose provider does not say so: those with a session token, 36 hours after they were
-/// seen first. Those of an IAM user do not.
-pub fn presumed_end(held: Option<&Credentials>, loaded: &Credentials, now: SystemTime) -> Option<SystemTime> {
-    if loaded.expires_at().is_some() || !loaded.are_temporary() {
+/// When credentials surely end whose provider does not say so: those of AWS with a session token, 36 hours after they were
+/// seen first. Those of an IAM user do not, and how long a session of another server lasts is that server's affair.
+///
+/// `is_at_aws` tells whether they are used at AWS. Keys that begin with `ASIA` are AWS's wherever they are used.
+///
+/// Source of that: [IAM unique identifiers](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids).
+pub fn presumed_end(
+    held: Option<&Credentials>,
+    loaded: &Credentials,
+    is_at_aws: bool,
+    now: SystemTime,
+) -> Option<SystemTime> {
+    let is_of_aws = is_at_aws || loaded.access_key_id().starts_with("ASIA");
+    if loaded.expires_at().is_some() || !loaded.are_temporary() || !is_of_aws {
         return loaded.expires_at();
     }
     let first_seen = held.filter(|held| loaded.are_the_same_as(held)).and_then(Credentials::expires_at);
@@ -124,6 +137,12 @@ pub fn presumed_end(held: Option<&Credentials>, loaded: &Credentials, now: Syste
 /// credentials had when they were loaded, and what newer ones can be expected to have.
 pub fn newer_would_help(asked: Duration, left: Duration, lifetime: Duration) -> bool {
     asked > left && (asked <= lifetime || lifetime.saturating_sub(left) >= lifetime / 10)
+}
+
+/// How long after an attempt credentials may be loaded early again. A provider that had nothing newer is asked ever less
+/// often: that of EC2 has nothing newer for hours.
+pub fn early_interval(before: Duration, newer: bool) -> Duration {
+    if newer { EARLY_EVERY } else { (before * 2).clamp(EARLY_EVERY, LONGEST_EARLY_EVERY) }
 }
 
 #[cfg(test)]
@@ -235,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_with_nothing_newer_is_asked_early_ever_less_often() {
+        let mut interval = early_interval(Duration::ZERO, true);
+        let mut minutes = Vec::new();
+        for newer in [false, false, false, false, false, true, false] {
+            interval = early_interval(interval, newer);
+            minutes.push(interval.as_secs() / 60);
+        }
+        assert_eq!(minutes, [2, 4, 8, 15, 15, 1, 2]);
+    }
+
+    #[test]
     fn what_is_loaded_is_judged_beside_what_is_held() {
         let held = credentials("A", Some("t"), in_seconds(100));
         for (loaded, verdict) in [
@@ -256,13 +286,18 @@ mod tests {
     fn a_session_whose_end_nobody_told_ends_36_hours_after_it_was_seen_first() {
         let session = credentials("A", Some("t"), None);
         let end = Some(NOW + LONGEST_SESSION);
-        assert_eq!(presumed_end(None, &session, NOW), end);
+        let at_aws =
+            |held: Option<&Credentials>, loaded: &Credentials, now| presumed_end(held, loaded, true, now);
+        assert_eq!(at_aws(None, &session, NOW), end);
         let later = NOW + Duration::from_hours(35);
         let held = credentials("A", Some("t"), end);
-        assert_eq!(presumed_end(Some(&held), &session, later), end, "seeing it again makes it no younger");
+        assert_eq!(at_aws(Some(&held), &session, later), end, "seeing it again makes it no younger");
         let other = credentials("A", Some("u"), None);
-        assert_eq!(presumed_end(Some(&held), &other, later), Some(later + LONGEST_SESSION));
-        assert_eq!(presumed_end(None, &credentials("A", None, None), NOW), None);
-        assert_eq!(presumed_end(None, &credentials("A", Some("t"), in_seconds(5)), NOW), in_seconds(5));
+        assert_eq!(at_aws(Some(&held), &other, later), Some(later + LONGEST_SESSION));
+        assert_eq!(at_aws(None, &credentials("A", None, None), NOW), None);
+        assert_eq!(at_aws(None, &credentials("A", Some("t"), in_seconds(5)), NOW), in_seconds(5));
+        assert_eq!(presumed_end(None, &session, false, NOW), None, "a session of another server");
+        let of_aws = credentials("ASIAX", Some("t"), None);
+        assert_eq!(presumed_end(None, &of_aws, false, NOW), end, "AWS by way of a private link");
     }
 }

@@ -47,8 +47,10 @@ pub struct ReloadError {
 enum Next {
     /// As it was.
     Same(Arc<Signer>),
-    /// A new one, and what its keeper has done already.
-    New(Keeper, Option<Event>),
+    /// One with other rules, for that from which it takes the credentials over.
+    OtherRules(Arc<Signer>, Arc<Signer>),
+    /// A new one, or one with another source, and what its keeper has done already.
+    New(Keeper, Event),
 }
 
 impl Signers {
@@ -57,8 +59,9 @@ impl Signers {
         let metrics = &surroundings.metrics;
         let list = settings.into_iter().map(|settings| {
             let of_this_name = metrics.signer(&settings.name);
-            of_this_name.no_credentials();
-            Arc::new(Signer::new(settings, of_this_name))
+            let signer = Signer::new(settings, of_this_name);
+            signer.publish(true);
+            Arc::new(signer)
         });
         Self {
             list: ArcSwap::from_pointee(list.collect()),
@@ -91,27 +94,31 @@ impl Signers {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
     }
 
-    /// Changes to these signers, once each of them has credentials: all of them at once. Those that stay as they are
-    /// have their credentials loaded anew; those of which only the rules change keep theirs.
+    /// Changes to these signers, all of them at once: those that are new, or have another source, once they have
+    /// credentials. The others keep theirs, and have them loaded anew.
     ///
     /// # Errors
     /// When a new signer, or one with another source, gets no credentials. Then everything stays as it was.
     pub async fn reload(&self, settings: Vec<SignerSettings>) -> Result<(), ReloadError> {
         let before = self.all();
         let nexts = join_all(settings.into_iter().map(|settings| self.next(&before, settings))).await;
-        let nexts: Result<Vec<Next>, ReloadError> = nexts.into_iter().collect();
-        if let Ok(nexts) = nexts.as_ref() {
-            let list: Vec<_> = nexts.iter().map(|next| Arc::clone(next.signer())).collect();
-            self.forget_those_not_in(&list);
-            self.list.store(Arc::new(list));
+        let nexts = nexts.into_iter().collect::<Result<Vec<Next>, ReloadError>>()?;
+        let list: Vec<_> = nexts.iter().map(|next| Arc::clone(next.signer())).collect();
+        for next in &nexts {
+            if let Next::OtherRules(signer, known) = next {
+                signer.take_over_from(known, &self.surroundings.clock);
+            }
         }
-        for signer in self.all().iter() {
-            signer.tell_metrics();
-        }
-        for next in nexts? {
+        self.retire_those_not_in(&before, &list);
+        self.list.store(Arc::new(list));
+        for next in nexts {
+            next.signer().publish(true);
             match next {
                 Next::Same(signer) => signer.nudge(),
-                Next::New(keeper, last) => self.spawn(keeper, last),
+                Next::OtherRules(signer, _) => {
+                    self.spawn(Keeper::new(signer, self.surroundings.clone()), None)
+                }
+                Next::New(keeper, last) => self.spawn(keeper, Some(last)),
             }
         }
         self.changes.send_modify(|changes| *changes += 1);
@@ -125,25 +132,31 @@ impl Signers {
         }
         let metrics = self.surroundings.metrics.signer(&settings.name);
         let signer = Arc::new(Signer::new(settings, metrics));
-        let mut keeper = Keeper::new(Arc::clone(&signer), self.surroundings.clone());
         if let Some(known) = known.filter(|known| known.settings.source == signer.settings.source) {
-            let last = signer.take_over_from(known, &self.surroundings.clock);
-            return Ok(Next::New(keeper, last));
+            return Ok(Next::OtherRules(signer, Arc::clone(known)));
+        }
+        let mut keeper = Keeper::new(Arc::clone(&signer), self.surroundings.clone());
+        if let Some(snapshot) = known.and_then(|known| known.snapshot()) {
+            keeper.follow(Arc::clone(snapshot.credentials()));
         }
         match Box::pin(keeper.attempt()).await {
             Event::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
                 problem: signer.progress().problem.unwrap_or_default(),
             }),
-            event => Ok(Next::New(keeper, Some(event))),
+            event => Ok(Next::New(keeper, event)),
         }
     }
 
-    fn forget_those_not_in(&self, list: &[Arc<Signer>]) {
-        let stays = |name: &str| list.iter().any(|signer| signer.name() == name);
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| stays(name));
-        for gone in self.all().iter().filter(|signer| !stays(signer.name())) {
-            gone.metrics.gone();
+    /// Ends the keepers of signers that are not there any more, or have another in their place.
+    fn retire_those_not_in(&self, before: &[Arc<Signer>], list: &[Arc<Signer>]) {
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in before.iter().filter(|signer| !list.iter().any(|stays| Arc::ptr_eq(stays, signer))) {
+            keepers.remove(gone.name());
+            gone.publish(false);
+            if !list.iter().any(|stays| stays.name() == gone.name()) {
+                gone.metrics.gone();
+            }
         }
     }
 }
@@ -151,29 +164,19 @@ impl Signers {
 impl Next {
     fn signer(&self) -> &Arc<Signer> {
         match self {
-            Self::Same(signer) => signer,
+            Self::Same(signer) | Self::OtherRules(signer, _) => signer,
             Self::New(keeper, _) => keeper.signer(),
         }
     }
 }
 
 impl Signer {
-    /// Takes the credentials of one that has the same source. Without any, there is still everything to do.
-    fn take_over_from(&self, other: &Self, clock: &Clock) -> Option<Event> {
-        let snapshot = other.snapshot()?;
-        let region = snapshot.rules().endpoint.region.clone();
-        self.replace(Arc::clone(snapshot.credentials()), region, clock);
-        self.progress.send_replace(other.progress());
-        Some(Event::Renewed)
-    }
-
-    /// Says again what the gauges are to show.
-    fn tell_metrics(&self) {
-        if let Some(snapshot) = self.snapshot() {
-            self.metrics.expiry(snapshot.credentials().expires_at());
-            if let Some(at) = self.progress.borrow().loaded_at {
-                self.metrics.loaded(at);
-            }
+    /// Takes the credentials of one that has the same source.
+    fn take_over_from(&self, other: &Self, clock: &Clock) {
+        if let Some(snapshot) = other.snapshot() {
+            let region = snapshot.rules().endpoint.region.clone();
+            self.progress.send_replace(other.progress());
+            self.replace(Arc::clone(snapshot.credentials()), region, clock);
         }
     }
 }

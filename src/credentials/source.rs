@@ -23,7 +23,8 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError},
 };
 use aws_runtime::env_config::file::EnvConfigFiles;
-use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_http_client::{Builder, ConnectorBuilder, proxy::ProxyConfig, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{DateTime, date_time::Format};
 use aws_types::os_shim_internal::{Env, Fs};
 use thiserror::Error;
@@ -68,12 +69,6 @@ pub enum Provider {
     Imds,
 }
 
-/// One signer's provider of credentials, with the region that the same places name.
-pub struct Source {
-    provider: SharedCredentialsProvider,
-    region: Option<Region>,
-}
-
 /// Why credentials could not be loaded: a sentence without anything secret in it.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum LoadError {
@@ -85,7 +80,7 @@ pub enum LoadError {
     TimedOut(Duration),
     /// What the provider handed out had ended, so long ago.
     #[error(
-        "the provider handed out credentials that ended {} ago: is this machine's clock right?",
+        "the provider handed out credentials that ended {} ago: it has no newer ones, or this machine's clock is wrong",
         humantime::format_duration(Duration::from_secs(.0.as_secs()))
     )]
     Expired(Duration),
@@ -101,56 +96,77 @@ impl LoadError {
     }
 }
 
-impl Source {
-    /// Sets the providers up; nothing is asked yet, but for the region where nobody names it.
-    pub async fn new(settings: &SourceSettings, environment: &Arc<Environment>) -> Self {
-        let http = Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let mut loader =
-            aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone()).no_credentials();
-        if let Some(region) = &settings.region {
-            loader = loader.region(aws_config::Region::new(region.to_string()));
-        }
-        if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
-        }
-        let sdk = loader.load().await;
-        let parts = Parts {
-            config: ProviderConfig::without_region()
-                .with_http_client(http)
-                .with_region(sdk.region().cloned())
-                .with_use_fips(sdk.use_fips())
-                .with_use_dual_stack(sdk.use_dual_stack()),
-            environment,
-            profile: settings.profile.as_deref(),
-            session_name: &settings.roles.session_name,
-        };
-        let base = parts.provider(&settings.provider);
-        let provider = assume(&settings.roles, &sdk, base).await;
-        let region = sdk.region().and_then(|region| region.as_ref().parse().ok());
-        Self { provider, region }
-    }
+/// Asks the provider, with the region that the same places name.
+///
+/// It is set up anew each time: AWS's providers remember, and that of EC2 hands out what it had when it cannot reach
+/// anything, as if it were new.
+///
+/// # Errors
+/// When no provider of the chain has credentials, or the one that should has failed.
+pub async fn load(
+    settings: &SourceSettings,
+    environment: &Arc<Environment>,
+) -> Result<(Credentials, Option<Region>), LoadError> {
+    let sdk = sdk_config(settings).await;
+    let parts = Parts {
+        config: provider_config(&sdk),
+        environment,
+        profile: settings.profile.as_deref(),
+        session_name: &settings.roles.session_name,
+    };
+    let provider = assume(&settings.roles, &sdk, parts.provider(&settings.provider)).await;
+    let loaded = provider.provide_credentials().await.map_err(|error| LoadError::Provider(chain(&error)))?;
+    let credentials = Credentials::new(
+        loaded.access_key_id().to_owned(),
+        Secret::from(loaded.secret_access_key().to_owned()),
+        loaded.session_token().map(|token| Secret::from(token.to_owned())),
+        loaded.expiry(),
+    );
+    Ok((credentials, sdk.region().and_then(|region| region.as_ref().parse().ok())))
+}
 
-    /// The region that was set or found, where it is one.
-    pub fn region(&self) -> Option<Region> {
-        self.region.clone()
+/// What the environment and the shared files say of everything but credentials.
+async fn sdk_config(settings: &SourceSettings) -> SdkConfig {
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).no_credentials();
+    if let Some(region) = &settings.region {
+        loader = loader.region(aws_config::Region::new(region.to_string()));
     }
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    loader.load().await
+}
 
-    /// Asks the provider, anew each time.
-    ///
-    /// # Errors
-    /// When no provider of the chain has credentials, or the one that should has failed.
-    pub async fn load(&self) -> Result<Credentials, LoadError> {
-        let loaded =
-            self.provider.provide_credentials().await.map_err(|error| LoadError::Provider(chain(&error)))?;
-        Ok(Credentials::new(
-            loaded.access_key_id().to_owned(),
-            Secret::from(loaded.secret_access_key().to_owned()),
-            loaded.session_token().map(|token| Secret::from(token.to_owned())),
-            loaded.expiry(),
-        ))
+/// The SDK's own default client but for its cryptography: ours is ring.
+fn http_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let mut connector = ConnectorBuilder::default().tls_provider(ring);
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
+}
+
+fn provider_config(sdk: &SdkConfig) -> ProviderConfig {
+    let mut config = ProviderConfig::without_region()
+        .with_region(sdk.region().cloned())
+        .with_use_fips(sdk.use_fips())
+        .with_use_dual_stack(sdk.use_dual_stack());
+    if let Some(http) = sdk.http_client() {
+        config = config.with_http_client(http);
     }
+    if let Some(retry) = sdk.retry_config() {
+        config = config.with_retry_config(retry.clone());
+    }
+    if let Some(timeout) = sdk.timeout_config() {
+        config = config.with_timeout_config(timeout.clone());
+    }
+    config
 }
 
 /// What providers are made of.
@@ -300,8 +316,8 @@ pub async fn files(settings: &SourceSettings, environment: &Environment) -> BTre
 
 /// The messages of an error and its causes in one line, each once.
 ///
-/// Not in their Debug form, which can hold a provider's whole answer; without such an answer where an error of IMDS has one
-/// in its message; and without what a `credential_process` printed on its standard error, which may be anything.
+/// Not in their Debug form, which can hold a provider's whole answer; and without what somebody else wrote into them, which
+/// may be anything.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut lines: Vec<String> = Vec::new();
@@ -309,15 +325,22 @@ fn chain(error: &dyn std::error::Error) -> String {
         let text = cause.to_string();
         let ours =
             FOREIGN.iter().fold(text.as_str(), |text, from| text.split(from).next().unwrap_or_default());
-        lines.extend(ours.lines().map(|line| line.trim().trim_end_matches(['.', ':']).to_owned()));
+        lines.extend(ours.lines().map(|line| {
+            let line = line.trim().trim_end_matches(['.', ':']);
+            line[..line.floor_char_boundary(LONGEST_LINE)].to_owned()
+        }));
     }
     lines.dedup();
     lines.retain(|line| !line.is_empty());
     lines.join("; ")
 }
 
-/// Where in a message begins what somebody else wrote.
-const FOREIGN: [&str; 2] = ["Stderr:", "Response {"];
+/// Where in a message begins what may be secret: what a `credential_process` printed, the answer that an error of IMDS has in
+/// it, and what STS says it would have signed, session token and all.
+const FOREIGN: [&str; 4] = ["Stderr:", "Response {", "The Canonical String", "The String-to-Sign"];
+
+/// The most bytes of one cause.
+const LONGEST_LINE: usize = 400;
 
 #[cfg(test)]
 mod tests {
@@ -332,5 +355,10 @@ mod tests {
         let answer =
             std::io::Error::other("error response from IMDS (code: 500). Response { body: \"CANARY\" }");
         assert_eq!(chain(&answer), "error response from IMDS (code: 500)");
+        let signed = "The request signature we calculated does not match the signature you provided.\n\n\
+            The Canonical String for this request should have been\n'POST\nx-amz-security-token:CANARY'";
+        let text = chain(&std::io::Error::other(signed));
+        assert_eq!(text, "The request signature we calculated does not match the signature you provided");
+        assert!(chain(&std::io::Error::other("é".repeat(10_000))).len() <= LONGEST_LINE);
     }
 }

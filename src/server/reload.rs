@@ -10,7 +10,7 @@ use crate::{config::reload::Reload, credentials::Signers, metrics::Metrics, sign
 
 /// What a reload changes.
 pub(super) struct Reloading {
-    pub(super) reload: Reload,
+    pub(super) reload: Arc<Reload>,
     pub(super) signers: Arc<Signers>,
     pub(super) metrics: Metrics,
 }
@@ -61,7 +61,10 @@ impl Reloading {
     }
 
     async fn change(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
-        self.signers.reload(self.reload.read()?).await?;
+        let reload = Arc::clone(&self.reload);
+        // The file may be on a network's file system, which may hang.
+        let settings = tokio::task::spawn_blocking(move || reload.read()).await??;
+        self.signers.reload(settings).await?;
         Ok(self.signers.all().iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "))
     }
 }

@@ -1,6 +1,6 @@
 //! Newer credentials for requests that outlive those at hand, before anything is signed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -11,72 +11,64 @@ use super::{
 };
 use crate::{credentials::Signer, presign::expiry::Seconds};
 
-/// How long the requests of a call want their URLs to work.
-#[derive(Default)]
-struct Wishes(Vec<Wish>);
+/// Requests looked at before others get their turn.
+const TURN: usize = 128;
 
-/// The wishes of the requests that name one signer.
-struct Wish {
-    signer: String,
-    /// The longest that was asked for.
-    longest: Option<Seconds>,
-    /// Whether some request leaves it to the server.
-    any_default: bool,
-}
+/// How long the requests of a call want their URLs to work, for each signer whose credentials may be renewed for them.
+struct Wishes(Vec<(Arc<Signer>, Option<Seconds>)>);
 
 impl Wishes {
+    /// None yet; nothing when no credentials may be renewed, which is so for the most part of their time when they are
+    /// new, and always when they do not end.
+    fn new(shared: &Shared) -> Option<Self> {
+        let now = shared.clock.now();
+        let signers = shared.signers.all();
+        let renewable = signers.iter().filter(|signer| signer.renewable_beyond(now).is_some());
+        let wishes: Vec<_> = renewable.map(|signer| (Arc::clone(signer), None)).collect();
+        (!wishes.is_empty()).then_some(Self(wishes))
+    }
+
     fn add(&mut self, request: Merged<'_>) {
         let name = request.signer();
-        let place = self.0.iter().position(|wish| wish.signer == name).unwrap_or_else(|| {
-            self.0.push(Wish { signer: name.to_owned(), longest: None, any_default: false });
-            self.0.len() - 1
-        });
-        let asked = request.asks_for();
-        if let Some(wish) = self.0.get_mut(place) {
-            wish.longest = wish.longest.max(asked);
-            wish.any_default |= asked.is_none();
+        if let Some((signer, longest)) = self.0.iter_mut().find(|(signer, _)| signer.name() == name) {
+            *longest = (*longest).max(Some(request.asks_for().unwrap_or(signer.default_expiry())));
         }
     }
 
-    fn of(&self, signer: &Signer) -> Option<Duration> {
-        let wish = self.0.iter().find(|wish| wish.signer == signer.name())?;
-        let default = wish.any_default.then(|| signer.default_expiry());
-        wish.longest.max(default).map(Seconds::as_duration)
+    /// Waits for newer credentials where they help, for half of the caller's time at most, so that there is time for an
+    /// answer; and only while few others wait, so that there are places for calls that need nothing.
+    async fn grant(self, shared: &Shared, time: Option<Duration>) {
+        let Ok(_place) = Arc::clone(&shared.waiting).try_acquire_owned() else { return };
+        let now = shared.clock.now();
+        let time = time.map(|time| time / 2);
+        let renewing = self
+            .0
+            .iter()
+            .filter_map(|(signer, longest)| Some(signer.renew_for((*longest)?.as_duration(), now, time)));
+        join_all(renewing).await;
     }
 }
 
-/// Has credentials renewed that the request would outlive, where that helps. See [`renew`].
+/// Has credentials renewed that the request would outlive, where that helps.
 pub(super) async fn renew_for_one(shared: &Shared, request: Merged<'_>, time: Option<Duration>) {
-    renew(shared, time, |wishes| wishes.add(request)).await;
-}
-
-/// Has credentials renewed that one of the batch's requests would outlive, where that helps. See [`renew`].
-pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option<Duration>) {
-    renew(shared, time, |wishes| {
-        // What cannot be read is refused where it is signed.
-        let defaults = batch.defaults().unwrap_or_default();
-        for index in 0..batch.len() {
-            if let Ok(item) = Item::read(batch.request(index)) {
-                wishes.add(Merged::new(&item, defaults.as_ref()));
-            }
-        }
-    })
-    .await;
-}
-
-/// Waits for newer credentials for half of the caller's time at most, so that there is time for an answer. Mostly nothing
-/// can be renewed, and the requests are not looked at.
-async fn renew(shared: &Shared, time: Option<Duration>, look: impl FnOnce(&mut Wishes)) {
-    let now = shared.clock.now();
-    let signers = shared.signers.all();
-    if signers.iter().all(|signer| signer.renewable_beyond(now).is_none()) {
-        return;
+    if let Some(mut wishes) = Wishes::new(shared) {
+        wishes.add(request);
+        wishes.grant(shared, time).await;
     }
-    let mut wishes = Wishes::default();
-    look(&mut wishes);
-    let renewing = signers.iter().filter_map(|signer| {
-        let asked = wishes.of(signer)?;
-        Some(signer.renew_for(asked, now, time.map(|time| time / 2)))
-    });
-    join_all(renewing).await;
+}
+
+/// Has credentials renewed that one of the batch's requests would outlive, where that helps.
+pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option<Duration>) {
+    let Some(mut wishes) = Wishes::new(shared) else { return };
+    let defaults = batch.defaults_wish().unwrap_or_default();
+    for index in 0..batch.len() {
+        if index % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+        // What cannot be read is refused where it is signed.
+        if let Ok(item) = Item::read_wish(batch.request(index)) {
+            wishes.add(Merged::new(&item, defaults.as_ref()));
+        }
+    }
+    wishes.grant(shared, time).await;
 }

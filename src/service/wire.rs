@@ -127,6 +127,20 @@ impl<'m> Item<'m> {
         Ok(item)
     }
 
+    /// Reads who is to sign and for how long, and nothing else.
+    pub(super) fn read_wish(message: &'m [u8]) -> Result<Self> {
+        let mut item = Self::default();
+        let mut fields = Fields::of(message, "request");
+        while let Some((tag, value)) = fields.next()? {
+            match tag {
+                3 => merge_duration(&mut item.expires_in, value, "expires_in")?,
+                5 => item.signer = value.text("signer")?,
+                _ => {}
+            }
+        }
+        Ok(item)
+    }
+
     fn merge(&mut self, message: &'m [u8]) -> Result<()> {
         let mut fields = Fields::of(message, "request");
         while let Some((tag, value)) = fields.next()? {
@@ -388,10 +402,19 @@ impl Batch {
 
     /// What stands under every request.
     pub(super) fn defaults(&self) -> Result<Option<Item<'_>>> {
+        self.defaults_message().map(Item::read).transpose()
+    }
+
+    /// Of what stands under every request, who is to sign and for how long.
+    pub(super) fn defaults_wish(&self) -> Result<Option<Item<'_>>> {
+        self.defaults_message().map(Item::read_wish).transpose()
+    }
+
+    fn defaults_message(&self) -> Option<&[u8]> {
         match &self.defaults {
-            Under::Nothing => Ok(None),
-            Under::Once(place) => Item::read(place.of(&self.message)).map(Some),
-            Under::Joined(joined) => Item::read(joined).map(Some),
+            Under::Nothing => None,
+            Under::Once(place) => Some(place.of(&self.message)),
+            Under::Joined(joined) => Some(joined),
         }
     }
 }

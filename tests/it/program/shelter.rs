@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
-    aws::{Aws, Keys},
+    aws::{Aws, Keys, Kind},
     callers::url,
     sidecar::{Sidecar, presignd},
 };
@@ -51,6 +51,7 @@ fn contains(content: &[u8], text: &str) -> bool {
 async fn the_environment_of_a_running_server_has_no_secret_in_it_and_the_rest_of_it_as_before() {
     let sidecar = Sidecar::spawn(with_keys(), &["--expiry-max", "1h"]);
     sidecar.serving().await;
+    assert!(!sidecar.log().contains("stay in this process's environment"), "{}", sidecar.log());
     let environment = of_process(&sidecar, "environ");
     for secret in
         [ACCESS_KEY, SECRET_KEY, TOKEN, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
@@ -81,6 +82,46 @@ async fn the_token_of_the_container_endpoint_leaves_the_environment_and_is_sent_
     sidecar.serving().await;
     keys.signed(&url(&sidecar).await);
     assert!(!contains(&of_process(&sidecar, "environ"), "canary-authorization"));
+    // It is sent every time, and not only the first.
+    sidecar.signal(rustix::process::Signal::HUP);
+    aws.asked(Kind::Container, 2).await;
+    crate::support::scrape::Scrape::reaches(
+        &sidecar,
+        "presignd_credentials_refresh_total",
+        &[("signer", "default"), ("outcome", "unchanged")],
+        1.0,
+    )
+    .await;
+}
+
+/// A `credential_process` that tells what it could open of what it inherited.
+#[tokio::test]
+async fn a_credential_process_inherits_no_open_file_but_its_own_three() {
+    let folder = tempfile::tempdir().unwrap();
+    let (seen, script) = (folder.path().join("seen"), folder.path().join("script"));
+    let keys = Keys::lasting("only", 3_600);
+    let Keys { id, secret, .. } = &keys;
+    let printed = format!(
+        r#"{{"Version": 1, "AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Expiration": "{}"}}"#,
+        keys.expiration()
+    );
+    let list = format!("for fd in /proc/self/fd/*; do echo ${{fd##*/}}; done > {}", seen.display());
+    fs::write(&script, format!("{list}\necho '{printed}'\n")).unwrap();
+    let config = folder.path().join("config");
+    fs::write(&config, format!("[default]\ncredential_process = exec /bin/bash {}\n", script.display()))
+        .unwrap();
+    let mut command = presignd();
+    command
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_CONFIG_FILE", &config)
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization")
+        .env("PATH", "/usr/bin:/bin");
+    let sidecar = Sidecar::spawn(command, &["--signers-default-provider", "profile"]);
+    sidecar.serving().await;
+    let seen = fs::read_to_string(seen).unwrap();
+    let far = |fd: &str| fd.parse().is_ok_and(|fd: u32| (100..200).contains(&fd));
+    assert!(seen.lines().count() >= 3 && !seen.lines().any(far), "{seen}");
 }
 
 #[tokio::test]

@@ -114,6 +114,7 @@ impl InProcess {
             batch_items: 1_000,
             message_bytes: 4 << 20,
             requests: Arc::new(Semaphore::new(1)),
+            waiting: Arc::new(Semaphore::new(1)),
             cores: Arc::new(Semaphore::new(1)),
             room: Room::for_cores(1),
         })))
