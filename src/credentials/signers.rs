@@ -116,9 +116,9 @@ impl Signers {
             match next {
                 Next::Same(signer) => signer.nudge(),
                 Next::OtherRules(signer, _) => {
-                    self.spawn(Keeper::new(signer, self.surroundings.clone()), None)
+                    self.spawn(Keeper::new(signer, self.surroundings.clone()), None);
                 }
-                Next::New(keeper, last) => self.spawn(keeper, Some(last)),
+                Next::New(keeper, event) => self.spawn(keeper, Some(event)),
             }
         }
         self.changes.send_modify(|changes| *changes += 1);

@@ -15,6 +15,7 @@ use crate::support::{
     callers::long,
     clock::{OwnClock, Sets},
     grpc::{Told, batch, get, metadata, presigned, refused, results, seconds, url_of},
+    scrape::Scrape,
     sidecar::Sidecar,
 };
 
@@ -23,7 +24,7 @@ struct Aged {
     aws: Aws,
     newer: Keys,
     sidecar: Sidecar,
-    _clock: OwnClock,
+    clock: OwnClock,
 }
 
 impl Aged {
@@ -37,7 +38,7 @@ impl Aged {
         let sidecar = serving(command).await;
         clock.set_for(&sidecar, minutes * 60 + 2).await;
         aws.give(&newer);
-        Self { aws, newer, sidecar, _clock: clock }
+        Self { aws, newer, sidecar, clock }
     }
 
     fn loads(&self) -> usize {
@@ -142,10 +143,13 @@ async fn a_provider_that_does_not_answer_holds_a_request_for_the_setting_at_most
         assert_eq!(reason(&url), "CREDENTIAL_EXPIRY", "cut, and not refused");
         let between = Duration::from_millis(least)..Duration::from_millis(most);
         assert!(between.contains(&took), "{setting}, {deadline:?}: {took:?}");
-        // Nobody else waits for it.
+        // Who needs nothing does not wait, nor who comes when it has been waited for long enough.
         let watch = Stopwatch::start();
         presigned(client.presign(get("key")).await);
-        assert!(watch.elapsed() < Duration::from_millis(400));
+        if deadline.is_none() {
+            presigned(client.presign(asking_for(3_580)).await);
+        }
+        assert!(watch.elapsed() < Duration::from_millis(400), "{:?}", watch.elapsed());
     }
 }
 
@@ -185,4 +189,51 @@ async fn a_least_time_is_met_with_newer_credentials_or_refused_with_what_could_b
     // What is said to be grantable is granted.
     let url = presigned(client.presign(all_or_nothing(i64::try_from(grantable).unwrap() - 5)).await);
     assert_eq!(reason(&url), "NONE");
+}
+
+#[tokio::test]
+async fn only_so_many_wait_at_once_that_there_are_places_for_the_others() {
+    let aged =
+        Aged::by(1, &[("PRESIGND_LIMITS_REQUESTS", "8"), ("PRESIGND_EXPIRY_REFRESH_WAIT", "10s")]).await;
+    aged.aws.fault(Fault::Held);
+    let mut client = aged.sidecar.client().await;
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move { presigned(client.presign(asking_for(3_580)).await) })
+        })
+        .collect();
+    aged.aws.asked(Kind::Container, 2).await;
+    // Two of eight places wait; whoever comes now is answered at once.
+    while Scrape::of(&aged.sidecar).await.get("presignd_inflight_requests", &[]) < 2.0 {}
+    for _ in 0..20 {
+        assert_eq!(reason(&presigned(client.presign(asking_for(3_580)).await)), "CREDENTIAL_EXPIRY");
+    }
+    aged.aws.give(&aged.newer);
+    for url in join_all(waiting).await {
+        assert!(aged.newer.are_in(&url.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn after_a_reload_of_the_rules_alone_the_credentials_stay_and_are_still_renewed_early() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("presignd.toml");
+    std::fs::write(&file, "[expiry]\nmax = \"50m\"\n").unwrap();
+    let config = file.to_str().unwrap();
+    let aged = Aged::by(1, &[("PRESIGND_CONFIG", config)]).await;
+    aged.aws.fault(Fault::Held);
+    std::fs::write(&file, "[expiry]\nmax = \"3580s\"\n").unwrap();
+    aged.sidecar.signal(rustix::process::Signal::HUP);
+    aged.sidecar.logged("SIGHUP: the configuration was reloaded").await;
+    let mut client = aged.sidecar.client().await;
+    let url = presigned(client.presign(asking_for(3_400)).await);
+    assert_eq!(url.granted.unwrap().seconds, 3_400, "with the credentials that were there");
+    aged.aws.asked(Kind::Container, 2).await;
+    aged.aws.give(&Keys::lasting("reloaded", 3_680));
+    let labels = [("signer", "default"), ("outcome", "ok")];
+    Scrape::reaches(&aged.sidecar, "presignd_credentials_refresh_total", &labels, 2.0).await;
+    aged.clock.set_for(&aged.sidecar, 2 * 62).await;
+    aged.aws.give(&aged.newer);
+    assert!(aged.newer.are_in(&presigned(client.presign(asking_for(3_580)).await)));
 }

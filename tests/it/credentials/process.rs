@@ -1,12 +1,18 @@
 //! A profile with a `credential_process`.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Endpoint, FAILED, Keys, kept_secrets, lives_through_everything, refuses, serves, with_provider};
-use crate::support::sidecar::Sidecar;
+use super::{
+    Endpoint, FAILED, Keys, counted, kept_secrets, lives_through_everything, refuses, serves, with_provider,
+};
+use crate::support::{
+    clock::{OwnClock, Sets},
+    provider::{Provider, from_now},
+    sidecar::Sidecar,
+};
 
 /// A script that prints what it was given last; without that, it fails and talks about it.
 struct Process {
@@ -72,4 +78,33 @@ async fn a_process_that_fails_at_first_is_asked_again_and_what_it_says_is_not_to
     process.gives(&keys);
     serves(&sidecar, &keys).await;
     kept_secrets(&sidecar).await;
+}
+
+#[tokio::test]
+async fn a_process_that_hangs_is_waited_for_and_not_started_again_and_its_answer_is_taken_when_it_comes() {
+    let provider = Provider::waiting();
+    let mut command = provider.command();
+    let clock = OwnClock::of(&mut command, Sets::AllTime);
+    let sidecar = Sidecar::spawn(command, &[]);
+    let asked = provider.asked().await;
+    clock.set(40);
+    sidecar.logged("the provider did not answer within 30s").await;
+    refuses(&sidecar, "CREDENTIALS_MISSING").await;
+    // A second process would have taken its part of what is written, or would wait for ever.
+    asked.answer();
+    sidecar.serving().await;
+    counted(&sidecar, "ok", 1.0).await;
+}
+
+#[tokio::test]
+async fn health_tells_of_the_end_of_the_credentials_while_the_provider_hangs() {
+    let provider = Provider::new();
+    provider.give(from_now(Duration::from_secs(6)));
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    sidecar.serving().await;
+    provider.hang();
+    // The attempt goes on for longer than this test would wait.
+    let _asked = provider.asked().await;
+    refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+    assert!(!sidecar.log().contains(FAILED), "the attempt has not ended");
 }

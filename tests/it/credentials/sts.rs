@@ -170,3 +170,14 @@ async fn a_role_that_may_not_be_assumed_is_named_in_the_log_until_it_may() {
     serves(&sidecar, &role).await;
     kept_secrets(&sidecar).await;
 }
+
+#[tokio::test]
+async fn sts_is_asked_through_the_proxy_that_the_environment_names() {
+    let role = Keys::lasting("role", 3_600);
+    let proxy = Aws::giving(&role);
+    let mut command = assuming(ROLE, &Keys::unending("base"), &proxy);
+    command.env("AWS_ENDPOINT_URL_STS", "http://sts.example.invalid").env("HTTP_PROXY", proxy.url());
+    let sidecar = serving(command).await;
+    serves(&sidecar, &role).await;
+    proxy.asked(Kind::AssumeRole, 1).await;
+}
