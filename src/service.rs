@@ -6,6 +6,7 @@ pub mod codec;
 mod early;
 mod fields;
 mod parameters;
+mod post;
 mod request;
 mod results;
 pub mod room;
@@ -204,12 +205,11 @@ impl PresignService for PresignApi {
         Ok(with_compression(responses, compress))
     }
 
-    async fn presign_post(
-        &self,
-        request: Request<pb::PresignPostRequest>,
-    ) -> Result<Response<pb::PresignPostResponse>, Status> {
-        self.call(Method::PresignPost, request, async |_, _| Err(Failure::NotInThisVersion("PresignPost")))
-            .await
+    async fn presign_post(&self, request: Request<Bytes>) -> Result<Response<Answer>, Status> {
+        self.call(Method::PresignPost, request, async |message, deadline| {
+            post::presign_post(&self.0, message, deadline).await
+        })
+        .await
     }
 
     async fn explain(

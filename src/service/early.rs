@@ -25,13 +25,11 @@ struct Wish {
 }
 
 impl Wishes {
-    fn add(&mut self, request: Merged<'_>) {
-        let name = request.signer();
+    fn add(&mut self, name: &str, asked: Option<Seconds>) {
         let place = self.0.iter().position(|wish| wish.signer == name).unwrap_or_else(|| {
             self.0.push(Wish { signer: name.to_owned(), longest: None, any_default: false });
             self.0.len() - 1
         });
-        let asked = request.asks_for();
         if let Some(wish) = self.0.get_mut(place) {
             wish.longest = wish.longest.max(asked);
             wish.any_default |= asked.is_none();
@@ -47,7 +45,17 @@ impl Wishes {
 
 /// Has credentials renewed that the request would outlive, where that helps. See [`renew`].
 pub(super) async fn renew_for_one(shared: &Shared, request: Merged<'_>, time: Option<Duration>) {
-    renew(shared, time, |wishes| wishes.add(request)).await;
+    renew(shared, time, |wishes| wishes.add(request.signer(), request.asks_for())).await;
+}
+
+/// Has credentials renewed that the form would outlive, where that helps. See [`renew`].
+pub(super) async fn renew_for_form(
+    shared: &Shared,
+    signer: &str,
+    asked: Option<Seconds>,
+    time: Option<Duration>,
+) {
+    renew(shared, time, |wishes| wishes.add(signer, asked)).await;
 }
 
 /// Has credentials renewed that one of the batch's requests would outlive, where that helps. See [`renew`].
@@ -57,7 +65,8 @@ pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option
         let defaults = batch.defaults().unwrap_or_default();
         for index in 0..batch.len() {
             if let Ok(item) = Item::read(batch.request(index)) {
-                wishes.add(Merged::new(&item, defaults.as_ref()));
+                let request = Merged::new(&item, defaults.as_ref());
+                wishes.add(request.signer(), request.asks_for());
             }
         }
     })
