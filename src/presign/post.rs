@@ -20,7 +20,7 @@ use super::{
     prepared::Signing,
     presigned::Presigned,
     sign::{self, Algorithm, Regions},
-    target::{Target, TargetKind},
+    target::Target,
     time::AmzDate,
 };
 
@@ -98,7 +98,9 @@ pub fn post(request: &PostRequest<'_>, signing: &Signing) -> Result<Form, Error>
 
 /// Looks whether S3 takes forms for a target, which needs no credentials.
 ///
-/// Buckets do, and access points by all that is known: the table of what those support says that it is a partial list.
+/// Buckets do. Access points do by all that is known, as the table of what they support says that it is a partial list
+/// ([Access point compatibility](https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-service-api-support.html));
+/// but nothing tells what S3 compares the policy's `bucket` with for one that is named by its ARN, and boto3 refuses those.
 /// The lists of the others are whole, and have no POST Object:
 /// [S3 on Outposts](https://docs.aws.amazon.com/AmazonS3/latest/s3-outposts/S3OutpostsAPI.html),
 /// [Multi-Region Access Points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/MrapOperations.html),
@@ -108,9 +110,10 @@ pub fn post(request: &PostRequest<'_>, signing: &Signing) -> Result<Form, Error>
 /// # Errors
 /// When it does not.
 pub fn check(target: &Target) -> Result<(), PostError> {
-    match target.kind() {
-        TargetKind::Bucket | TargetKind::AccessPoint => Ok(()),
-        other => Err(PostError::NotOffered(other)),
+    match target {
+        Target::Bucket(_) | Target::AccessPointAlias(_) => Ok(()),
+        Target::AccessPoint(_) => Err(PostError::AccessPointArn),
+        other => Err(PostError::NotOffered(other.kind())),
     }
 }
 

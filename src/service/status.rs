@@ -240,7 +240,7 @@ fn core_wire(core: &CoreError) -> Wire {
 /// `field` is where a form's field stands.
 fn post_wire(field: &'static str, error: &PostError) -> Wire {
     let (reason, field) = match error {
-        PostError::NotOffered(_) => ("TARGET_REFUSED", "bucket"),
+        PostError::NotOffered(_) | PostError::AccessPointArn => ("TARGET_REFUSED", "bucket"),
         PostError::Key(_) | PostError::KeyFilename | PostError::KeyLineBreak => ("KEY_INVALID", "key"),
         PostError::Name(_)
         | PostError::Reserved { .. }

@@ -52,6 +52,11 @@ pub enum PostError {
         .0.as_str()
     )]
     NotOffered(TargetKind),
+    /// An access point by its ARN.
+    #[error(
+        "a form cannot be signed for an access point ARN: give the access point's alias (NAME-s3alias), or the bucket"
+    )]
+    AccessPointArn,
     /// Not an object key.
     #[error(transparent)]
     Key(#[from] KeyError),
