@@ -374,7 +374,7 @@ mod tests {
         let secret = Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".into(), secret, None, None);
         // 29 December 2015, midnight.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_451_347_200);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(403_152);
         let region = "us-east-1".parse().unwrap();
         assert_eq!(
             policy_signature(&credentials, &AmzDate::of(now), now, (&region, "s3"), &policy),

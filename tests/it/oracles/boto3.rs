@@ -83,7 +83,7 @@ async fn forms_equal_those_of_boto3_policy_and_signature_to_the_byte() {
                 let operation = Operation::PutObject(pb::PutObject::default());
                 let session_token = session_token.clone();
                 let case =
-                    Case { region, endpoint, path_style, session_token, ..Case::new(bucket, key, operation) };
+                    Case { region, session_token, endpoint, path_style, ..Case::new(bucket, key, operation) };
                 cases.extend(forms().into_iter().map(|form| (case.clone(), form)));
             }
         }

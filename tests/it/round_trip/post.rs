@@ -75,8 +75,8 @@ async fn whole_forms(caller: &Caller) {
     assert_eq!(stored.verdict(), "201", "{}: {}", caller.server.name, stored.text());
     let key = "post/user/cat.jpg";
     assert_eq!(stored.element("Key"), key);
-    assert_eq!(caller.get(PLAIN_BUCKET, &key).await.text(), "a cat");
-    let head = caller.send(PLAIN_BUCKET, &key, Operation::HeadObject(HeadObject::default()), "").await;
+    assert_eq!(caller.get(PLAIN_BUCKET, key).await.text(), "a cat");
+    let head = caller.send(PLAIN_BUCKET, key, Operation::HeadObject(HeadObject::default()), "").await;
     let kept = ["content-type", "cache-control", "x-amz-meta-owner", "x-amz-meta-free"];
     assert_eq!(kept.map(|name| head.header(name)), ["image/jpeg", "max-age=60", "me & \"you\"", "any"]);
 
