@@ -2,12 +2,12 @@
 
 mod curl;
 pub mod post;
+mod terms;
 pub mod uri;
 
-use std::{fmt, io, time::Duration};
+use std::{io, time::Duration};
 
 use hyper_util::rt::TokioIo;
-use prost_types::Timestamp;
 use serde_json::json;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
@@ -18,7 +18,7 @@ use tonic_health::pb::{
 };
 use tower::service_fn;
 
-use self::uri::S3Uri;
+use self::{terms::Terms, uri::S3Uri};
 use crate::{
     config::{
         SocketName,
@@ -116,7 +116,7 @@ pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, Clie
 }
 
 fn request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientError> {
-    let S3Uri { bucket, key } = arguments.uri.parse().map_err(ClientError::Argument)?;
+    let (S3Uri { bucket, key }, operation) = target(arguments).map_err(ClientError::Argument)?;
     Ok(pb::PresignRequest {
         bucket,
         key,
@@ -126,13 +126,24 @@ fn request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientErr
         headers: pairs("--header", &arguments.headers, ':')?,
         query: pairs("--query", &arguments.query, '=')?,
         reuse_window: None,
-        operation: Some(match arguments.method.as_str() {
-            "put" => Operation::PutObject(pb::PutObject::default()),
-            "head" => Operation::HeadObject(pb::HeadObject::default()),
-            "delete" => Operation::DeleteObject(pb::DeleteObject::default()),
-            _ => Operation::GetObject(pb::GetObject::default()),
-        }),
+        operation: Some(operation),
     })
+}
+
+/// What the URL is for, and what its holder may do with it.
+fn target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
+    if arguments.method == "list" {
+        let S3Uri { bucket, key: prefix } = S3Uri::of_listing(&arguments.uri)?;
+        let list = pb::ListObjectsV2 { prefix, ..Default::default() };
+        return Ok((S3Uri { bucket, key: String::new() }, Operation::ListObjectsV2(list)));
+    }
+    let operation = match arguments.method.as_str() {
+        "put" => Operation::PutObject(pb::PutObject::default()),
+        "head" => Operation::HeadObject(pb::HeadObject::default()),
+        "delete" => Operation::DeleteObject(pb::DeleteObject::default()),
+        _ => Operation::GetObject(pb::GetObject::default()),
+    };
+    Ok((arguments.uri.parse()?, operation))
 }
 
 fn duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
@@ -236,67 +247,17 @@ fn deepest(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// What was granted, as people read it.
-struct Terms {
-    expires_at: String,
-    granted: i64,
-    requested: i64,
-    clamp_reason: &'static str,
-}
-
-impl Terms {
-    fn of_url(url: &pb::PresignedRequest) -> Self {
-        Self::new(url.expires_at.as_ref(), url.granted, url.requested, url.clamp_reason())
-    }
-
-    fn of_form(form: &pb::PresignPostResponse) -> Self {
-        Self::new(form.expires_at.as_ref(), form.granted, form.requested, form.clamp_reason())
-    }
-
-    fn new(
-        expires_at: Option<&Timestamp>,
-        granted: Option<prost_types::Duration>,
-        requested: Option<prost_types::Duration>,
-        clamp_reason: pb::ClampReason,
-    ) -> Self {
-        let seconds = |wire: Option<prost_types::Duration>| wire.map_or(0, |wire| wire.seconds);
-        Self {
-            expires_at: rfc3339(expires_at),
-            granted: seconds(granted),
-            requested: seconds(requested),
-            clamp_reason: clamp_reason.as_str_name().trim_start_matches("CLAMP_REASON_"),
-        }
-    }
-}
-
-impl fmt::Display for Terms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let for_people =
-            |seconds: i64| humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));
-        writeln!(f, "expires  {} (granted {})", self.expires_at, for_people(self.granted))?;
-        if self.granted < self.requested {
-            let reason = self.clamp_reason.to_lowercase();
-            writeln!(f, "asked    {}, cut by {reason}", for_people(self.requested))?;
-        }
-        Ok(())
-    }
-}
-
 fn as_json(presigned: &pb::PresignedRequest) -> String {
     let terms = Terms::of_url(presigned);
     json!({
         "url": presigned.url,
         "method": presigned.method,
         "headers": presigned.headers,
-        "signed_at": rfc3339(presigned.signed_at.as_ref()),
+        "signed_at": terms::rfc3339(presigned.signed_at.as_ref()),
         "expires_at": terms.expires_at,
         "granted_seconds": terms.granted,
         "requested_seconds": terms.requested,
         "clamp_reason": terms.clamp_reason,
     })
     .to_string()
-}
-
-fn rfc3339(time: Option<&Timestamp>) -> String {
-    time.map_or_else(String::new, ToString::to_string)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ClientError, Terms, connect, curl, duration, failed, pairs, uri::S3Uri};
+use super::{ClientError, connect, curl, duration, failed, pairs, terms::Terms, uri::S3Uri};
 use crate::{
     config::arguments::post::PostArguments,
     pb::{self, presign_service_client::PresignServiceClient},

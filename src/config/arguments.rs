@@ -38,9 +38,9 @@ pub struct PresignArguments {
     pub server: Option<String>,
     /// The settings, for the server's sockets when `server` is not given.
     pub layers: Layers,
-    /// `get`, `head`, `put` or `delete`.
+    /// `get`, `head`, `put`, `delete` or `list`.
     pub method: String,
-    /// `s3://BUCKET-OR-ARN/KEY`.
+    /// `s3://BUCKET-OR-ARN/KEY`; to list, the key is a prefix and may be left out.
     pub uri: String,
     /// `--expires-in`.
     pub expires_in: Option<String>,
@@ -199,14 +199,13 @@ fn presign() -> Command {
             Arg::new("method")
                 .required(true)
                 .value_name("METHOD")
-                .value_parser(["get", "head", "put", "delete"])
-                .help("what the URL's holder may do with the object"),
+                .value_parser(["get", "head", "put", "delete", "list"])
+                .help("what the URL's holder may do with the object, or list for those of a bucket"),
         )
-        .arg(
-            Arg::new("uri").required(true).value_name("URI").help(
-                "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY; the key as it is stored, not percent-encoded",
-            ),
-        )
+        .arg(Arg::new("uri").required(true).value_name("URI").help(
+            "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY; the key as it is stored, not percent-encoded; \
+                 to list, what the keys begin with, or nothing",
+        ))
         .arg(option(
             "expires-in",
             "DURATION",

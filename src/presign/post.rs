@@ -180,3 +180,43 @@ fn url(endpoint: &Endpoint) -> String {
     let slash = if endpoint.path_at() == endpoint.url().len() { "/" } else { "" };
     format!("{}{slash}", endpoint.url())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Arc,
+        time::{Duration, SystemTime},
+    };
+
+    use super::*;
+    use crate::presign::{
+        credentials::{Credentials, Secret},
+        endpoint::EndpointRules,
+        snapshot::{Rules, Snapshot},
+    };
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let secret = |text: &str| Secret::from(text.to_owned());
+        let credentials =
+            Credentials::new("AKIACANARY".to_owned(), secret("canary"), Some(secret("canary-token")), None);
+        let seconds = |number| Seconds::rounded_down(Duration::from_secs(number)).unwrap();
+        let endpoint = EndpointRules { region: Some("us-east-1".parse().unwrap()), ..Default::default() };
+        let rules = Rules { endpoint, default_expiry: seconds(900), max_expiry: seconds(900) };
+        let snapshot = Arc::new(Snapshot::new(credentials, rules));
+        let signing = snapshot.signing("plain-bucket", SystemTime::UNIX_EPOCH).unwrap();
+        let mut fields = Fields::default();
+        fields.add_exact("x-amz-meta-a", "canary-value").unwrap();
+        let request = PostRequest {
+            key: PostKey::try_from("key").unwrap(),
+            fields: &fields,
+            length: None,
+            expires_in: None,
+            min_expires_in: None,
+        };
+        let form = post(&request, &signing).unwrap();
+        assert!(form.fields.iter().any(|(_, value)| value == "canary-token"));
+        let printed = format!("{form:#?}").to_lowercase();
+        assert!(!printed.contains("canary") && !printed.contains("policy"), "{printed}");
+    }
+}

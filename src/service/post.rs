@@ -33,7 +33,7 @@ pub(super) async fn presign_post(
     message: Bytes,
     deadline: Option<Duration>,
 ) -> Result<Answer, Failure> {
-    let request = pb::PresignPostRequest::decode(message).map_err(|_| Malformed::new("the request"))?;
+    let request = pb::PresignPostRequest::decode(message).map_err(|_| Malformed::new("request"))?;
     // What is not valid is refused where it is signed.
     let asked = expires_in(request.expires_in.as_ref()).ok().flatten();
     early::renew_for_form(shared, signer_of(&request), asked, deadline).await;

@@ -93,5 +93,5 @@ async fn a_form_that_cannot_be_read_is_told() {
     let broken = AnyKey { bucket: BUCKET.to_owned(), key: vec![0xff], get_object: Vec::new() };
     let path = "/presign.v1.PresignService/PresignPost";
     let answer: Result<pb::PresignPostResponse, Status> = call(sidecar.channel().await, path, broken).await;
-    assert_eq!(Told::of(&refused(answer)), told("the request", "is not a valid protobuf message"));
+    assert_eq!(Told::of(&refused(answer)), told("request", "is not a valid protobuf message"));
 }

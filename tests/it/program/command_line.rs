@@ -125,6 +125,20 @@ async fn query_parameters_are_signed() {
 }
 
 #[tokio::test]
+async fn list_is_for_a_bucket_with_or_without_a_prefix() {
+    let sidecar = Sidecar::start(&[]).await;
+    for (uri, prefix) in [("s3://plain-bucket", ""), ("s3://plain-bucket/a b/", "&prefix=a%20b%2F")] {
+        let out = printed(ask(&sidecar, &["presign", "list", uri]));
+        assert!(out.starts_with("https://plain-bucket.s3.us-east-1.amazonaws.com/?X-Amz-"), "{out}");
+        assert!(out.contains("&list-type=2") && out.contains(prefix), "{out}");
+        assert_eq!(out.contains("prefix"), !prefix.is_empty(), "{out}");
+    }
+    let message =
+        "\"plain-bucket\" is not a bucket: write s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
+    assert_eq!(ask(&sidecar, &["presign", "list", "plain-bucket"]), failed(1, message));
+}
+
+#[tokio::test]
 async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
     let sidecar = Sidecar::start(&[]).await;
     let presign = |arguments: &[&str]| ask(&sidecar, &[&["presign", "get"], arguments].concat());

@@ -67,6 +67,9 @@ async fn what_curl_prints_runs_in_a_shell_for_every_key_and_header() {
         ];
         succeeded(pasted(folder.path(), &command("put", &headers)), key);
         assert_eq!(succeeded(pasted(folder.path(), &command("get", &[])), key), key);
+        let listing =
+            succeeded(pasted(folder.path(), &command("list", &["--query", "encoding-type=url"])), key);
+        assert!(listing.contains("<KeyCount>1</KeyCount>"), "{key}: {listing}");
         let head = succeeded(pasted(folder.path(), &command("head", &[])), key).to_lowercase();
         for header in ["content-type: text/x-odd; a=\"it's $home\"", "x-amz-meta-odd: `id` $(id) \\ \""] {
             assert!(head.contains(header), "{key}: {head}");
