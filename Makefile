@@ -1,7 +1,7 @@
 # Everything that is done to presignd, one target each. `make help` lists them.
 #
-# What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (Node too, for
-# `make proto` and `make bench`). The rest comes from the package registries into .tools/, which git ignores.
+# What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (curl too, for
+# the tests; Node, for `make proto` and `make bench`). The rest comes from the package registries into .tools/, which git ignores.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

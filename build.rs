@@ -51,7 +51,7 @@ fn service() -> manual::Service {
         .method(raw("presign", "Presign").build())
         .method(raw("batch_presign", "BatchPresign").build())
         .method(raw("stream_presign", "StreamPresign").client_streaming().server_streaming().build())
-        .method(messages("presign_post", "PresignPost").build())
+        .method(raw("presign_post", "PresignPost").build())
         .method(messages("explain", "Explain").build())
         .build()
 }

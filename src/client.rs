@@ -1,11 +1,13 @@
 //! The commands that ask a running server.
 
+mod curl;
+pub mod post;
+mod terms;
 pub mod uri;
 
-use std::{fmt::Write as _, io, time::Duration};
+use std::{io, time::Duration};
 
 use hyper_util::rt::TokioIo;
-use prost_types::Timestamp;
 use serde_json::json;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
@@ -16,7 +18,7 @@ use tonic_health::pb::{
 };
 use tower::service_fn;
 
-use self::uri::S3Uri;
+use self::{terms::Terms, uri::S3Uri};
 use crate::{
     config::{
         SocketName,
@@ -39,7 +41,9 @@ pub enum ClientError {
     #[error("listen.tcp is off and listen.unix is not set here: say where the server is with --server")]
     NoPlace,
     /// No presignd answers.
-    #[error("no presignd answers at {place}: {error}; is it running? Name another place with --server")]
+    #[error(
+        "no presignd answers at {place}: {error}. Start it with `presignd serve`, or name another place with --server"
+    )]
     Unreachable {
         /// Where.
         place: String,
@@ -77,8 +81,18 @@ pub async fn presign(arguments: PresignArguments) -> Result<(String, String), Cl
     let answer = PresignServiceClient::new(channel).presign(request).await;
     let presigned =
         answer.map_err(|status| failed(&place, status))?.into_inner().presigned.ok_or(ClientError::Empty)?;
-    let details = if arguments.verbose { details(&presigned) } else { String::new() };
-    let shown = if arguments.json { as_json(&presigned) } else { presigned.url };
+    let mut details = String::new();
+    if arguments.verbose {
+        details = Terms::of_url(&presigned).to_string();
+        if !arguments.curl {
+            details.extend(["try      ", &curl::of_url(&presigned), "\n"]);
+        }
+    }
+    let shown = match () {
+        () if arguments.json => as_json(&presigned),
+        () if arguments.curl => curl::of_url(&presigned),
+        () => presigned.url,
+    };
     Ok((shown, details))
 }
 
@@ -102,7 +116,7 @@ pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, Clie
 }
 
 fn request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientError> {
-    let S3Uri { bucket, key } = arguments.uri.parse().map_err(ClientError::Argument)?;
+    let (S3Uri { bucket, key }, operation) = target(arguments).map_err(ClientError::Argument)?;
     Ok(pb::PresignRequest {
         bucket,
         key,
@@ -112,13 +126,24 @@ fn request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientErr
         headers: pairs("--header", &arguments.headers, ':')?,
         query: pairs("--query", &arguments.query, '=')?,
         reuse_window: None,
-        operation: Some(match arguments.method.as_str() {
-            "put" => Operation::PutObject(pb::PutObject::default()),
-            "head" => Operation::HeadObject(pb::HeadObject::default()),
-            "delete" => Operation::DeleteObject(pb::DeleteObject::default()),
-            _ => Operation::GetObject(pb::GetObject::default()),
-        }),
+        operation: Some(operation),
     })
+}
+
+/// What the URL is for, and what its holder may do with it.
+fn target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
+    if arguments.method == "list" {
+        let S3Uri { bucket, key: prefix } = S3Uri::of_listing(&arguments.uri)?;
+        let list = pb::ListObjectsV2 { prefix, ..Default::default() };
+        return Ok((S3Uri { bucket, key: String::new() }, Operation::ListObjectsV2(list)));
+    }
+    let operation = match arguments.method.as_str() {
+        "put" => Operation::PutObject(pb::PutObject::default()),
+        "head" => Operation::HeadObject(pb::HeadObject::default()),
+        "delete" => Operation::DeleteObject(pb::DeleteObject::default()),
+        _ => Operation::GetObject(pb::GetObject::default()),
+    };
+    Ok((arguments.uri.parse()?, operation))
 }
 
 fn duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
@@ -134,17 +159,20 @@ fn pairs(
     given: &[String],
     separator: char,
 ) -> Result<std::collections::BTreeMap<String, String>, ClientError> {
-    given
-        .iter()
-        .map(|text| {
-            let (name, value) = text.split_once(separator).ok_or_else(|| {
-                ClientError::Argument(format!(
-                    "{flag} needs NAME{separator}VALUE, as in {flag} \"a{separator}b\""
-                ))
-            })?;
-            Ok((name.trim().to_owned(), value.trim_start().to_owned()))
-        })
-        .collect()
+    let mut all = std::collections::BTreeMap::new();
+    for text in given {
+        let (name, value) = text.split_once(separator).ok_or_else(|| {
+            ClientError::Argument(format!(
+                "{flag} needs NAME{separator}VALUE, as in {flag} \"a{separator}b\""
+            ))
+        })?;
+        // Space around the colon of a header is no part of it.
+        let (name, value) = if separator == ':' { (name.trim(), value.trim_start()) } else { (name, value) };
+        if all.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(ClientError::Argument(format!("{flag} {name:?} is given twice: give it once")));
+        }
+    }
+    Ok(all)
 }
 
 async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Place, Channel), ClientError> {
@@ -219,62 +247,17 @@ fn deepest(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-fn details(presigned: &pb::PresignedRequest) -> String {
-    let mut text = String::new();
-    let granted = presigned.granted.as_ref().map_or(0, |granted| granted.seconds);
-    let requested = presigned.requested.as_ref().map_or(0, |requested| requested.seconds);
-    let for_people =
-        |seconds: i64| humantime::format_duration(Duration::from_secs(seconds.unsigned_abs())).to_string();
-    let _infallible = writeln!(
-        text,
-        "expires  {} (granted {})",
-        rfc3339(presigned.expires_at.as_ref()),
-        for_people(granted)
-    );
-    if granted < requested {
-        let reason =
-            presigned.clamp_reason().as_str_name().trim_start_matches("CLAMP_REASON_").to_lowercase();
-        let _infallible = writeln!(text, "asked    {}, cut by {reason}", for_people(requested));
-    }
-    let _infallible = writeln!(text, "try      {}", curl(presigned));
-    text
-}
-
-/// A command line to paste into a shell. It holds the URL: a secret until it expires.
-fn curl(presigned: &pb::PresignedRequest) -> String {
-    let method = match presigned.method.as_str() {
-        "GET" => String::new(),
-        "HEAD" => " --head".to_owned(),
-        "PUT" => " --upload-file FILE".to_owned(),
-        other => format!(" --request {other}"),
-    };
-    let headers = presigned.headers.iter().fold(String::new(), |mut text, (name, value)| {
-        let _infallible = write!(text, " --header {}", quoted(&format!("{name}: {value}")));
-        text
-    });
-    // Without this curl would fold `.` and `..` in the key, and the signature would not match.
-    format!("curl --fail --path-as-is{method}{headers} {}", quoted(&presigned.url))
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 fn as_json(presigned: &pb::PresignedRequest) -> String {
-    let seconds = |wire: Option<&prost_types::Duration>| wire.map_or(0, |wire| wire.seconds);
+    let terms = Terms::of_url(presigned);
     json!({
         "url": presigned.url,
         "method": presigned.method,
         "headers": presigned.headers,
-        "signed_at": rfc3339(presigned.signed_at.as_ref()),
-        "expires_at": rfc3339(presigned.expires_at.as_ref()),
-        "granted_seconds": seconds(presigned.granted.as_ref()),
-        "requested_seconds": seconds(presigned.requested.as_ref()),
-        "clamp_reason": presigned.clamp_reason().as_str_name().trim_start_matches("CLAMP_REASON_"),
+        "signed_at": terms::rfc3339(presigned.signed_at.as_ref()),
+        "expires_at": terms.expires_at,
+        "granted_seconds": terms.granted,
+        "requested_seconds": terms.requested,
+        "clamp_reason": terms.clamp_reason,
     })
     .to_string()
-}
-
-fn rfc3339(time: Option<&Timestamp>) -> String {
-    time.map_or_else(String::new, ToString::to_string)
 }

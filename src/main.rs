@@ -41,6 +41,11 @@ fn main() -> ExitCode {
             eprint!("{details}");
             Ok(shown)
         }),
+        Invocation::Post(given) => client(async {
+            let (shown, details) = client::post::post(given).await?;
+            eprint!("{details}");
+            Ok(shown)
+        }),
         Invocation::Healthcheck(given) => client(async { Ok(client::healthcheck(given).await?) }),
     }
 }

@@ -22,6 +22,8 @@ use self::{
 use crate::presign::{
     expiry::{ClampReason, Grant},
     operation::{OPERATIONS, Operation},
+    post,
+    presigned::Presigned,
     sign::Algorithm,
     target::TargetKind,
 };
@@ -239,6 +241,20 @@ impl SignerMetrics {
             };
             urls_of.get_or_init(new).increment(urls);
         }
+        self.granted(grant, taken_off, urls);
+    }
+
+    /// Counts a signed form, and the time that it took.
+    pub fn form_signed(&self, target: TargetKind, presigned: &Presigned, took: Duration) {
+        let inner = &self.metrics.0;
+        self.metrics.sign_duration(post::ALGORITHM, took, 1);
+        let labels = [post::OPERATION, target.as_str(), &self.name, "ok"];
+        counter(&inner.recorder, &definitions::URLS, &labels).increment(1);
+        self.granted(presigned.grant, presigned.taken_off(), 1);
+    }
+
+    fn granted(&self, grant: Grant, taken_off: Duration, urls: u64) {
+        let inner = &self.metrics.0;
         inner.granted_seconds.record(0, &[], grant.granted.as_duration().as_secs_f64(), urls);
         if grant.reason != ClampReason::None {
             let labels = [grant.reason.as_str(), &self.name];

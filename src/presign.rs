@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod name;
 pub mod operation;
 pub mod parameters;
+pub mod post;
 pub mod prepared;
 pub mod presigned;
 pub mod sign;
@@ -52,7 +53,7 @@ pub struct Request<'a> {
 /// See [`Error`]; what is in `url` then is of no use.
 pub fn presign(request: &Request<'_>, signing: &Signing, url: &mut String) -> Result<Presigned, Error> {
     check(request)?;
-    let (requested, grant) = grant(request, signing)?;
+    let (requested, grant) = grant(request.expires_in, request.min_expires_in, signing)?;
     signing.write_url(request, grant.granted, url)?;
     Ok(Presigned { signed_at: signing.signed_at(), grant, requested })
 }
@@ -85,9 +86,13 @@ fn check_required(request: &Request<'_>) -> Result<(), ParameterError> {
 }
 
 /// What was asked for, and how much of it is granted.
-fn grant(request: &Request<'_>, signing: &Signing) -> Result<(Seconds, Grant), Error> {
+fn grant(
+    expires_in: Option<Seconds>,
+    min_expires_in: Option<Seconds>,
+    signing: &Signing,
+) -> Result<(Seconds, Grant), Error> {
     let (rules, credentials) = (signing.snapshot().rules(), signing.snapshot().credentials());
-    let requested = request.expires_in.unwrap_or(rules.default_expiry);
+    let requested = expires_in.unwrap_or(rules.default_expiry);
     let bounds = Bounds {
         server: rules.max_expiry,
         policy: None,
@@ -95,7 +100,7 @@ fn grant(request: &Request<'_>, signing: &Signing) -> Result<(Seconds, Grant), E
         session: None,
     };
     let grant = expiry::clamp(requested, &bounds, signing.signed_at())?;
-    match request.min_expires_in {
+    match min_expires_in {
         Some(minimum) if grant.granted < minimum => Err(Error::TooShort { grant, minimum }),
         _ => Ok((requested, grant)),
     }

@@ -6,6 +6,7 @@ pub mod codec;
 mod early;
 mod fields;
 mod parameters;
+mod post;
 mod request;
 mod results;
 pub mod room;
@@ -154,7 +155,8 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
 /// Signs one request and puts its answer together.
 async fn presign(shared: &Shared, message: &[u8], deadline: Option<Duration>) -> Result<Answer, Failure> {
     let item = Item::read(message)?;
-    early::renew_for_one(shared, Merged::new(&item, None), deadline).await;
+    let request = Merged::new(&item, None);
+    early::renew_for_one(shared, request.signer(), request.asks_for(), deadline).await;
     let moment = Moment::new(shared);
     let mut answer = BytesMut::new();
     Work::new(shared, &moment).sign(&item, None, answer::write_response, &mut answer)?;
@@ -206,12 +208,11 @@ impl PresignService for PresignApi {
         Ok(with_compression(responses, compress))
     }
 
-    async fn presign_post(
-        &self,
-        request: Request<pb::PresignPostRequest>,
-    ) -> Result<Response<pb::PresignPostResponse>, Status> {
-        self.call(Method::PresignPost, request, async |_, _| Err(Failure::NotInThisVersion("PresignPost")))
-            .await
+    async fn presign_post(&self, request: Request<Bytes>) -> Result<Response<Answer>, Status> {
+        self.call(Method::PresignPost, request, async |message, deadline| {
+            post::presign_post(&self.0, message, deadline).await
+        })
+        .await
     }
 
     async fn explain(

@@ -11,34 +11,45 @@ pub struct S3Uri {
     pub key: String,
 }
 
+impl S3Uri {
+    /// A bucket, and what the keys of a listing begin with, which may be nothing.
+    ///
+    /// # Errors
+    /// When there is no bucket in it.
+    pub fn of_listing(text: &str) -> Result<Self, String> {
+        let form = "s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
+        split(text).ok_or_else(|| format!("{text:?} is not a bucket: write {form}"))
+    }
+}
+
 impl FromStr for S3Uri {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("{text:?} is not an object: write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY");
-        let rest = match text.strip_prefix("s3://") {
-            Some(rest) => rest,
-            None if text.starts_with("arn:") => text,
-            None => return Err(wrong()),
-        };
-        let bucket_ends = if rest.starts_with("arn:") { arn_ends(rest) } else { rest.find('/') };
-        let (bucket, key) = rest.split_at(bucket_ends.ok_or_else(wrong)?);
-        let key = key.strip_prefix('/').ok_or_else(wrong)?;
-        if bucket.is_empty() || key.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        let form = "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY";
+        let object = split(text).filter(|uri| !uri.key.is_empty());
+        object.ok_or_else(|| format!("{text:?} is not an object: write {form}"))
     }
 }
 
-/// Where an ARN ends: before the slash behind the access point's name.
-fn arn_ends(text: &str) -> Option<usize> {
+fn split(text: &str) -> Option<S3Uri> {
+    let rest = match text.strip_prefix("s3://") {
+        Some(rest) => rest,
+        None => text.starts_with("arn:").then_some(text)?,
+    };
+    let name_at = if rest.starts_with("arn:") { arn_name_at(rest)? } else { 0 };
+    let (name, key) = rest[name_at..].split_once('/').unwrap_or((&rest[name_at..], ""));
+    let bucket = &rest[..name_at + name.len()];
+    (!name.is_empty()).then(|| S3Uri { bucket: bucket.to_owned(), key: key.to_owned() })
+}
+
+/// Where the access point's name begins in an ARN.
+fn arn_name_at(text: &str) -> Option<usize> {
     let resource_at = text.match_indices(':').nth(4)?.0 + 1;
     let resource = &text[resource_at..];
     // `outpost/ID/accesspoint/NAME` or `accesspoint/NAME`, with either separator.
     let separators_inside = if resource.starts_with("outpost") { 3 } else { 1 };
-    let name_at = resource.match_indices(['/', ':']).nth(separators_inside - 1)?.0 + 1;
-    Some(resource_at + name_at + resource[name_at..].find('/')?)
+    Some(resource_at + resource.match_indices(['/', ':']).nth(separators_inside - 1)?.0 + 1)
 }
 
 #[cfg(test)]
@@ -70,6 +81,24 @@ mod tests {
             ["", "bucket/key", "s3://bucket", "s3://bucket/", "s3:///key", "http://bucket/key", "arn:aws:s3"]
         {
             assert!(text.parse::<S3Uri>().unwrap_err().contains("write s3://BUCKET/KEY"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_listing_needs_no_prefix() {
+        let point = "arn:aws:s3:us-east-1:123456789012:accesspoint/reports";
+        for (text, bucket, prefix) in [
+            ("s3://bucket", "bucket", ""),
+            ("s3://bucket/", "bucket", ""),
+            ("s3://bucket/a/b", "bucket", "a/b"),
+            (point, point, ""),
+            (&format!("s3://{point}/a/"), point, "a/"),
+        ] {
+            let parsed = S3Uri::of_listing(text).unwrap();
+            assert_eq!((parsed.bucket.as_str(), parsed.key.as_str()), (bucket, prefix), "{text}");
+        }
+        for text in ["", "bucket", "s3://", "s3:///a", "arn:aws:s3", "https://bucket"] {
+            assert!(S3Uri::of_listing(text).unwrap_err().contains("write s3://BUCKET[/PREFIX]"), "{text}");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The command line.
 
+pub mod post;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use self::post::PostArguments;
 use super::{
     ConfigError,
     layers::Layers,
@@ -22,6 +25,8 @@ pub enum Invocation {
     ConfigCheck(Layers),
     /// Ask a server for a URL.
     Presign(PresignArguments),
+    /// Ask a server for an upload form.
+    Post(PostArguments),
     /// Ask a server whether it can sign.
     Healthcheck(HealthcheckArguments),
 }
@@ -33,9 +38,9 @@ pub struct PresignArguments {
     pub server: Option<String>,
     /// The settings, for the server's sockets when `server` is not given.
     pub layers: Layers,
-    /// `get`, `head`, `put` or `delete`.
+    /// `get`, `head`, `put`, `delete` or `list`.
     pub method: String,
-    /// `s3://BUCKET-OR-ARN/KEY`.
+    /// `s3://BUCKET-OR-ARN/KEY`; to list, the key is a prefix and may be left out.
     pub uri: String,
     /// `--expires-in`.
     pub expires_in: Option<String>,
@@ -49,6 +54,8 @@ pub struct PresignArguments {
     pub query: Vec<String>,
     /// `--json`.
     pub json: bool,
+    /// `--curl`.
+    pub curl: bool,
     /// `--verbose`.
     pub verbose: bool,
 }
@@ -87,8 +94,10 @@ pub fn parse(
             headers: texts(given, "header"),
             query: texts(given, "query"),
             json: given.get_flag("json"),
+            curl: given.get_flag("curl"),
             verbose: given.get_flag("verbose"),
         }),
+        Some(("post", given)) => Invocation::Post(post::read(given, environment)?),
         Some(("healthcheck", given)) => Invocation::Healthcheck(HealthcheckArguments {
             server: text(given, "server"),
             layers: layers(given, environment)?,
@@ -153,6 +162,7 @@ fn command() -> Command {
                 .after_help("Each flag is also an environment variable (PRESIGND_LISTEN_TCP) and a key of the TOML file (listen.tcp)."),
         )
         .subcommand(presign())
+        .subcommand(post::command())
         .subcommand(
             Command::new("healthcheck")
                 .about("Ask a running server whether it can sign: exit 0 if so, else 1")
@@ -189,14 +199,13 @@ fn presign() -> Command {
             Arg::new("method")
                 .required(true)
                 .value_name("METHOD")
-                .value_parser(["get", "head", "put", "delete"])
-                .help("what the URL's holder may do with the object"),
+                .value_parser(["get", "head", "put", "delete", "list"])
+                .help("what the URL's holder may do with the object, or list for those of a bucket"),
         )
-        .arg(
-            Arg::new("uri").required(true).value_name("URI").help(
-                "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY; the key as it is stored, not percent-encoded",
-            ),
-        )
+        .arg(Arg::new("uri").required(true).value_name("URI").help(
+            "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY; the key as it is stored, not percent-encoded; \
+                 to list, what the keys begin with, or nothing",
+        ))
         .arg(option(
             "expires-in",
             "DURATION",
@@ -214,6 +223,10 @@ fn presign() -> Command {
         )
         .arg(option("query", "NAME=VALUE", "a query parameter to sign; repeatable").action(ArgAction::Append))
         .arg(switch("json", "print the whole answer as JSON"))
+        .arg(
+            switch("curl", "print a command line that uses the URL, with every header that it needs")
+                .conflicts_with("json"),
+        )
         .arg(switch("verbose", "also print, on stderr, what was granted and a ready curl command").short('v'))
         .arg(config_file())
         .arg(server())

@@ -8,6 +8,7 @@ use super::{
     expiry::{Expired, Grant, Seconds},
     name::KeyError,
     parameters::ParameterError,
+    post::PostError,
     sign::NoRandomness,
     target::TargetError,
 };
@@ -27,6 +28,9 @@ pub enum Error {
     /// The target has no endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A part of a form is wrong, or the target takes no forms.
+    #[error(transparent)]
+    Post(#[from] PostError),
     /// The URL would work for less than the caller needs.
     #[error(
         "the URL could work for {} only, less than the min_expires_in of {}: {}",

@@ -343,7 +343,7 @@ fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// A character of a header name: `token` of [RFC 9110, section 5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -87,6 +87,10 @@ impl Signing {
         self.pen.algorithm()
     }
 
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.prepared.endpoint
+    }
+
     pub(super) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }

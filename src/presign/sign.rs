@@ -148,6 +148,22 @@ impl Pen {
     }
 }
 
+/// The signature of a POST policy, which is of its Base64 text and nothing else.
+///
+/// Source: [Authenticating requests in browser-based uploads using POST](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html).
+pub(super) fn policy_signature(
+    credentials: &Credentials,
+    date: &AmzDate,
+    now: SystemTime,
+    (region, service): (&Region, &str),
+    policy: &str,
+) -> String {
+    let secret = credentials.secret_access_key();
+    let mut mac = credentials.keys().state(secret, date, now, region, service);
+    mac.update(policy.as_bytes());
+    hex(mac.finalize().into_bytes().into()).as_str().to_owned()
+}
+
 /// A signature in lower-case hexadecimal.
 pub(super) enum Signature {
     SigV4(Hex),
@@ -323,6 +339,47 @@ mod tests {
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".into(), secret, None, None);
         let signature = Pen::new(&credentials, &date, now, &scope).signature(&canonical).unwrap();
         assert_eq!(signature.as_str(), "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+    }
+
+    /// The worked example of
+    /// [Browser-based upload using HTTP POST](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html):
+    /// its policy has line ends of its own, so that only its signature can be held against ours.
+    #[test]
+    fn the_policy_of_the_worked_example_of_aws_has_the_published_signature() {
+        let policy = [
+            r#"{ "expiration": "2015-12-30T12:00:00.000Z","#,
+            r#"  "conditions": ["#,
+            r#"    {"bucket": "sigv4examplebucket"},"#,
+            r#"    ["starts-with", "$key", "user/user1/"],"#,
+            r#"    {"acl": "public-read"},"#,
+            r#"    {"success_action_redirect": "http://sigv4examplebucket.s3.amazonaws.com/successful_upload.html"},"#,
+            r#"    ["starts-with", "$Content-Type", "image/"],"#,
+            r#"    {"x-amz-meta-uuid": "14365123651274"},"#,
+            r#"    {"x-amz-server-side-encryption": "AES256"},"#,
+            r#"    ["starts-with", "$x-amz-meta-tag", ""],"#,
+            "",
+            r#"    {"x-amz-credential": "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request"},"#,
+            r#"    {"x-amz-algorithm": "AWS4-HMAC-SHA256"},"#,
+            r#"    {"x-amz-date": "20151229T000000Z" }"#,
+            "  ]",
+            "}",
+        ]
+        .join("\r\n");
+        let policy = aws_smithy_types::base64::encode(policy);
+        assert!(
+            policy
+                .starts_with("eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9u")
+        );
+        assert_eq!(policy.len(), 864);
+        let secret = Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".into(), secret, None, None);
+        // 29 December 2015, midnight.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(403_152);
+        let region = "us-east-1".parse().unwrap();
+        assert_eq!(
+            policy_signature(&credentials, &AmzDate::of(now), now, (&region, "s3"), &policy),
+            "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e"
+        );
     }
 
     #[test]

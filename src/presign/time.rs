@@ -33,6 +33,20 @@ impl AmzDate {
     }
 }
 
+/// A time as JSON has it (ISO 8601), in whole seconds: `2013-05-24T00:00:00Z`.
+pub(super) fn iso8601(time: SystemTime) -> String {
+    let mut out = String::with_capacity(20);
+    for (at, character) in AmzDate::of(time).0.char_indices() {
+        out.extend(match at {
+            4 | 6 => Some('-'),
+            11 | 13 => Some(':'),
+            _ => None,
+        });
+        out.push(character);
+    }
+    out
+}
+
 fn push_two_digits(number: i32, out: &mut String) {
     let digit = |digit: i32| char::from_digit(digit.rem_euclid(10).unsigned_abs(), 10).unwrap_or('0');
     out.extend([digit(number / 10), digit(number)]);
@@ -58,5 +72,11 @@ mod tests {
             let date = AmzDate::of(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
             assert_eq!((date.as_str(), date.day()), (text, &text[..8]));
         }
+    }
+
+    #[test]
+    fn a_time_of_json_is_the_same_with_separators() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_599);
+        assert_eq!(iso8601(time), "2013-05-23T23:59:59Z");
     }
 }

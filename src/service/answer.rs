@@ -178,7 +178,7 @@ fn write_head(tag: u32, len: usize, out: &mut BytesMut) {
     encode_varint(len as u64, out);
 }
 
-fn clamp_reason(core: ClampReason) -> pb::ClampReason {
+pub(super) fn clamp_reason(core: ClampReason) -> pb::ClampReason {
     match core {
         ClampReason::None => pb::ClampReason::None,
         ClampReason::ServiceMaximum => pb::ClampReason::ServiceMaximum,
@@ -189,7 +189,7 @@ fn clamp_reason(core: ClampReason) -> pb::ClampReason {
     }
 }
 
-fn duration(seconds: Seconds) -> Duration {
+pub(super) fn duration(seconds: Seconds) -> Duration {
     Duration { seconds: i64::try_from(seconds.get()).unwrap_or(i64::MAX), nanos: 0 }
 }
 

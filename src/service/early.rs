@@ -28,10 +28,9 @@ impl Wishes {
         (!wishes.is_empty()).then_some(Self(wishes))
     }
 
-    fn add(&mut self, request: Merged<'_>) {
-        let name = request.signer();
+    fn add(&mut self, name: &str, asked: Option<Seconds>) {
         if let Some((signer, longest)) = self.0.iter_mut().find(|(signer, _)| signer.name() == name) {
-            *longest = (*longest).max(Some(request.asks_for().unwrap_or(signer.default_expiry())));
+            *longest = (*longest).max(Some(asked.unwrap_or(signer.default_expiry())));
         }
     }
 
@@ -49,10 +48,16 @@ impl Wishes {
     }
 }
 
-/// Has credentials renewed that the request would outlive, where that helps.
-pub(super) async fn renew_for_one(shared: &Shared, request: Merged<'_>, time: Option<Duration>) {
+/// Has credentials renewed that a URL or a form would outlive, where that helps. `asked` is nothing where the server's
+/// default counts.
+pub(super) async fn renew_for_one(
+    shared: &Shared,
+    signer: &str,
+    asked: Option<Seconds>,
+    time: Option<Duration>,
+) {
     if let Some(mut wishes) = Wishes::new(shared) {
-        wishes.add(request);
+        wishes.add(signer, asked);
         wishes.grant(shared, time).await;
     }
 }
@@ -67,7 +72,8 @@ pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option
         }
         // What cannot be read is refused where it is signed.
         if let Ok(item) = Item::read_wish(batch.request(index)) {
-            wishes.add(Merged::new(&item, defaults.as_ref()));
+            let request = Merged::new(&item, defaults.as_ref());
+            wishes.add(request.signer(), request.asks_for());
         }
     }
     wishes.grant(shared, time).await;

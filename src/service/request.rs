@@ -195,14 +195,14 @@ fn duration(field: &'static str, wire: Option<&WireDuration>) -> Result<Option<D
     Ok(Some(Duration::from_secs(seconds.unsigned_abs())))
 }
 
-fn expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
+pub(super) fn expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
     let field = "expires_in";
     let too_short = Failure::Duration { field, problem: "is under 1 second: ask for 1 second or more" };
     duration(field, wire)?.map(|asked| Seconds::rounded_down(asked).ok_or(too_short)).transpose()
 }
 
 /// Under a second it asks for nothing: no URL works for less.
-fn min_expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
+pub(super) fn min_expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
     Ok(duration("min_expires_in", wire)?.and_then(Seconds::rounded_down))
 }
 

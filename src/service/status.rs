@@ -8,8 +8,13 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::presign::{
-    endpoint::EndpointError, error::Error as CoreError, expiry::Expired, name::KeyError,
-    parameters::ParameterError, target::TargetError,
+    endpoint::EndpointError,
+    error::Error as CoreError,
+    expiry::Expired,
+    name::KeyError,
+    parameters::ParameterError,
+    post::{Bound, PostError},
+    target::TargetError,
 };
 
 /// `ErrorInfo.domain` of every error.
@@ -25,6 +30,8 @@ pub(super) enum Failure {
     Core(#[from] CoreError),
     #[error("{error}")]
     Parameter { field: &'static str, error: ParameterError },
+    #[error("{error}")]
+    Post { field: &'static str, error: PostError },
     #[error("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto")]
     Malformed { field: &'static str, problem: &'static str },
     #[error("no operation is set: set one, such as get_object or put_object")]
@@ -89,6 +96,7 @@ where
 pub(super) trait NotCore {}
 impl NotCore for TargetError {}
 impl NotCore for KeyError {}
+impl NotCore for PostError {}
 
 impl Failure {
     pub(super) fn code(&self) -> Code {
@@ -104,6 +112,7 @@ impl Failure {
         match self {
             Self::Core(core) => core_wire(core),
             Self::Parameter { field, error } => invalid(parameter_reason(error), field),
+            Self::Post { field, error } => post_wire(field, error),
             Self::Malformed { field, .. } => invalid("MESSAGE_MALFORMED", field),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
             Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
@@ -219,12 +228,32 @@ fn core_wire(core: &CoreError) -> Wire {
         CoreError::Target(TargetError::Name(_)) => invalid("BUCKET_INVALID", "bucket"),
         CoreError::Key(_) => invalid("KEY_INVALID", "key"),
         CoreError::Parameter(error) => invalid(parameter_reason(error), "operation"),
+        CoreError::Post(error) => post_wire("fields", error),
         CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
         CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
         CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),
         CoreError::Expired(Expired) => passing("CREDENTIALS_EXPIRED"),
         CoreError::NoRandomness(_) => passing("RANDOMNESS_MISSING"),
     }
+}
+
+/// `field` is where a form's field stands.
+fn post_wire(field: &'static str, error: &PostError) -> Wire {
+    let (reason, field) = match error {
+        PostError::NotOffered(_) | PostError::AccessPointArn => ("TARGET_REFUSED", "bucket"),
+        PostError::Key(_) | PostError::KeyFilename | PostError::KeyLineBreak => ("KEY_INVALID", "key"),
+        PostError::Name(_)
+        | PostError::Reserved { .. }
+        | PostError::Twice(_)
+        | PostError::Both(_)
+        | PostError::Filename(_)
+        | PostError::LineBreak(_) => ("FIELD_INVALID", field),
+        PostError::TooMany | PostError::TooLarge(_) => ("FORM_TOO_LARGE", field),
+        PostError::Size { bound: Bound::Min, .. } => ("SIZE_INVALID", "content_length_range.min"),
+        PostError::Size { bound: Bound::Max, .. } => ("SIZE_INVALID", "content_length_range.max"),
+        PostError::Empty { .. } => ("SIZE_INVALID", "content_length_range"),
+    };
+    Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None }
 }
 
 /// The answer to a request message over the limit, for whoever meets it before the service does.

@@ -28,7 +28,7 @@ pub(super) struct Malformed {
 type Result<T> = std::result::Result<T, Malformed>;
 
 impl Malformed {
-    fn new(field: &'static str) -> Self {
+    pub(super) fn new(field: &'static str) -> Self {
         Self { field, problem: "is not a valid protobuf message" }
     }
 }

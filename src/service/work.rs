@@ -187,8 +187,13 @@ impl<'s> Work<'s> {
 }
 
 impl Moment {
+    /// When it is.
+    pub(super) fn now(&self) -> SystemTime {
+        self.now
+    }
+
     /// A signer, with its credentials at this moment.
-    fn signer(&self, name: &str) -> Result<(&Signer, Option<&Arc<Snapshot>>), Failure> {
+    pub(super) fn signer(&self, name: &str) -> Result<(&Signer, Option<&Arc<Snapshot>>), Failure> {
         let place = self.signers.iter().position(|signer| signer.name() == name);
         let place = place.ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use presignd::{
-    pb::{GetObject, PutObject, presign_request::Operation},
+    pb::{GetObject, PresignPostRequest, PutObject, presign_request::Operation},
     presign::expiry::{Bounds, ClampReason, SERVICE_MAXIMUM, Seconds, clamp},
 };
 use proptest::{collection::btree_map, option, prelude::*};
+use serde_json::{Value, json};
 
 use crate::support::{
     OUTPOSTS_ARN,
@@ -128,6 +129,48 @@ proptest! {
         let mut signed_names: Vec<_> = names.into_iter().chain(["host"]).collect();
         signed_names.sort_unstable();
         prop_assert_eq!(Parts::of(&first.url).value("X-Amz-SignedHeaders").unwrap(), signed_names.join(";"));
+    }
+
+    #[test]
+    fn a_form_goes_to_its_bucket_and_its_policy_says_what_was_asked_and_nothing_else(
+        key in any_key().prop_filter("a form has no line breaks", |key| !key.contains(['\r', '\n'])),
+        filename in any::<bool>(),
+        fields in btree_map("x-amz-meta-[a-z0-9]{1,10}", "[^\r\n]{0,20}", 0..4),
+        starts_with in btree_map("x-ignore-[a-z0-9]{1,10}", "[^\r\n]{0,20}", 0..4),
+        token in option::of("[ -~]{1,20}"),
+    ) {
+        let (asked, any_name) = (key.clone(), if filename { "${filename}" } else { "" });
+        let case = Case {
+            session_token: token.clone(),
+            ..Case::new("plain-bucket", &(key + any_name), Operation::PutObject(PutObject::default()))
+        };
+        let parts = PresignPostRequest { fields: fields.clone(), starts_with: starts_with.clone(), ..Default::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let form = runtime.block_on(InProcess::new().presign_post(&case, parts)).unwrap();
+        prop_assert_eq!(&*form.url, "https://plain-bucket.s3.us-east-1.amazonaws.com/");
+        let policy = aws_smithy_types::base64::decode(&form.fields["policy"]).unwrap();
+        let policy: Value = serde_json::from_slice(&policy).unwrap();
+
+        let mut in_form = form.fields.clone();
+        in_form.remove("policy");
+        in_form.remove("x-amz-signature");
+        let prefix = |(name, text): (&String, &String)| json!(["starts-with", format!("${name}"), text]);
+        let mut expected: Vec<Value> = starts_with.iter().map(prefix).collect();
+        if filename {
+            in_form.remove("key");
+            expected.push(json!(["starts-with", "$key", asked]));
+        }
+        in_form.insert("bucket".to_owned(), "plain-bucket".to_owned());
+        expected.extend(in_form.iter().map(|(name, value)| json!({name: value})));
+        let sorted = |mut all: Vec<Value>| {
+            all.sort_by_key(Value::to_string);
+            all
+        };
+        prop_assert_eq!(sorted(policy["conditions"].as_array().unwrap().clone()), sorted(expected));
+        for (name, value) in &fields {
+            prop_assert_eq!(&form.fields[name], value);
+        }
+        prop_assert_eq!(form.fields.get("x-amz-security-token"), token.as_ref());
     }
 
     #[test]

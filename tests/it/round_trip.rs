@@ -5,6 +5,7 @@ mod headers;
 mod keys;
 mod multipart;
 mod operations;
+mod post;
 mod roles;
 mod rotation;
 mod session;

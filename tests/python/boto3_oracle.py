@@ -8,6 +8,10 @@ Reads one JSON object a line on stdin and answers each with one JSON line on std
 
     {"url": "https://...", "headers": {"content-type": "text/plain"}}      or      {"error": "ParamValidationError: ..."}
 
+With "operation": "PresignPost" it answers {"url": "https://...", "fields": {...}}; `params` then are the arguments
+Fields and Conditions of generate_presigned_post. boto3 has the conditions that are given first, in their order, and
+adds none for Fields: each needs its own.
+
 `headers` are the signed headers with their values, without `host`. `params` are botocore's names; times are ISO 8601
 strings. An empty `key` or `bucket` is left out. Optional: `config`, further arguments of botocore's Config, such as
 {"use_fips_endpoint": true} or {"s3": {"use_arn_region": false}}.
@@ -39,6 +43,7 @@ os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, 
 
 import botocore.auth  # noqa: E402
 import botocore.session  # noqa: E402
+import botocore.signers  # noqa: E402
 from botocore.config import Config  # noqa: E402
 
 SESSION = botocore.session.Session()
@@ -61,19 +66,32 @@ def presign(request: dict) -> dict:
     client = client_for(request["region"], request["access_key"], request["secret_key"], request.get("session_token"),
                         request.get("endpoint"), bool(request.get("path_style")),
                         json.dumps(request.get("config") or {}, sort_keys=True))
+    clock = FrozenClock(request["time"])
+    botocore.auth.get_current_datetime = clock
+    if request["operation"] == "PresignPost":
+        return presign_post(client, request)
     method = botocore_method(client, request["operation"])
     params = dict(request.get("params") or {})
     for name, value in (("Bucket", request.get("bucket")), ("Key", request.get("key"))):
         if value:
             params[name] = value
-    clock = FrozenClock(request["time"])
-    botocore.auth.get_current_datetime = clock
     signed = SignedHeaders()
     botocore.auth.S3SigV4QueryAuth.headers_to_sign = signed.record
     url = client.generate_presigned_url(method, Params=params, ExpiresIn=request["expires_in"])
     if not clock.asked:
         raise RuntimeError("this botocore does not read the time through botocore.auth.get_current_datetime")
     return {"url": url, "headers": signed.seen}
+
+
+def presign_post(client, request: dict) -> dict:
+    """botocore.signers has a name of its own for the clock, which decides when the policy expires."""
+    clock = FrozenClock(request["time"])
+    botocore.signers.get_current_datetime = clock
+    form = client.generate_presigned_post(request["bucket"], request["key"], ExpiresIn=request["expires_in"],
+                                          **(request.get("params") or {}))
+    if not clock.asked:
+        raise RuntimeError("this botocore does not read the time through botocore.signers.get_current_datetime")
+    return form
 
 
 @functools.lru_cache(maxsize=128)

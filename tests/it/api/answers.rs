@@ -103,6 +103,36 @@ async fn no_url_outlives_the_credentials_behind_it() {
 }
 
 #[tokio::test]
+async fn a_form_says_as_a_url_does_how_long_it_works() {
+    let end = from_now(std::time::Duration::from_secs(600));
+    let provider = Provider::new();
+    provider.give(end);
+    let sidecar = Sidecar::spawn(provider.command(), &["--expiry-default", "2m"]);
+    sidecar.serving().await;
+    let mut client = sidecar.client().await;
+    for (asked, requested, cut) in [(None, 120, false), (Some(seconds(900)), 900, true)] {
+        let form = pb::PresignPostRequest {
+            bucket: "plain-bucket".to_owned(),
+            key: "key".to_owned(),
+            expires_in: asked,
+            ..Default::default()
+        };
+        let form = client.presign_post(form).await.unwrap().into_inner();
+        let (granted, expires_at) = (form.granted.unwrap(), form.expires_at.unwrap());
+        assert_eq!(form.requested, Some(seconds(requested)));
+        let reason = if cut { "CLAMP_REASON_CREDENTIAL_EXPIRY" } else { "CLAMP_REASON_NONE" };
+        assert_eq!((form.clamp_reason().as_str_name(), granted.seconds < requested), (reason, cut));
+        assert!(!cut || expires_at == prost_types::Timestamp::from(end), "all that is left is granted");
+        assert_eq!(form.fields["x-amz-security-token"], "a-session-token");
+        let policy = aws_smithy_types::base64::decode(&form.fields["policy"]).unwrap();
+        let policy: serde_json::Value = serde_json::from_slice(&policy).unwrap();
+        assert_eq!(policy["expiration"], expires_at.to_string());
+        let signed_at = prost_types::Timestamp { seconds: expires_at.seconds - granted.seconds, nanos: 0 };
+        assert_eq!(form.fields["x-amz-date"], signed_at.to_string().replace(['-', ':'], ""));
+    }
+}
+
+#[tokio::test]
 async fn a_minimum_that_can_be_met_changes_nothing() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let zero = Some(Duration { seconds: 0, nanos: 1 });

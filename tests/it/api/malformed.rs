@@ -86,3 +86,12 @@ async fn a_batch_that_cannot_be_read_is_refused_whole() {
         call::<_, pb::BatchPresignResponse>(sidecar.channel().await, BATCH, Numbers { requests: 7 }).await;
     assert_eq!(Told::of(&refused(answer)), told("requests", "has another type than the contract says"));
 }
+
+#[tokio::test]
+async fn a_form_that_cannot_be_read_is_told() {
+    let sidecar = Sidecar::start(&[]).await;
+    let broken = AnyKey { bucket: BUCKET.to_owned(), key: vec![0xff], get_object: Vec::new() };
+    let path = "/presign.v1.PresignService/PresignPost";
+    let answer: Result<pb::PresignPostResponse, Status> = call(sidecar.channel().await, path, broken).await;
+    assert_eq!(Told::of(&refused(answer)), told("request", "is not a valid protobuf message"));
+}

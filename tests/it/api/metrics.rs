@@ -25,6 +25,9 @@ fn expected_urls() -> BTreeMap<Vec<String>, f64> {
         (["GetObject", "unknown", "default", "invalid_argument"], 1.0),
         (["unknown", "bucket", "default", "invalid_argument"], 1.0),
         (["GetObject", "bucket", "default", "failed_precondition"], 1.0),
+        (["PostObject", "bucket", "default", "ok"], 1.0),
+        (["PostObject", "bucket", "default", "invalid_argument"], 1.0),
+        (["PostObject", "unknown", "unknown", "not_found"], 1.0),
     ];
     rows.map(|(labels, count)| (labels.map(str::to_owned).into(), count)).into()
 }
@@ -38,7 +41,18 @@ fn write() -> pb::PresignRequest {
     pb::PresignRequest { bucket: OUTPOSTS_ARN.to_owned(), expires_in: Some(seconds(8 * 86_400)), ..put(KEY) }
 }
 
-/// 7 Presign (2 of them OK), 2 BatchPresign (1 OK, of 3), 1 StreamPresign (of 2 and 2), 1 PresignPost.
+/// A form for eight days, so a day is taken off.
+fn form() -> pb::PresignPostRequest {
+    pb::PresignPostRequest {
+        bucket: BUCKET.to_owned(),
+        key: KEY.to_owned(),
+        expires_in: Some(seconds(8 * 86_400)),
+        fields: [("x-amz-meta-canary".to_owned(), "canary".to_owned())].into(),
+        ..Default::default()
+    }
+}
+
+/// 7 Presign (2 of them OK), 2 BatchPresign (1 OK, of 3), 1 StreamPresign (of 2 and 2), 3 PresignPost (1 OK).
 async fn calls(sidecar: &Sidecar) {
     let mut client = sidecar.client().await;
     let keyless = || pb::PresignRequest { key: String::new(), ..read() };
@@ -60,7 +74,12 @@ async fn calls(sidecar: &Sidecar) {
         .map(|requests| pb::StreamPresignRequest { batch: Some(batch(requests)) });
     let mut answers = client.stream_presign(tokio_stream::iter(messages)).await.unwrap().into_inner();
     while answers.message().await.map(|message| message.is_some()).unwrap() {}
-    refused(client.presign_post(pb::PresignPostRequest::default()).await);
+    client.presign_post(form()).await.map(drop).unwrap();
+    refused(client.presign_post(pb::PresignPostRequest { key: String::new(), ..form() }).await);
+    let unknown = pb::PresignPostRequest { bucket: "canary/bucket".to_owned(), ..form() };
+    refused(
+        client.presign_post(pb::PresignPostRequest { signer: "canary-signer".to_owned(), ..unknown }).await,
+    );
     client.presign(write()).await.map(drop).unwrap();
 }
 
@@ -79,12 +98,12 @@ async fn lifetimes_and_what_was_taken_off_are_counted() {
     calls(&sidecar).await;
     let scrape = Scrape::of(&sidecar).await;
     let clamped = scrape.all("presignd_expiry_clamped_total", &["reason", "signer"]);
-    assert_eq!(clamped, [(["service_maximum", "default"].map(str::to_owned).into(), 3.0)].into());
+    assert_eq!(clamped, [(["service_maximum", "default"].map(str::to_owned).into(), 4.0)].into());
     for (name, value) in [
-        ("presignd_expiry_clamped_seconds_count", 3.0),
-        ("presignd_expiry_clamped_seconds_sum", 3.0 * DAY),
-        ("presignd_granted_expiry_seconds_count", 9.0),
-        ("presignd_granted_expiry_seconds_sum", 6.0 * 900.0 + 3.0 * 7.0 * DAY),
+        ("presignd_expiry_clamped_seconds_count", 4.0),
+        ("presignd_expiry_clamped_seconds_sum", 4.0 * DAY),
+        ("presignd_granted_expiry_seconds_count", 10.0),
+        ("presignd_granted_expiry_seconds_sum", 6.0 * 900.0 + 4.0 * 7.0 * DAY),
         ("presignd_batch_size_count", 3.0),
         ("presignd_batch_size_sum", 7.0),
     ] {
@@ -105,7 +124,9 @@ async fn calls_are_counted_by_method_and_code() {
         (["BatchPresign", "ok"], 1.0),
         (["BatchPresign", "invalid_argument"], 1.0),
         (["StreamPresign", "ok"], 1.0),
-        (["PresignPost", "unimplemented"], 1.0),
+        (["PresignPost", "ok"], 1.0),
+        (["PresignPost", "invalid_argument"], 1.0),
+        (["PresignPost", "not_found"], 1.0),
     ];
     assert_eq!(rpcs, expected.map(|(labels, count)| (labels.map(str::to_owned).into(), count)).into());
 }
@@ -115,7 +136,7 @@ async fn the_time_of_signing_is_recorded_once_for_each_url() {
     let sidecar = Sidecar::start(&[]).await;
     calls(&sidecar).await;
     let signed = Scrape::of(&sidecar).await.all("presignd_sign_duration_seconds_count", &["algorithm"]);
-    assert_eq!(signed, [(vec!["AWS4-HMAC-SHA256".to_owned()], 9.0)].into());
+    assert_eq!(signed, [(vec!["AWS4-HMAC-SHA256".to_owned()], 10.0)].into());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod headers;
+mod post;
 mod request;
 
 use presignd::pb;

@@ -34,6 +34,23 @@ fn encrypted() -> pb::PresignRequest {
     request("key", pb::presign_request::Operation::PutObject(put))
 }
 
+/// Forms, good and bad: the policies and the signatures that came of them.
+async fn forms(sidecar: &Sidecar) -> Vec<String> {
+    let mut client = sidecar.client().await;
+    let form = |fields: &[(&str, &str)]| pb::PresignPostRequest {
+        bucket: "plain-bucket".to_owned(),
+        key: "key".to_owned(),
+        fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Default::default()
+    };
+    let sse = ("x-amz-server-side-encryption-customer-key", SSE_KEY);
+    let fields = client.presign_post(form(&[sse])).await.unwrap().into_inner().fields;
+    for bad in [form(&[sse, ("policy", SESSION_TOKEN)]), form(&[(sse.0, &format!("{SSE_KEY}\n"))])] {
+        refused(client.presign_post(bad).await);
+    }
+    ["policy", "x-amz-signature"].map(|name| fields[name].clone()).into()
+}
+
 /// Calls of every kind, good and bad: every URL that came of them.
 async fn calls(sidecar: &Sidecar) -> Vec<String> {
     let mut client = sidecar.client().await;
@@ -80,6 +97,7 @@ async fn no_secret_and_no_url_is_logged_or_shown_even_at_trace() {
     for format in ["text", "json"] {
         let mut sidecar = start(&["--log-format", format]).await;
         let urls = calls(&sidecar).await;
+        let forms = forms(&sidecar).await;
         assert_eq!(urls.len(), 6);
         let pages = [sidecar.page("/metrics").await.1, sidecar.page("/").await.1];
         sidecar.signal(rustix::process::Signal::TERM);
@@ -87,7 +105,7 @@ async fn no_secret_and_no_url_is_logged_or_shown_even_at_trace() {
         sidecar.logged("stopped: every call was answered").await;
         let log = sidecar.log();
         assert!(log.contains("credentials loaded"), "{log}");
-        for secret in secrets(&urls) {
+        for secret in secrets(&urls).into_iter().chain(forms.iter().map(String::as_str)) {
             for (place, text) in [("the log", &log), ("/metrics", &pages[0]), ("the status page", &pages[1])]
             {
                 assert!(!text.contains(secret), "{secret} is in {place}: {text}");

@@ -1,4 +1,7 @@
-//! `presignd presign` and `presignd healthcheck`: what a shell sees of them.
+//! `presignd presign`, `presignd post` and `presignd healthcheck`: what a shell sees of them.
+
+mod post;
+mod shell;
 
 use serde_json::Value;
 
@@ -71,6 +74,21 @@ async fn verbose_tells_the_rest_on_stderr_with_a_line_for_curl() {
 }
 
 #[tokio::test]
+async fn curl_prints_the_command_alone_and_verbose_the_rest_beside_it() {
+    let sidecar = Sidecar::start(&[]).await;
+    let arguments = ["presign", "delete", "s3://plain-bucket/it's", "--curl"];
+    let out = printed(ask(&sidecar, &arguments));
+    let start = "curl --fail --path-as-is --request DELETE \
+                 'https://plain-bucket.s3.us-east-1.amazonaws.com/it%27s?X-Amz-Algorithm=";
+    assert!(out.starts_with(start) && out.ends_with("'\n") && out.lines().count() == 1, "{out}");
+    let Ended { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &["-v"]].concat());
+    assert!(stdout.starts_with(start), "{stdout}");
+    assert!(stderr.starts_with("expires  20") && stderr.lines().count() == 1, "{stderr}");
+    assert_eq!(code, Some(0));
+    assert_eq!(ask(&sidecar, &[&arguments[..], &["--json"]].concat()).code, Some(2));
+}
+
+#[tokio::test]
 async fn json_has_every_field_of_the_answer() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let arguments = ["presign", "put", "s3://plain-bucket/key", "--json", "--expires-in", "2h"];
@@ -107,6 +125,20 @@ async fn query_parameters_are_signed() {
 }
 
 #[tokio::test]
+async fn list_is_for_a_bucket_with_or_without_a_prefix() {
+    let sidecar = Sidecar::start(&[]).await;
+    for (uri, prefix) in [("s3://plain-bucket", ""), ("s3://plain-bucket/a b/", "&prefix=a%20b%2F")] {
+        let out = printed(ask(&sidecar, &["presign", "list", uri]));
+        assert!(out.starts_with("https://plain-bucket.s3.us-east-1.amazonaws.com/?X-Amz-"), "{out}");
+        assert!(out.contains("&list-type=2") && out.contains(prefix), "{out}");
+        assert_eq!(out.contains("prefix"), !prefix.is_empty(), "{out}");
+    }
+    let message =
+        "\"plain-bucket\" is not a bucket: write s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
+    assert_eq!(ask(&sidecar, &["presign", "list", "plain-bucket"]), failed(1, message));
+}
+
+#[tokio::test]
 async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
     let sidecar = Sidecar::start(&[]).await;
     let presign = |arguments: &[&str]| ask(&sidecar, &[&["presign", "get"], arguments].concat());
@@ -139,6 +171,15 @@ async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
             &["s3://plain-bucket/key", "--header", "Content-Type"],
             "--header needs NAME:VALUE, as in --header \"a:b\"",
         ),
+        (
+            &["s3://plain-bucket/key", "--query", "a=b", "--query", "a=c"],
+            "--query \"a\" is given twice: give it once",
+        ),
+        (
+            &["https://plain-bucket.s3.amazonaws.com/key"],
+            "\"https://plain-bucket.s3.amazonaws.com/key\" is not an object: \
+             write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+        ),
     ] {
         assert_eq!(presign(arguments), failed(1, message));
     }
@@ -156,9 +197,10 @@ fn without_a_server_the_place_is_named() {
         (port.as_str(), "Connection refused (os error 111)"),
     ] {
         let message = format!(
-            "no presignd answers at {place}: {error}; is it running? Name another place with --server"
+            "no presignd answers at {place}: {error}. Start it with `presignd serve`, or name another place with --server"
         );
         assert_eq!(run(&["presign", "get", "s3://plain-bucket/key", "--server", place]), failed(1, &message));
+        assert_eq!(run(&["post", "s3://plain-bucket/key", "--server", place]), failed(1, &message));
         assert_eq!(run(&["healthcheck", "--server", place]), failed(1, &message));
     }
     let message = "\"nowhere\" is not an address: write unix:PATH, unix:@NAME or HOST:PORT";

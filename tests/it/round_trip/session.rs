@@ -1,6 +1,8 @@
 //! Temporary credentials: the session token is part of what is signed.
 
-use presignd::pb::{GetObject, PutObject, presign_request::Operation};
+use presignd::pb::{
+    GetObject, PresignPostRequest, PresignPostResponse, PutObject, presign_request::Operation,
+};
 
 use super::Caller;
 use crate::support::{
@@ -48,6 +50,22 @@ async fn a_session_of_sts_signs_with_its_token_and_not_without_or_with_another()
             assert_eq!(verdict, REFUSED, "signed with {what} as the token");
         }
     }
+}
+
+#[tokio::test]
+async fn a_form_of_a_session_needs_its_token() {
+    let server = Server::ministack();
+    let [key, secret, token] = session(server);
+    let caller = with_credentials(server, &key, &secret, Some(&token)).await;
+    let request = PresignPostRequest { key: "session/form".to_owned(), ..Default::default() };
+    let PresignPostResponse { url, mut fields, .. } = caller.form(request).await;
+    assert_eq!(fields["x-amz-security-token"], token);
+    assert_eq!(caller.upload(&url, &fields, b"from a session").await.verdict(), "204");
+    assert_eq!(caller.get(PLAIN_BUCKET, "session/form").await.text(), "from a session");
+    fields.insert("x-amz-security-token".to_owned(), format!("{token}0"));
+    assert_eq!(caller.upload(&url, &fields, b"bad").await.verdict(), REFUSED);
+    fields.remove("x-amz-security-token");
+    assert_eq!(caller.upload(&url, &fields, b"bad").await.verdict(), REFUSED);
 }
 
 fn get() -> Operation {

@@ -43,6 +43,37 @@ impl Request {
         }
     }
 
+    /// A form as a browser sends it: the fields, then the file.
+    ///
+    /// # Panics
+    /// When the URL has no scheme or no path.
+    pub fn form<'f>(
+        url: &str,
+        fields: impl IntoIterator<Item = (&'f String, &'f String)>,
+        file_name: &str,
+        file: &[u8],
+    ) -> Self {
+        let boundary = "----of-the-tests-of-presignd";
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+            body.extend([head.as_bytes(), value.as_bytes(), b"\r\n"].concat());
+        }
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend([head.as_bytes(), file, format!("\r\n--{boundary}--\r\n").as_bytes()].concat());
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        let to = PresignedRequest {
+            url: url.to_owned(),
+            method: "POST".to_owned(),
+            headers: BTreeMap::from([("content-type".to_owned(), content_type)]),
+            ..PresignedRequest::default()
+        };
+        Self::of(&to).with_body(body)
+    }
+
     /// The same with a body.
     #[must_use]
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {

@@ -59,6 +59,11 @@ impl Case {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.time)
     }
 
+    fn lifetime(&self) -> prost_types::Duration {
+        let seconds = i64::try_from(self.expires_in).expect("a small number");
+        prost_types::Duration { seconds, nanos: 0 }
+    }
+
     fn variables(&self) -> Vec<(String, String)> {
         let mut set = vec![("REGION", self.region.to_owned()), ("PATH_STYLE", self.path_style.to_string())];
         set.extend(self.endpoint.map(|endpoint| ("ENDPOINT", endpoint.to_owned())));
@@ -84,6 +89,34 @@ impl InProcess {
 
     /// Signs a case, with the configuration that a user would write for it.
     pub async fn presign(&self, case: &Case) -> Result<pb::PresignedRequest, Status> {
+        let request = pb::PresignRequest {
+            bucket: case.bucket.clone(),
+            key: case.key.clone(),
+            expires_in: Some(case.lifetime()),
+            query: case.query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            operation: Some(case.operation.clone()),
+            ..Default::default()
+        };
+        let answer = self.client(case).presign(request).await?;
+        Ok(answer.into_inner().presigned.expect("an answer has a URL"))
+    }
+
+    /// Signs a form for the target, the key and the time of a case, whose operation does not matter.
+    pub async fn presign_post(
+        &self,
+        case: &Case,
+        parts: pb::PresignPostRequest,
+    ) -> Result<pb::PresignPostResponse, Status> {
+        let request = pb::PresignPostRequest {
+            bucket: case.bucket.clone(),
+            key: case.key.clone(),
+            expires_in: Some(case.lifetime()),
+            ..parts
+        };
+        Ok(self.client(case).presign_post(request).await?.into_inner())
+    }
+
+    fn client(&self, case: &Case) -> PresignServiceClient<PresignServiceServer<PresignApi>> {
         self.time.store(case.time, Ordering::SeqCst);
         let mut layers = Layers::defaults();
         layers.environment(&case.variables()).expect("the settings are known");
@@ -93,20 +126,6 @@ impl InProcess {
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
         let signers = Signers::new(config.signers, self.surroundings.clone());
         signers.all()[0].replace(credentials, None, &self.surroundings.clock);
-        let seconds = i64::try_from(case.expires_in).expect("a small number");
-        let request = pb::PresignRequest {
-            bucket: case.bucket.clone(),
-            key: case.key.clone(),
-            expires_in: Some(prost_types::Duration { seconds, nanos: 0 }),
-            query: case.query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-            operation: Some(case.operation.clone()),
-            ..Default::default()
-        };
-        let answer = self.client(signers).presign(request).await?;
-        Ok(answer.into_inner().presigned.expect("an answer has a URL"))
-    }
-
-    fn client(&self, signers: Signers) -> PresignServiceClient<PresignServiceServer<PresignApi>> {
         PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
             signers: Arc::new(signers),
             metrics: self.surroundings.metrics.clone(),

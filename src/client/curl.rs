@@ -1,0 +1,162 @@
+//! Command lines for curl, to paste into a POSIX shell. They are as secret as what is in them.
+
+use std::fmt::Write as _;
+
+use crate::pb::{PresignPostResponse, PresignedRequest};
+
+/// The command that uses a URL. `FILE` stands for what is uploaded.
+pub(super) fn of_url(presigned: &PresignedRequest) -> String {
+    // Without this curl would fold `.` and `..` in the key, and the signature would not match.
+    let mut command = "curl --fail --path-as-is".to_owned();
+    command.push_str(globoff(&presigned.url));
+    match presigned.method.as_str() {
+        "GET" => {}
+        "HEAD" => command.push_str(" --head"),
+        "PUT" if ends_in_slash(&presigned.url) => {
+            // To such a URL curl would add the name of the file, and this option would add a content type.
+            command.push_str(" --request PUT --data-binary @FILE");
+            if !presigned.headers.contains_key("content-type") {
+                command.push_str(" --header content-type:");
+            }
+        }
+        "PUT" => command.push_str(" --upload-file FILE"),
+        other => append(&mut command, "--request", other),
+    }
+    for (name, value) in &presigned.headers {
+        // A header without a value is left out by curl, unless it is written so.
+        let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+        append(&mut command, "--header", &header);
+    }
+    command + " " + &quoted(&presigned.url)
+}
+
+/// The command that sends a form with the file `FILE`, and with `supplied`, which the holder may change as far as the
+/// policy lets it.
+pub(super) fn of_form<'f>(
+    form: &'f PresignPostResponse,
+    supplied: impl IntoIterator<Item = (&'f String, &'f String)>,
+) -> String {
+    let mut command = "curl --fail".to_owned();
+    command.push_str(globoff(&form.url));
+    for (name, value) in form.fields.iter().chain(supplied) {
+        // Not `--form`, for which some values mean a file.
+        append(&mut command, "--form-string", &format!("{name}={value}"));
+    }
+    command + " --form file=@FILE " + &quoted(&form.url)
+}
+
+/// curl takes brackets for a range of URLs. In ours they stand around an IPv6 address; keys are encoded.
+fn globoff(url: &str) -> &'static str {
+    if url.contains(['[', ']', '{', '}']) { " --globoff" } else { "" }
+}
+
+fn ends_in_slash(url: &str) -> bool {
+    url.split_once('?').map_or(url, |(before, _)| before).ends_with('/')
+}
+
+fn append(command: &mut String, option: &str, value: &str) {
+    let _infallible =
+        write!(command, " {option} {}", if plain(value) { value.to_owned() } else { quoted(value) });
+}
+
+/// Whether a shell takes this word as it is.
+fn plain(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// One word of a POSIX shell: within single quotes everything but a single quote stands for itself.
+///
+/// Source: [Shell Command Language, 2.2.2](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02).
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, process::Command};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn presigned(method: &str, url: &str, headers: &[(&str, &str)]) -> PresignedRequest {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        PresignedRequest {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers: headers.collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn each_method_has_its_options_and_each_header_is_sent_even_when_it_is_empty() {
+        let url = "http://[::1]:9000/b/k?a=b";
+        for (method, headers, command) in [
+            ("GET", &[][..], "curl --fail --path-as-is --globoff 'http://[::1]:9000/b/k?a=b'"),
+            ("HEAD", &[], "curl --fail --path-as-is --globoff --head 'http://[::1]:9000/b/k?a=b'"),
+            (
+                "PUT",
+                &[("x-a", ""), ("x-b", "it's")],
+                "curl --fail --path-as-is --globoff --upload-file FILE --header 'x-a;' --header 'x-b: it'\\''s' \
+                 'http://[::1]:9000/b/k?a=b'",
+            ),
+            (
+                "DELETE",
+                &[],
+                "curl --fail --path-as-is --globoff --request DELETE 'http://[::1]:9000/b/k?a=b'",
+            ),
+        ] {
+            assert_eq!(of_url(&presigned(method, url, headers)), command);
+        }
+        for (method, url, headers, command) in [
+            ("GET", "https://b.example/k/?a", &[][..], "curl --fail --path-as-is 'https://b.example/k/?a'"),
+            (
+                "PUT",
+                "https://b.example/k/?a=/",
+                &[],
+                "curl --fail --path-as-is --request PUT --data-binary @FILE --header content-type: \
+                 'https://b.example/k/?a=/'",
+            ),
+            (
+                "PUT",
+                "https://b.example/k/?a",
+                &[("content-type", "a/b")],
+                "curl --fail --path-as-is --request PUT --data-binary @FILE --header 'content-type: a/b' \
+                 'https://b.example/k/?a'",
+            ),
+            (
+                "PUT",
+                "https://b.example/k?a=/",
+                &[],
+                "curl --fail --path-as-is --upload-file FILE 'https://b.example/k?a=/'",
+            ),
+        ] {
+            assert_eq!(of_url(&presigned(method, url, headers)), command);
+        }
+    }
+
+    #[test]
+    fn a_form_ends_with_its_file() {
+        let map = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let form = PresignPostResponse {
+            url: "https://b.example/".to_owned(),
+            fields: map("key", "@a;b"),
+            ..Default::default()
+        };
+        assert_eq!(
+            of_form(&form, &map("acl", "")),
+            "curl --fail --form-string 'key=@a;b' --form-string 'acl=' --form file=@FILE 'https://b.example/'"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_shell_reads_a_quoted_word_back_as_it_was(word in "(?s)[^\u{0}]*") {
+            let script = format!("printf %s {}", quoted(&word));
+            let output = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+            prop_assert_eq!(output.stdout, word.into_bytes());
+        }
+    }
+}

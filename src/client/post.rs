@@ -1,0 +1,60 @@
+//! `presignd post`: an upload form, as a command line or as JSON.
+
+use serde_json::json;
+
+use super::{ClientError, connect, curl, duration, failed, pairs, terms::Terms, uri::S3Uri};
+use crate::{
+    config::arguments::post::PostArguments,
+    pb::{self, presign_service_client::PresignServiceClient},
+};
+
+/// What to print on stdout, and on stderr.
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn post(arguments: PostArguments) -> Result<(String, String), ClientError> {
+    let request = request(&arguments)?;
+    let supplied = request.starts_with.clone();
+    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let answer = PresignServiceClient::new(channel).presign_post(request).await;
+    let form = answer.map_err(|status| failed(&place, status))?.into_inner();
+    let details = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
+    let shown = if arguments.json { as_json(&form) } else { curl::of_form(&form, &supplied) };
+    Ok((shown, details))
+}
+
+fn request(arguments: &PostArguments) -> Result<pb::PresignPostRequest, ClientError> {
+    let S3Uri { bucket, key } = arguments.uri.parse().map_err(ClientError::Argument)?;
+    Ok(pb::PresignPostRequest {
+        bucket,
+        key,
+        expires_in: duration("--expires-in", arguments.expires_in.as_deref())?,
+        min_expires_in: duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
+        signer: arguments.signer.clone(),
+        fields: pairs("--field", &arguments.fields, '=')?,
+        starts_with: pairs("--starts-with", &arguments.starts_with, '=')?,
+        content_length_range: arguments.content_length_range.as_deref().map(range).transpose()?,
+    })
+}
+
+fn range(text: &str) -> Result<pb::ContentLengthRange, ClientError> {
+    let bounds = text.split_once(':').and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
+    let (min, max) = bounds.ok_or_else(|| {
+        let flag = "--content-length-range";
+        ClientError::Argument(format!("{flag} {text:?} is not MIN:MAX in bytes, as in {flag} 1:10485760"))
+    })?;
+    Ok(pb::ContentLengthRange { min, max })
+}
+
+fn as_json(form: &pb::PresignPostResponse) -> String {
+    let terms = Terms::of_form(form);
+    json!({
+        "url": form.url,
+        "fields": form.fields,
+        "expires_at": terms.expires_at,
+        "granted_seconds": terms.granted,
+        "requested_seconds": terms.requested,
+        "clamp_reason": terms.clamp_reason,
+    })
+    .to_string()
+}

@@ -1,0 +1,62 @@
+//! What was granted to a URL or a form, as people read it.
+
+use std::{fmt, time::Duration};
+
+use prost_types::Timestamp;
+
+use crate::pb;
+
+/// How long it works, and why not longer.
+pub(super) struct Terms {
+    /// In RFC 3339.
+    pub(super) expires_at: String,
+    /// In seconds.
+    pub(super) granted: i64,
+    /// In seconds.
+    pub(super) requested: i64,
+    /// As the contract has it, without its prefix.
+    pub(super) clamp_reason: &'static str,
+}
+
+impl Terms {
+    pub(super) fn of_url(url: &pb::PresignedRequest) -> Self {
+        Self::new(url.expires_at.as_ref(), url.granted, url.requested, url.clamp_reason())
+    }
+
+    pub(super) fn of_form(form: &pb::PresignPostResponse) -> Self {
+        Self::new(form.expires_at.as_ref(), form.granted, form.requested, form.clamp_reason())
+    }
+
+    fn new(
+        expires_at: Option<&Timestamp>,
+        granted: Option<prost_types::Duration>,
+        requested: Option<prost_types::Duration>,
+        clamp_reason: pb::ClampReason,
+    ) -> Self {
+        let seconds = |wire: Option<prost_types::Duration>| wire.map_or(0, |wire| wire.seconds);
+        Self {
+            expires_at: rfc3339(expires_at),
+            granted: seconds(granted),
+            requested: seconds(requested),
+            clamp_reason: clamp_reason.as_str_name().trim_start_matches("CLAMP_REASON_"),
+        }
+    }
+}
+
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let for_people =
+            |seconds: i64| humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));
+        writeln!(f, "expires  {} (granted {})", self.expires_at, for_people(self.granted))?;
+        if self.granted < self.requested {
+            let reason = self.clamp_reason.to_lowercase();
+            writeln!(f, "asked    {}, cut by {reason}", for_people(self.requested))?;
+        }
+        Ok(())
+    }
+}
+
+/// A time, or nothing where there is none.
+pub(super) fn rfc3339(time: Option<&Timestamp>) -> String {
+    time.map_or_else(String::new, ToString::to_string)
+}
