@@ -18,6 +18,8 @@ BENCH_TARGET ?= target
 PROTO_BASE = $(shell git log --diff-filter=A --format=%H -- proto/presign/v1/presign.proto | tail -n 1)
 
 export PRESIGND_TEST_PYTHON := $(VENV)/bin/python
+# Most tests wait for something most of the time.
+export RUST_TEST_THREADS ?= 8
 
 .PHONY: help
 help: ## List the targets
