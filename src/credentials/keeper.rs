@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     clock::Stopwatch,
-    presign::{credentials::Credentials, name::Region},
+    presign::{
+        credentials::Credentials,
+        endpoint::{self, Found},
+    },
 };
 
 /// The longest that one attempt to load credentials may take.
@@ -67,7 +70,7 @@ impl Keeper {
         }
         let loaded = within(LOAD_LIMIT, self.load()).await;
         let now = self.surroundings.clock.now();
-        let event = match loaded.and_then(|(loaded, region)| self.judge(loaded, region, now)) {
+        let event = match loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)) {
             Ok(Verdict::Newer) => Event::Renewed,
             Ok(_) => Event::NotNewer {
                 times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1,
@@ -86,29 +89,25 @@ impl Keeper {
         }
     }
 
-    async fn load(&mut self) -> Result<(Credentials, Option<Region>), LoadError> {
+    async fn load(&mut self) -> Result<(Credentials, Found), LoadError> {
         let source = match self.source.take() {
             Some(known) => known,
             None => Source::new(&self.signer.settings.source, &self.surroundings.environment).await,
         };
+        let found = source.found()?;
         let loaded = source.load().await?;
-        let region = source.region();
         // Where no region was found, it is looked for again the next time.
-        self.source = region.is_some().then_some(source);
-        Ok((loaded, region))
+        self.source = found.region.is_some().then_some(source);
+        Ok((loaded, found))
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
-    fn judge(
-        &self,
-        loaded: Credentials,
-        region: Option<Region>,
-        now: SystemTime,
-    ) -> Result<Verdict, LoadError> {
+    fn judge(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<Verdict, LoadError> {
         let snapshot = self.signer.snapshot();
         let held = snapshot.as_ref().map(|snapshot| &**snapshot.credentials());
         let told = loaded.expires_at();
-        let loaded = match self.signer.settings.rules.endpoint.endpoint {
+        let set = &self.signer.settings.rules.endpoint.endpoint;
+        let loaded = match set.as_ref().or(found.endpoint.as_ref()) {
             // How long a session of another server lasts is its own affair.
             Some(_) => loaded,
             None => {
@@ -130,7 +129,7 @@ impl Keeper {
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
             }
             Verdict::Newer => {
-                self.signer.replace(loaded, region, &self.surroundings.clock);
+                self.signer.replace(loaded, found, &self.surroundings.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, is_presumed);
             }
@@ -235,11 +234,14 @@ fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
              expires_at; for credentials in the environment, set AWS_CREDENTIAL_EXPIRATION"
         );
     }
-    if snapshot.rules().endpoint.region.is_none() {
+    let rules = &snapshot.rules().endpoint;
+    if rules.region.is_none() {
         warn!(
             signer = name,
             "no region is known: only ARNs that name one can be signed for; set signers.{name}.region or AWS_REGION"
         );
+    } else if let Err(error) = endpoint::check(rules) {
+        warn!(signer = name, "no bucket can be signed for: {error}");
     }
 }
 

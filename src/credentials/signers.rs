@@ -161,8 +161,7 @@ impl Signer {
     /// Takes the credentials of one that has the same source. Without any, there is still everything to do.
     fn take_over_from(&self, other: &Self, clock: &Clock) -> Option<Event> {
         let snapshot = other.snapshot()?;
-        let region = snapshot.rules().endpoint.region.clone();
-        self.replace(Arc::clone(snapshot.credentials()), region, clock);
+        self.replace(Arc::clone(snapshot.credentials()), other.found.load_full(), clock);
         self.progress.send_replace(other.progress());
         Some(Event::Renewed)
     }

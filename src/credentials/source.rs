@@ -25,13 +25,17 @@ use aws_credential_types::{
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_types::{DateTime, date_time::Format};
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::{
+    os_shim_internal::{Env, Fs},
+    service_config::ServiceConfigKey,
+};
 use thiserror::Error;
 
 use super::roles::{RoleArn, Roles};
 use crate::{
     presign::{
         credentials::{Credentials, Secret},
+        endpoint::Found,
         name::Region,
     },
     shelter::Environment,
@@ -68,10 +72,10 @@ pub enum Provider {
     Imds,
 }
 
-/// One signer's provider of credentials, with the region that the same places name.
+/// One signer's provider of credentials, with what the same places say of endpoints.
 pub struct Source {
     provider: SharedCredentialsProvider,
-    region: Option<Region>,
+    found: Result<Found, LoadError>,
 }
 
 /// Why credentials could not be loaded: a sentence without anything secret in it.
@@ -80,6 +84,14 @@ pub enum LoadError {
     /// The provider has none, or failed: its own words.
     #[error("{0}")]
     Provider(String),
+    /// What the AWS SDKs would read of endpoints is not what it should be. A password may be in it: it is not repeated.
+    #[error("{name} (in the environment or in the profile) is not {expected}")]
+    Setting {
+        /// The variable, which stands for the profile's setting, too.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// The provider did not answer in time.
     #[error("the provider did not answer within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
@@ -95,7 +107,7 @@ impl LoadError {
     /// The name in metrics.
     pub fn outcome(&self) -> &'static str {
         match self {
-            Self::Provider(_) | Self::TimedOut(_) => "error",
+            Self::Provider(_) | Self::Setting { .. } | Self::TimedOut(_) => "error",
             Self::Expired(_) => "expired",
         }
     }
@@ -128,13 +140,15 @@ impl Source {
         };
         let base = parts.provider(&settings.provider);
         let provider = assume(&settings.roles, &sdk, base).await;
-        let region = sdk.region().and_then(|region| region.as_ref().parse().ok());
-        Self { provider, region }
+        Self { provider, found: found(&sdk) }
     }
 
-    /// The region that was set or found, where it is one.
-    pub fn region(&self) -> Option<Region> {
-        self.region.clone()
+    /// What was found beside the credentials.
+    ///
+    /// # Errors
+    /// When something there cannot be read: to sign for another place than was meant would not do.
+    pub fn found(&self) -> Result<Found, LoadError> {
+        self.found.clone()
     }
 
     /// Asks the provider, anew each time.
@@ -151,6 +165,35 @@ impl Source {
             loaded.expiry(),
         ))
     }
+}
+
+/// What the AWS SDKs read for S3 in the environment and in the profile. The region is left out when it is none.
+///
+/// Source: [Settings reference](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html). The services'
+/// own endpoint (`AWS_ENDPOINT_URL_S3`, or `services` in the profile) comes before the one for all of them.
+fn found(sdk: &SdkConfig) -> Result<Found, LoadError> {
+    let text = |env: &'static str, profile: &'static str| {
+        let key = ServiceConfigKey::builder().service_id("S3").env(env).profile(profile).build().ok()?;
+        sdk.service_config()?.load_config(key).filter(|text| !text.trim().is_empty())
+    };
+    let flag = |name, profile| match text(name, profile) {
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        Some(_) => Err(LoadError::Setting { name, expected: "true or false" }),
+        None => Ok(None),
+    };
+    let endpoint = text("AWS_ENDPOINT_URL", "endpoint_url").map(|text| text.parse()).transpose();
+    Ok(Found {
+        region: sdk.region().and_then(|region| region.as_ref().parse().ok()),
+        endpoint: endpoint.map_err(|_| LoadError::Setting {
+            name: "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or endpoint_url",
+            expected: "an endpoint: write http://HOST[:PORT][/BASE] or https://…",
+        })?,
+        fips: flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?,
+        dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?,
+        use_arn_region: flag("AWS_S3_USE_ARN_REGION", "s3_use_arn_region")?,
+        disable_session_auth: flag("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "s3_disable_express_session_auth")?,
+    })
 }
 
 /// What providers are made of.

@@ -145,8 +145,11 @@ pub enum ParameterError {
     #[error("header {0} is given twice: set it once, in the operation or in headers")]
     HeaderTwice(String),
     /// A header or a query parameter that would make the request another operation.
-    #[error("{0} chooses the operation, so it may not be given beside one: use the operation that has it")]
+    #[error("{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http")]
     ChoosesOperation(String),
+    /// Not an HTTP method.
+    #[error("{0:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE")]
+    Method(String),
     /// A nameless query parameter.
     #[error("a query parameter has an empty name")]
     QueryName,
@@ -185,6 +188,13 @@ pub enum ParameterError {
     /// A value too long.
     #[error("the value of {0} is longer than {MAX_VALUE_BYTES} bytes")]
     TooLong(String),
+}
+
+impl ParameterError {
+    /// There is no HTTP method at all.
+    pub fn no_method() -> Self {
+        Self::Method(String::new())
+    }
 }
 
 impl<'a> Headers<'a> {
@@ -343,7 +353,7 @@ fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// A character of a header name: `token` of [RFC 9110, section 5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

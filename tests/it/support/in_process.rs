@@ -14,7 +14,10 @@ use presignd::{
     credentials::{Signers, Surroundings},
     metrics::Metrics,
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
-    presign::credentials::{Credentials, Secret},
+    presign::{
+        credentials::{Credentials, Secret},
+        endpoint::Found,
+    },
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
 use tokio::sync::Semaphore;
@@ -30,6 +33,8 @@ pub struct Case {
     pub session_token: Option<String>,
     pub endpoint: Option<&'static str>,
     pub path_style: bool,
+    /// Further settings of the signer, by the ends of their variables.
+    pub settings: Vec<(&'static str, String)>,
     pub bucket: String,
     pub key: String,
     pub expires_in: u64,
@@ -46,6 +51,7 @@ impl Case {
             session_token: None,
             endpoint: None,
             path_style: false,
+            settings: Vec::new(),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             expires_in: 900,
@@ -62,6 +68,7 @@ impl Case {
     fn variables(&self) -> Vec<(String, String)> {
         let mut set = vec![("REGION", self.region.to_owned()), ("PATH_STYLE", self.path_style.to_string())];
         set.extend(self.endpoint.map(|endpoint| ("ENDPOINT", endpoint.to_owned())));
+        set.extend(self.settings.iter().cloned());
         set.into_iter().map(|(name, value)| (format!("PRESIGND_SIGNERS_DEFAULT_{name}"), value)).collect()
     }
 }
@@ -92,7 +99,7 @@ impl InProcess {
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
         let signers = Signers::new(config.signers, self.surroundings.clone());
-        signers.all()[0].replace(credentials, None, &self.surroundings.clock);
+        signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
         let seconds = i64::try_from(case.expires_in).expect("a small number");
         let request = pb::PresignRequest {
             bucket: case.bucket.clone(),

@@ -181,21 +181,6 @@ async fn a_signer_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_this_version_does_not_have_says_so() {
-    check(vec![
-        not_yet(
-            but(|request| request.reuse_window = Some(seconds(60))),
-            "reuse_window is not supported by this version of presignd",
-        ),
-        not_yet(
-            request("key", Operation::Http(pb::Http { method: "GET".to_owned(), ..Default::default() })),
-            "the http operation is not supported by this version of presignd",
-        ),
-    ])
-    .await;
-}
-
-#[tokio::test]
 async fn presign_post_and_explain_say_that_they_are_not_there_yet() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
