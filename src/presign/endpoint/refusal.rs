@@ -64,8 +64,11 @@ impl EndpointError {
     }
 }
 
+const NO_OUTPOSTS_ALIAS: &str =
+    "the Outposts access point alias is not one that S3 made: give it as S3 shows it, or the ARN";
+
 /// What AWS's rules say, and the same in our words. The settings stand under `signers.NAME.`.
-const REASONS: [(&str, &str); 22] = [
+const REASONS: [(&str, &str); 24] = [
     (
         "Accelerate cannot be used with FIPS",
         "S3 Transfer Acceleration has no FIPS endpoint: \
@@ -158,12 +161,9 @@ const REASONS: [(&str, &str); 22] = [
         "S3 Outposts does not support S3 Accelerate",
         "S3 on Outposts has no S3 Transfer Acceleration: use a signer without signers.NAME.accelerate",
     ),
-    (
-        "Unrecognized hardware type",
-        "the Outposts access point alias is not one that S3 made: give it as S3 shows it, or the ARN",
-    ),
-    (
-        "Outpost",
-        "the Outposts access point alias is not one that S3 made: give it as S3 shows it, or the ARN",
-    ),
+    ("Unrecognized hardware type", NO_OUTPOSTS_ALIAS),
+    ("Invalid Outposts Bucket alias", NO_OUTPOSTS_ALIAS),
+    ("The outpost Id must only contain", NO_OUTPOSTS_ALIAS),
+    // For what S3 tests before it is there.
+    ("Expected a endpoint to be specified", NO_OUTPOSTS_ALIAS),
 ];

@@ -38,6 +38,10 @@ pub struct Case {
     pub bucket: String,
     pub key: String,
     pub expires_in: u64,
+    pub min_expires_in: Option<u64>,
+    pub reuse_window: Option<u64>,
+    /// When the credentials end.
+    pub credentials_end: Option<u64>,
     pub operation: Operation,
     pub query: Vec<(&'static str, &'static str)>,
 }
@@ -55,9 +59,17 @@ impl Case {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             expires_in: 900,
+            min_expires_in: None,
+            reuse_window: None,
+            credentials_end: None,
             operation,
             query: Vec::new(),
         }
+    }
+
+    /// The same in another region.
+    pub fn in_region(self, region: &'static str) -> Self {
+        Self { region, ..self }
     }
 
     /// The time of signing.
@@ -96,15 +108,21 @@ impl InProcess {
         layers.environment(&case.variables()).expect("the settings are known");
         let config = Config::from_layers(&layers).expect("the settings are good");
         let token = case.session_token.clone().map(Secret::from);
+        let end = case.credentials_end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
         let credentials =
-            Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
+            Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
         let signers = Signers::new(config.signers, self.surroundings.clone());
         signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
-        let seconds = i64::try_from(case.expires_in).expect("a small number");
+        let duration = |seconds: u64| prost_types::Duration {
+            seconds: i64::try_from(seconds).expect("a small number"),
+            nanos: 0,
+        };
         let request = pb::PresignRequest {
             bucket: case.bucket.clone(),
             key: case.key.clone(),
-            expires_in: Some(prost_types::Duration { seconds, nanos: 0 }),
+            expires_in: Some(duration(case.expires_in)),
+            min_expires_in: case.min_expires_in.map(duration),
+            reuse_window: case.reuse_window.map(duration),
             query: case.query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             operation: Some(case.operation.clone()),
             ..Default::default()

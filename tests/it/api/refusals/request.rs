@@ -3,9 +3,9 @@
 use presignd::pb::{self, presign_request::Operation};
 use tonic::Code;
 
-use super::{Row, but, check, invalid, not_yet};
+use super::{Row, but, check, invalid};
 use crate::support::{
-    grpc::{Told, refused, request, seconds},
+    grpc::{Told, refused, request},
     sidecar::Sidecar,
 };
 
