@@ -106,14 +106,14 @@ impl Keeper {
         let snapshot = self.signer.snapshot();
         let held = snapshot.as_ref().map(|snapshot| &**snapshot.credentials());
         let told = loaded.expires_at();
-        let set = &self.signer.settings.rules.endpoint.endpoint;
-        let loaded = match set.as_ref().or(found.endpoint.as_ref()) {
-            // How long a session of another server lasts is its own affair.
-            Some(_) => loaded,
-            None => {
-                let end = schedule::presumed_end(held, &loaded, now);
-                loaded.ending_at(end)
-            }
+        let of_another_server =
+            found.endpoint.is_some() || self.signer.settings.rules.endpoint.endpoint.is_some();
+        let loaded = if of_another_server {
+            // How long its sessions last is its own affair.
+            loaded
+        } else {
+            let end = schedule::presumed_end(held, &loaded, now);
+            loaded.ending_at(end)
         };
         let end = loaded.expires_at();
         let is_presumed = end != told;

@@ -382,7 +382,11 @@ mod tests {
         let endpoint = resolved("logs--use1-az4--x-s3", &set(Some(true)));
         assert_eq!(
             (endpoint.url(), place(endpoint.scope()), &*endpoint.scope().service),
-            ("https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com", "us-east-1", "s3express")
+            (
+                "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+                "us-east-1",
+                "s3express"
+            )
         );
         for session in [None, Some(false)] {
             let target = "logs--use1-az4--x-s3".parse().unwrap();
@@ -406,7 +410,8 @@ mod tests {
 
     #[test]
     fn an_ipv6_endpoint_has_the_bucket_in_its_path() {
-        let endpoint = resolved("bucket", &rules("us-east-1", Some("http://[::1]:9000"), Addressing::VirtualHost));
+        let endpoint =
+            resolved("bucket", &rules("us-east-1", Some("http://[::1]:9000"), Addressing::VirtualHost));
         assert_eq!((endpoint.url(), endpoint.host().as_str()), ("http://[::1]:9000/bucket", "[::1]:9000"));
     }
 }

@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn windows_lie_one_behind_the_other_from_the_epoch_on() {
         let minute = Seconds(60);
-        for (time, begins, passed) in [(0, 0, 0), (59, 0, 59), (60, 60, 0), (1_000_000_019, 999_999_960, 59)] {
+        for (time, begins, passed) in [(0, 0, 0), (59, 0, 59), (60, 60, 0), (1_000_000_019, 999_999_960, 59)]
+        {
             let window = Window::at(after(time) + Duration::from_millis(999), minute);
             assert_eq!(window, Window { begins_at: after(begins), length: minute, passed }, "{time}");
         }

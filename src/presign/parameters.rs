@@ -145,7 +145,9 @@ pub enum ParameterError {
     #[error("header {0} is given twice: set it once, in the operation or in headers")]
     HeaderTwice(String),
     /// A header or a query parameter that would make the request another operation.
-    #[error("{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http")]
+    #[error(
+        "{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
+    )]
     ChoosesOperation(String),
     /// Not an HTTP method.
     #[error("{0:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE")]

@@ -349,7 +349,8 @@ mod tests {
         );
         let secret = Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".into(), secret, None, None);
-        let signature = Pen::new(&credentials, &date, now, &scope, Nonces::Random).signature(&canonical).unwrap();
+        let signature =
+            Pen::new(&credentials, &date, now, &scope, Nonces::Random).signature(&canonical).unwrap();
         assert_eq!(signature.as_str(), "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
     }
 

@@ -170,7 +170,7 @@ impl FromStr for Target {
         if text.ends_with("--ol-s3") {
             return Ok(Self::ObjectLambdaAlias(name));
         }
-        if text.ends_with(".mrap") {
+        if text.strip_suffix(".mrap").is_some() {
             return Err(TargetError::MultiRegionAlias(text.to_owned()));
         }
         match DIRECTORY_SUFFIXES.into_iter().find(|suffix| text.ends_with(suffix)) {

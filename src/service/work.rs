@@ -16,8 +16,8 @@ use crate::{
     credentials::Signer,
     metrics::Tally,
     presign::{
-        self, Request, expiry::Seconds, prepared::Signing, presigned::Presigned, sign::Algorithm, snapshot::Snapshot,
-        target::Target,
+        self, Request, expiry::Seconds, prepared::Signing, presigned::Presigned, sign::Algorithm,
+        snapshot::Snapshot, target::Target,
     },
 };
 

@@ -1,6 +1,7 @@
 //! AWS's providers of credentials inside the built binary, against endpoints faked on loopback.
 
 mod container;
+mod endpoints;
 mod environment;
 mod faults;
 mod files;

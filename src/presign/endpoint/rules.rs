@@ -98,7 +98,8 @@ impl FromStr for EndpointUrl {
         let error = || EndpointUrlError(text.to_owned());
         let uri: http::Uri = text.parse().map_err(|_| error())?;
         let authority = uri.authority().ok_or_else(error)?;
-        let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(error)?;
+        let scheme =
+            uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(error)?;
         let plain = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
         let port_fits = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => true,
@@ -120,16 +121,11 @@ impl FromStr for EndpointUrl {
 
 /// A name, an IPv4 address, or an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
-    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            let label = |label: &str| {
-                !label.is_empty()
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            };
-            text.split('.').all(label)
-        }
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
+    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.split('.').all(|label| !label.is_empty() && label.bytes().all(of_a_name))
 }
 
 impl fmt::Display for EndpointUrl {
@@ -203,7 +199,8 @@ mod tests {
             ..EndpointRules::default()
         };
         assert_eq!(set.clone().or(&found), set);
-        let Found { region, endpoint, fips, dual_stack, use_arn_region, disable_session_auth } = found.clone();
+        let Found { region, endpoint, fips, dual_stack, use_arn_region, disable_session_auth } =
+            found.clone();
         let all = EndpointRules {
             region,
             endpoint,

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod headers;
+mod http;
 mod request;
 
 use presignd::pb;

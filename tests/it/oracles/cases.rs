@@ -360,14 +360,19 @@ fn beside_the_object() -> Vec<Sample> {
 /// Calls by their method, for which there is no typed operation.
 fn by_method() -> Vec<Sample> {
     let http = |method: &str, query: &[(&str, &str)], headers: &[(&str, &str)]| {
-        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| (owned(name), owned(value))).collect();
+        let map =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| (owned(name), owned(value))).collect();
         Operation::Http(pb::Http { method: owned(method), query: map(query), headers: map(headers) })
     };
     vec![
         sample("GetBucketVersioning", http("GET", &[("versioning", "")], &[]), json!({})),
         sample(
             "PutBucketTagging",
-            http("PUT", &[("tagging", "")], &[("Content-MD5", "abc="), ("x-amz-expected-bucket-owner", "123456789012")]),
+            http(
+                "PUT",
+                &[("tagging", "")],
+                &[("Content-MD5", "abc="), ("x-amz-expected-bucket-owner", "123456789012")],
+            ),
             json!({"ContentMD5": "abc=", "ExpectedBucketOwner": "123456789012", "Tagging": {"TagSet": []}}),
         ),
         sample("DeleteBucketCors", http("DELETE", &[("cors", "")], &[]), json!({})),

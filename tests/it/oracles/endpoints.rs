@@ -21,6 +21,7 @@ const REGIONS: [&str; 6] =
     ["us-east-1", "eu-west-1", "us-gov-west-1", "us-gov-east-1", "cn-north-1", "cn-northwest-1"];
 
 /// What a target's endpoint follows from.
+#[expect(clippy::struct_excessive_bools, reason = "they are settings, as an operator writes them")]
 #[derive(Clone, Debug)]
 struct Place {
     region: &'static str,
@@ -117,8 +118,8 @@ fn grid() -> Vec<Place> {
 
 impl Place {
     fn case(&self) -> Case {
-        let mut case =
-            Case::new(&self.bucket, "a/b c", Operation::GetObject(GetObject::default())).in_region(self.region);
+        let mut case = Case::new(&self.bucket, "a/b c", Operation::GetObject(GetObject::default()))
+            .in_region(self.region);
         case.endpoint = self.endpoint;
         case.path_style = self.path_style;
         let flags = [

@@ -19,7 +19,11 @@ const OUTPOSTS_ALIAS: &str = "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3
 /// What is signed for by SigV4A: the target, its host, and the service in the scope.
 const TARGETS: [(&str, &str, &str); 3] = [
     (MULTI_REGION_ARN, "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com", "s3"),
-    (OUTPOSTS_ARN, "demo-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com", "s3-outposts"),
+    (
+        OUTPOSTS_ARN,
+        "demo-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com",
+        "s3-outposts",
+    ),
     (
         OUTPOSTS_ALIAS,
         "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3.op-0b1d075431d83bebd.s3-outposts.us-east-1\
