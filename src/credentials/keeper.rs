@@ -127,6 +127,9 @@ impl Keeper {
             Verdict::NotNewer => {
                 self.signer.metrics.refreshed("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
+                if let Some(held) = snapshot.filter(|_| *self.signer.found.load_full() != found) {
+                    self.signer.replace(Arc::clone(held.credentials()), found, &self.surroundings.clock);
+                }
             }
             Verdict::Newer => {
                 self.signer.replace(loaded, found, &self.surroundings.clock);
@@ -225,8 +228,10 @@ fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
         humantime::format_duration(Duration::from_secs(left.as_secs())).to_string()
     });
     let name = signer.name();
-    let region = snapshot.rules().endpoint.region.as_ref().map_or("none", |region| region.as_str());
-    info!(signer = name, region, end_in, "credentials loaded");
+    let rules = &snapshot.rules().endpoint;
+    let region = rules.region.as_ref().map_or("none", |region| region.as_str());
+    let endpoint = rules.in_url().map_or("aws".to_owned(), ToString::to_string);
+    info!(signer = name, region, endpoint, end_in, "credentials loaded");
     if is_presumed {
         warn!(
             signer = name,
@@ -234,7 +239,6 @@ fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
              expires_at; for credentials in the environment, set AWS_CREDENTIAL_EXPIRATION"
         );
     }
-    let rules = &snapshot.rules().endpoint;
     if rules.region.is_none() {
         warn!(
             signer = name,

@@ -124,6 +124,11 @@ fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
+    let last = text.rsplit('.').next().unwrap_or_default();
+    if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What ends in a number is an address to every client.
+        return text.parse::<std::net::Ipv4Addr>().is_ok();
+    }
     let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     text.split('.').all(|label| !label.is_empty() && label.bytes().all(of_a_name))
 }
@@ -174,6 +179,8 @@ mod tests {
             "http://[fe80::1%25eth0]",
             "http://::1",
             "http://*",
+            "http://1.2.3.400",
+            "http://127.1",
         ] {
             assert!(text.parse::<EndpointUrl>().is_err(), "{text:?}");
         }

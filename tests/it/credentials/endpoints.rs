@@ -9,7 +9,7 @@ use super::{FAILED, Keys, kept_secrets, refuses, serving};
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{Told, get, presigned, refused},
-    sidecar::{Sidecar, presignd},
+    sidecar::{PATIENCE, Sidecar, presignd},
 };
 
 /// presignd with the default chain, keys in its environment, and these variables.
@@ -169,6 +169,31 @@ async fn a_combination_that_aws_has_for_no_bucket_is_warned_of_at_the_start_and_
 }
 
 #[tokio::test]
+async fn an_endpoint_that_changes_in_the_profile_is_taken_up_with_the_same_keys() {
+    let keys = Keys::unending("first").section("default");
+    let text = |endpoint: &str| format!("{keys}\nregion = us-east-1\nendpoint_url = {endpoint}\n");
+    let (_folder, file) = config_file(&text("http://before"));
+    let mut command = with(&[("AWS_CONFIG_FILE", &file), ("PRESIGND_SIGNERS_DEFAULT_PROVIDER", "profile")]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    let sidecar = serving(command).await;
+    assert_eq!(origin(&sidecar).await, "http://plain-bucket.before");
+    fs::write(&file, text("http://after")).unwrap();
+    becomes(&sidecar, "http://plain-bucket.after").await;
+}
+
+/// Waits until buckets are there.
+async fn becomes(sidecar: &Sidecar, expected: &str) {
+    let changed = async {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+        while origin(sidecar).await != expected {
+            pace.tick().await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, changed).await.is_ok();
+    assert!(in_time, "{expected} and not {}: {}", origin(sidecar).await, sidecar.log());
+}
+
+#[tokio::test]
 async fn what_was_found_stays_when_a_reload_changes_the_settings() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
@@ -184,12 +209,6 @@ async fn what_was_found_stays_when_a_reload_changes_the_settings() {
     ] {
         fs::write(&file, format!("[signers.default]\n{text}\n")).unwrap();
         sidecar.signal(Signal::HUP);
-        let changed = async {
-            while origin(&sidecar).await != expected {
-                tokio::task::yield_now().await;
-            }
-        };
-        let in_time = tokio::time::timeout(crate::support::sidecar::PATIENCE, changed).await;
-        assert!(in_time.is_ok(), "{text}: {}", origin(&sidecar).await);
+        becomes(&sidecar, expected).await;
     }
 }
