@@ -209,6 +209,7 @@ async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it
         "S3 Transfer Acceleration needs the bucket in the host",
         "an access point is named in the host",
         "directory buckets have no S3 Transfer Acceleration",
+        "the zone in the directory bucket's name is none that AWS has",
         "Object Lambda access points have no dual-stack endpoint",
         "Object Lambda access points have no S3 Transfer Acceleration",
         "access points have no S3 Transfer Acceleration",
