@@ -31,7 +31,7 @@ struct Scenario {
     token_bytes: usize,
     bucket: &'static str,
     key: &'static str,
-    operation: &'static Operation,
+    operation: &'static Operation<'static>,
     headers: &'static [(&'static str, &'static str)],
     query: &'static [(&'static str, &'static str)],
 }
@@ -156,7 +156,7 @@ impl Scenario {
 }
 
 /// The canonical request behind a URL.
-fn canonical(url: &str, method: Method, headers: &Headers<'_>) -> String {
+fn canonical(url: &str, method: Method<'_>, headers: &Headers<'_>) -> String {
     let rest = url.strip_prefix("https://").expect("https");
     let (host, rest) = rest.split_at(rest.find('/').expect("a path"));
     let (path, query) = rest.split_once('?').expect("a query");

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch};
 
 pub use self::signers::{ReloadError, Signers, Surroundings};
@@ -25,8 +25,8 @@ use crate::{
     metrics::SignerMetrics,
     presign::{
         credentials::Credentials,
+        endpoint::Found,
         expiry::Seconds,
-        name::Region,
         snapshot::{Rules, Snapshot},
     },
 };
@@ -48,6 +48,8 @@ pub struct SignerSettings {
 pub struct Signer {
     settings: SignerSettings,
     current: ArcSwapOption<Snapshot>,
+    /// What was found beside the credentials.
+    found: ArcSwap<Found>,
     usable: watch::Sender<bool>,
     progress: watch::Sender<Progress>,
     /// The time on [`Self::age`] from which credentials may be renewed early; 0 while they just are.
@@ -87,6 +89,7 @@ impl Signer {
         Self {
             settings,
             current: ArcSwapOption::empty(),
+            found: ArcSwap::default(),
             usable: watch::Sender::new(false),
             progress: watch::Sender::default(),
             early_from: AtomicU64::new(u64::MAX),
@@ -129,11 +132,17 @@ impl Signer {
         &self.metrics
     }
 
-    /// Puts new credentials in the place of the old ones; `found` is the region that came with them.
-    pub fn replace(&self, credentials: impl Into<Arc<Credentials>>, found: Option<Region>, clock: &Clock) {
-        let credentials = credentials.into();
+    /// Puts new credentials in the place of the old ones, with what was found beside them.
+    pub fn replace(
+        &self,
+        credentials: impl Into<Arc<Credentials>>,
+        found: impl Into<Arc<Found>>,
+        clock: &Clock,
+    ) {
+        let (credentials, found) = (credentials.into(), found.into());
         let mut rules = self.settings.rules.clone();
-        rules.endpoint.region = rules.endpoint.region.or(found);
+        rules.endpoint = rules.endpoint.or(&found);
+        self.found.store(found);
         self.current.store(Some(Arc::new(Snapshot::new(credentials, rules))));
         self.tell_metrics();
         self.check(clock);

@@ -21,8 +21,7 @@ use self::{
 };
 use crate::presign::{
     expiry::{ClampReason, Grant},
-    operation::{OPERATIONS, Operation},
-    post,
+    operation, post,
     presigned::Presigned,
     sign::Algorithm,
     target::TargetKind,
@@ -133,7 +132,7 @@ impl Metrics {
             metrics: self.clone(),
             name: name.to_owned(),
             urls: std::iter::repeat_with(OnceLock::new)
-                .take(OPERATIONS.len() * TargetKind::ALL.len())
+                .take(operation::KINDS * TargetKind::ALL.len())
                 .collect(),
         }
     }
@@ -215,6 +214,9 @@ impl Drop for Counted {
     }
 }
 
+/// The name of an operation, and its place among them.
+type OperationLabel = (&'static str, usize);
+
 /// The counters of one signer.
 pub struct SignerMetrics {
     metrics: Metrics,
@@ -227,16 +229,16 @@ impl SignerMetrics {
     /// Counts signed URLs that are alike, what was granted to each, and what was taken off.
     fn signed(
         &self,
-        operation: &'static Operation,
+        (operation, index): OperationLabel,
         target: TargetKind,
         grant: Grant,
         taken_off: Duration,
         urls: u64,
     ) {
         let inner = &self.metrics.0;
-        if let Some(urls_of) = self.urls.get(operation.index * TargetKind::ALL.len() + target as usize) {
+        if let Some(urls_of) = self.urls.get(index * TargetKind::ALL.len() + target as usize) {
             let new = || {
-                let labels = [operation.name, target.as_str(), &self.name, "ok"];
+                let labels = [operation, target.as_str(), &self.name, "ok"];
                 counter(&inner.recorder, &definitions::URLS, &labels)
             };
             urls_of.get_or_init(new).increment(urls);

@@ -35,7 +35,7 @@ pub struct Request<'a> {
     /// The object; empty for operations on the bucket.
     pub key: ObjectKey<'a>,
     /// What the URL's holder may do.
-    pub operation: &'static Operation,
+    pub operation: &'a Operation<'a>,
     /// Headers to sign.
     pub headers: &'a Headers<'a>,
     /// Query parameters to sign.
@@ -47,7 +47,7 @@ pub struct Request<'a> {
 }
 
 /// Signs one request, in stages: it fits together, so much is granted, this is its URL, which is appended to `url`. The
-/// same arguments give the same URL, but for the signature of SigV4A, which has randomness in it.
+/// same arguments give the same URL, but for the signature of SigV4A outside a window, which has randomness in it.
 ///
 /// # Errors
 /// See [`Error`]; what is in `url` then is of no use.
@@ -100,8 +100,12 @@ fn grant(
         session: None,
     };
     let grant = expiry::clamp(requested, &bounds, signing.signed_at())?;
+    let left = match signing.window() {
+        Some(window) => window.left_of(grant, requested, &bounds)?,
+        None => grant,
+    };
     match min_expires_in {
-        Some(minimum) if grant.granted < minimum => Err(Error::TooShort { grant, minimum }),
+        Some(minimum) if left.granted < minimum => Err(Error::TooShort { grant: left, minimum }),
         _ => Ok((requested, grant)),
     }
 }

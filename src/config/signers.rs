@@ -60,11 +60,20 @@ impl Signer<'_> {
     }
 
     fn endpoint(&self) -> Result<EndpointRules, ConfigError> {
-        let path_style = self.setting::<Switch>("path_style")?.is_some_and(|it| it.0);
+        let switch =
+            |last| -> Result<Option<bool>, ConfigError> { Ok(self.setting::<Switch>(last)?.map(|it| it.0)) };
+        let path_style = switch("path_style")? == Some(true);
         Ok(EndpointRules {
             region: self.setting("region")?,
             endpoint: self.setting("endpoint")?,
+            public_endpoint: self.setting("public_endpoint")?,
             addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
+            fips: switch("fips")?,
+            dual_stack: switch("dual_stack")?,
+            accelerate: switch("accelerate")?,
+            use_arn_region: switch("use_arn_region")?,
+            disable_session_auth: switch("disable_session_auth")?,
+            sigv4a: switch("sigv4a")?,
         })
     }
 

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     clock::Stopwatch,
-    presign::{credentials::Credentials, name::Region},
+    presign::{
+        credentials::Credentials,
+        endpoint::{self, Found},
+    },
 };
 
 /// How long an attempt to load credentials waits.
@@ -44,7 +47,7 @@ pub(super) struct Keeper {
 
 /// A load under way.
 struct Loading {
-    task: AbortOnDropHandle<Result<(Credentials, Option<Region>), LoadError>>,
+    task: AbortOnDropHandle<Result<(Credentials, Found), LoadError>>,
     began: Stopwatch,
 }
 
@@ -80,7 +83,7 @@ impl Keeper {
         self.signer.attempt_begins();
         let loaded = self.loaded().await;
         let now = self.surroundings.clock.now();
-        let event = match loaded.and_then(|(loaded, region)| self.judge(loaded, region, now)) {
+        let event = match loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)) {
             Ok(Verdict::Newer) => Event::Renewed,
             Ok(_) => Event::NotNewer {
                 times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1,
@@ -100,7 +103,7 @@ impl Keeper {
     }
 
     /// What the provider hands out. When it takes too long, the next attempt waits for the same.
-    async fn loaded(&mut self) -> Result<(Credentials, Option<Region>), LoadError> {
+    async fn loaded(&mut self) -> Result<(Credentials, Found), LoadError> {
         let known = self.loading.take().filter(|loading| loading.began.elapsed() < GIVE_UP);
         let mut loading = match known {
             Some(loading) => loading,
@@ -132,16 +135,11 @@ impl Keeper {
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
-    fn judge(
-        &self,
-        loaded: Credentials,
-        region: Option<Region>,
-        now: SystemTime,
-    ) -> Result<Verdict, LoadError> {
+    fn judge(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<Verdict, LoadError> {
         let snapshot = self.signer.snapshot();
         let held = snapshot.as_ref().map(|snapshot| snapshot.credentials());
         let told = loaded.expires_at();
-        let is_at_aws = self.signer.settings.rules.endpoint.endpoint.is_none();
+        let is_at_aws = found.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
         let seen = held.or(self.before.as_ref()).map(|seen| &**seen);
         let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
         let loaded = loaded.ending_at(end);
@@ -155,9 +153,12 @@ impl Keeper {
             Verdict::NotNewer => {
                 self.signer.metrics.refreshed("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
+                if let Some(held) = held.filter(|_| *self.signer.found.load_full() != found) {
+                    self.signer.replace(Arc::clone(held), found, &self.surroundings.clock);
+                }
             }
             Verdict::Newer => {
-                self.signer.replace(loaded, region, &self.surroundings.clock);
+                self.signer.replace(loaded, found, &self.surroundings.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, end != told);
             }
@@ -244,8 +245,10 @@ fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
         humantime::format_duration(Duration::from_secs(left.as_secs())).to_string()
     });
     let name = signer.name();
-    let region = snapshot.rules().endpoint.region.as_ref().map_or("none", |region| region.as_str());
-    info!(signer = name, region, end_in, "credentials loaded");
+    let rules = &snapshot.rules().endpoint;
+    let region = rules.region.as_ref().map_or("none", |region| region.as_str());
+    let endpoint = rules.in_url().map_or("aws".to_owned(), ToString::to_string);
+    info!(signer = name, region, endpoint, end_in, "credentials loaded");
     if is_presumed {
         warn!(
             signer = name,
@@ -253,11 +256,13 @@ fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
              expires_at; for credentials in the environment, set AWS_CREDENTIAL_EXPIRATION"
         );
     }
-    if snapshot.rules().endpoint.region.is_none() {
+    if rules.region.is_none() {
         warn!(
             signer = name,
             "no region is known: only ARNs that name one can be signed for; set signers.{name}.region or AWS_REGION"
         );
+    } else if let Err(error) = endpoint::check(rules) {
+        warn!(signer = name, "no bucket can be signed for: {error}");
     }
 }
 

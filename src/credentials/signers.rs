@@ -174,9 +174,8 @@ impl Signer {
     /// Takes the credentials of one that has the same source.
     fn take_over_from(&self, other: &Self, clock: &Clock) {
         if let Some(snapshot) = other.snapshot() {
-            let region = snapshot.rules().endpoint.region.clone();
             self.progress.send_replace(other.progress());
-            self.replace(Arc::clone(snapshot.credentials()), region, clock);
+            self.replace(Arc::clone(snapshot.credentials()), other.found.load_full(), clock);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Where credentials come from: AWS's own providers. The only home of aws-config.
 
+mod found;
+
 use std::{
     collections::BTreeSet,
     path::PathBuf,
@@ -33,6 +35,7 @@ use super::roles::{RoleArn, Roles};
 use crate::{
     presign::{
         credentials::{Credentials, Secret},
+        endpoint::Found,
         name::Region,
     },
     shelter::Environment,
@@ -75,6 +78,14 @@ pub enum LoadError {
     /// The provider has none, or failed: its own words.
     #[error("{0}")]
     Provider(String),
+    /// What the AWS SDKs would read of endpoints is not what it should be. A password may be in it: it is not repeated.
+    #[error("{name} (in the environment or in the profile) is not {expected}")]
+    Setting {
+        /// The variable, which stands for the profile's setting, too.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// The provider did not answer in time.
     #[error("the provider did not answer within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
@@ -90,24 +101,26 @@ impl LoadError {
     /// The name in metrics.
     pub fn outcome(&self) -> &'static str {
         match self {
-            Self::Provider(_) | Self::TimedOut(_) => "error",
+            Self::Provider(_) | Self::Setting { .. } | Self::TimedOut(_) => "error",
             Self::Expired(_) => "expired",
         }
     }
 }
 
-/// Asks the provider, with the region that the same places name.
+/// Asks the provider, with what the same places say of endpoints.
 ///
 /// It is set up anew each time: AWS's providers remember, and that of EC2 hands out what it had when it cannot reach
 /// anything, as if it were new.
 ///
 /// # Errors
-/// When no provider of the chain has credentials, or the one that should has failed.
+/// When no provider of the chain has credentials, or the one that should has failed; or when what is said of endpoints
+/// cannot be read: to sign for another place than was meant would not do.
 pub async fn load(
     settings: &SourceSettings,
     environment: &Arc<Environment>,
-) -> Result<(Credentials, Option<Region>), LoadError> {
+) -> Result<(Credentials, Found), LoadError> {
     let sdk = sdk_config(settings).await;
+    let found = found::in_config(&sdk)?;
     let parts = Parts {
         config: provider_config(&sdk),
         environment,
@@ -122,7 +135,7 @@ pub async fn load(
         loaded.session_token().map(|token| Secret::from(token.to_owned())),
         loaded.expiry(),
     );
-    Ok((credentials, sdk.region().and_then(|region| region.as_ref().parse().ok())))
+    Ok((credentials, found))
 }
 
 /// What the environment and the shared files say of everything but credentials.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Metrics, SignerMetrics};
+use super::{Metrics, OperationLabel, SignerMetrics};
 use crate::presign::{
     expiry::{Grant, Seconds},
     operation::Operation,
@@ -23,7 +23,7 @@ pub struct Tally<'s> {
 /// URLs that are counted alike.
 struct Alike<'s> {
     signer: &'s SignerMetrics,
-    operation: &'static Operation,
+    operation: OperationLabel,
     target: TargetKind,
     grant: Grant,
     requested: Seconds,
@@ -59,7 +59,7 @@ impl<'s> Tally<'s> {
     pub fn signed(
         &mut self,
         signer: &'s SignerMetrics,
-        operation: &'static Operation,
+        operation: &Operation<'_>,
         target: TargetKind,
         presigned: &Presigned,
     ) {
@@ -67,7 +67,7 @@ impl<'s> Tally<'s> {
         let (grant, requested) = (presigned.grant, presigned.requested);
         let same = |other: &&mut Alike<'_>| {
             std::ptr::eq(other.signer, signer)
-                && other.operation.index == operation.index
+                && other.operation.1 == operation.index
                 && (other.target, other.grant, other.requested) == (target, grant, requested)
         };
         if let Some(alike) = self.alike.iter_mut().find(same) {
@@ -77,6 +77,7 @@ impl<'s> Tally<'s> {
         if self.alike.len() == KINDS {
             self.flush_urls();
         }
+        let operation = (operation.name, operation.index);
         self.alike.push(Alike { signer, operation, target, grant, requested, urls: 1 });
     }
 

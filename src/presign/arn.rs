@@ -9,11 +9,14 @@ use super::name::Region;
 /// The partitions whose endpoints presignd knows.
 const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
 
-/// An S3 access point: `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`.
+/// An S3 access point, `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, or an Object Lambda access point, which has
+/// the service `s3-object-lambda`.
 ///
-/// Source: [Using access points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-access-points.html).
+/// Source: [Using access points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-access-points.html),
+/// [Using Object Lambda access points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/olap-use.html).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct AccessPointArn {
+    service: &'static str,
     place: Place,
     name: AccessPointName,
 }
@@ -40,7 +43,7 @@ pub enum Arn {
     /// A Multi-Region Access Point.
     MultiRegionAccessPoint(MultiRegionArn),
     /// An Object Lambda access point.
-    ObjectLambdaAccessPoint,
+    ObjectLambda(AccessPointArn),
 }
 
 /// An S3 Multi-Region Access Point: `arn:PARTITION:s3::ACCOUNT:accesspoint/ALIAS.mrap`. It has no region.
@@ -85,7 +88,7 @@ pub enum ArnError {
     #[error("the ARN names a bucket: give the bucket's name, {0:?}, and the key on its own")]
     Bucket(String),
     /// Not an S3 service.
-    #[error("the ARN's service is {0:?}: it must be s3-outposts, or s3 for an S3 access point")]
+    #[error("the ARN's service is {0:?}: it must be s3-outposts, s3 or s3-object-lambda")]
     Service(String),
     /// Not a region.
     #[error("the ARN's region is {0:?}: write it as AWS does, such as us-east-1")]
@@ -150,8 +153,13 @@ impl FromStr for Arn {
             "s3" if region.is_empty() => {
                 multi_region(partition, account, resource).map(Self::MultiRegionAccessPoint)
             }
-            "s3-object-lambda" => Ok(Self::ObjectLambdaAccessPoint),
-            "s3" => access_point(Place::parse(partition, region, account)?, resource).map(Self::AccessPoint),
+            "s3" => {
+                access_point("s3", Place::parse(partition, region, account)?, resource).map(Self::AccessPoint)
+            }
+            "s3-object-lambda" => {
+                let place = Place::parse(partition, region, account)?;
+                access_point("s3-object-lambda", place, resource).map(Self::ObjectLambda)
+            }
             "s3-outposts" => {
                 outposts(Place::parse(partition, region, account)?, resource).map(Self::Outposts)
             }
@@ -160,10 +168,10 @@ impl FromStr for Arn {
     }
 }
 
-fn access_point(place: Place, resource: &str) -> Result<AccessPointArn, ArnError> {
+fn access_point(service: &'static str, place: Place, resource: &str) -> Result<AccessPointArn, ArnError> {
     let parts: Vec<&str> = resource.split(['/', ':']).collect();
     match parts.as_slice() {
-        ["accesspoint", name] => Ok(AccessPointArn { place, name: name.parse()? }),
+        ["accesspoint", name] => Ok(AccessPointArn { service, place, name: name.parse()? }),
         _ => Err(ArnError::Resource { found: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
     }
 }
@@ -287,7 +295,8 @@ impl fmt::Display for MultiRegionArn {
 impl fmt::Display for AccessPointArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { partition, region, account } = &self.place;
-        write!(f, "arn:{partition}:s3:{region}:{}:accesspoint/{}", account.0, self.name.0)
+        let (service, name) = (self.service, &self.name.0);
+        write!(f, "arn:{partition}:{service}:{region}:{}:accesspoint/{name}", account.0)
     }
 }
 

@@ -10,7 +10,7 @@ pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 /// A request in canonical form, in pieces that lie elsewhere.
 pub struct CanonicalRequest<'a> {
     /// The HTTP method.
-    pub method: Method,
+    pub method: Method<'a>,
     /// The encoded path.
     pub path: &'a str,
     /// The encoded and sorted query, without the signature.
@@ -45,6 +45,10 @@ impl Host {
 impl CanonicalRequest<'_> {
     /// Hands every piece of the canonical request to `sink`, in order.
     pub fn write_to(&self, sink: &mut impl FnMut(&str)) {
+        if let Method::Other(_) = self.method {
+            sink(self.method.as_str());
+            sink("\n");
+        }
         for piece in [self.method.line(), self.path, "\n", self.query] {
             sink(piece);
         }

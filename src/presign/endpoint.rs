@@ -1,79 +1,24 @@
 //! Where a request goes and what its signature is for. The only home of aws-sdk-s3, and of it only the endpoint rules.
 
-use std::{fmt, str::FromStr};
+mod refusal;
+mod rules;
+
+use std::str::FromStr;
 
 use aws_sdk_s3::config::endpoint::{DefaultResolver, Endpoint as Resolved, Params, ResolveEndpoint};
 use aws_smithy_types::{Document, endpoint::EndpointAuthScheme as AuthScheme};
 use futures_util::FutureExt;
-use thiserror::Error;
 
+pub use self::{
+    refusal::EndpointError,
+    rules::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError, Found},
+};
 use super::{
     canonical::Host,
     name::Region,
     sign::{Regions, Scope},
     target::{Target, TargetKind},
 };
-
-/// What an operator set for a signer that bears on the endpoint.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EndpointRules {
-    /// The region of targets that do not name their own.
-    pub region: Option<Region>,
-    /// An S3-compatible server, or a private link, in the place of AWS's own endpoint.
-    pub endpoint: Option<EndpointUrl>,
-    /// How the bucket is put into the URL.
-    pub addressing: Addressing,
-}
-
-/// How a bucket is put into the URL.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Addressing {
-    /// `BUCKET.host`, except where S3 demands the path: a dot in the name under TLS, capitals, an IP address.
-    #[default]
-    VirtualHost,
-    /// `host/BUCKET`, always.
-    Path,
-}
-
-/// An endpoint given by the operator: `http` or `https`, a host, perhaps a port and a base path.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EndpointUrl(String);
-
-/// A text that is not an endpoint.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error(
-    "{0:?} is not an endpoint: write http://HOST[:PORT][/BASE] or https://…, without user, query or fragment"
-)]
-pub struct EndpointUrlError(String);
-
-impl FromStr for EndpointUrl {
-    type Err = EndpointUrlError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || EndpointUrlError(text.to_owned());
-        let uri: http::Uri = text.parse().map_err(|_| error())?;
-        let authority = uri.authority().ok_or_else(error)?;
-        let scheme_fits = matches!(uri.scheme_str(), Some("http" | "https"));
-        let plain = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
-        let port_fits = authority.port().is_none() || authority.port_u16().is_some_and(|port| port > 0);
-        let path_fits = uri.path().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
-            && !uri.path().split('/').any(|part| part == "." || part == "..");
-        if scheme_fits && plain && port_fits && path_fits && !authority.host().is_empty() {
-            let base = uri.path().trim_end_matches('/');
-            // The rules put the bucket right behind a base path: it needs its slash.
-            let slash = if base.is_empty() { "" } else { "/" };
-            Ok(Self(format!("{}{slash}", text.trim_end_matches('/'))))
-        } else {
-            Err(error())
-        }
-    }
-}
-
-impl fmt::Display for EndpointUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Where requests for one target go. It is known before any key is looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,94 +61,111 @@ impl Endpoint {
     }
 }
 
-/// Why a target has no endpoint under these rules.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum EndpointError {
-    /// No region is known.
-    #[error("no region is known for this signer: set signers.NAME.region or AWS_REGION where presignd runs")]
-    NoRegion,
-    /// The ARN is of another partition than the signer.
-    #[error(
-        "the ARN is in partition {arn}, but this signer's region {region} is in partition {signer}: \
-         use a signer whose credentials are of partition {arn}"
-    )]
-    Partition {
-        /// The ARN's partition.
-        arn: &'static str,
-        /// The signer's region.
-        region: Region,
-        /// The signer's partition.
-        signer: &'static str,
-    },
-    /// There is no such thing elsewhere than at AWS.
-    #[error(
-        "a Multi-Region Access Point is reached at AWS alone, but this signer has an endpoint of its own: \
-         use a signer without signers.NAME.endpoint"
-    )]
-    OnlyAtAws,
-    /// AWS's rules refuse the combination.
-    #[error("S3 has no endpoint for this target: {0}")]
-    Refused(String),
-}
-
 /// The endpoint of a target, by AWS's own rules.
 ///
 /// # Errors
 /// When the rules lack a region, or AWS's rules refuse the combination.
 pub fn resolve(target: &Target, rules: &EndpointRules) -> Result<Endpoint, EndpointError> {
     let region = rules.region.as_ref().or_else(|| target.region()).ok_or(EndpointError::NoRegion)?;
+    check_arn(target, region, rules)?;
+    let resolved = DefaultResolver::new()
+        .resolve_endpoint(&params(target, region, rules)?)
+        .now_or_never()
+        .ok_or_else(|| unexpected("the endpoint rules did not answer"))?
+        .map_err(|error| EndpointError::of_rules(&error.to_string()))?;
+    endpoint(&resolved, target.kind(), region, rules)
+}
+
+/// Whether there is an endpoint for any bucket at all: for one whose name fits everywhere.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check(rules: &EndpointRules) -> Result<(), EndpointError> {
+    match Target::from_str("presignd") {
+        Ok(bucket) => resolve(&bucket, rules).map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What an ARN names must be within the signer's reach.
+fn check_arn(target: &Target, region: &Region, rules: &EndpointRules) -> Result<(), EndpointError> {
     if let Some(arn) = target.partition()
         && arn != region.partition()
     {
         let signer = region.partition();
         return Err(EndpointError::Partition { arn, region: region.clone(), signer });
     }
-    if target.kind() == TargetKind::MultiRegionAccessPoint && rules.endpoint.is_some() {
+    if let Some(arn) = target.region()
+        && arn != region
+        && rules.use_arn_region == Some(false)
+    {
+        return Err(EndpointError::ArnRegion { arn: arn.clone(), region: region.clone() });
+    }
+    if target.kind() == TargetKind::MultiRegionAccessPoint && rules.in_url().is_some() {
         return Err(EndpointError::OnlyAtAws);
     }
-    let params = Params::builder()
-        .bucket(target.canonical())
-        .region(region.as_str())
-        .force_path_style(rules.addressing == Addressing::Path && target.kind() == TargetKind::Bucket)
-        .set_endpoint(rules.endpoint.as_ref().map(ToString::to_string))
-        .build()
-        .map_err(|error| EndpointError::Refused(error.to_string()))?;
-    let resolved = DefaultResolver::new()
-        .resolve_endpoint(&params)
-        .now_or_never()
-        .ok_or_else(|| EndpointError::Refused("the endpoint rules did not answer".to_owned()))?
-        .map_err(|error| EndpointError::Refused(error.to_string()))?;
-    endpoint(&resolved, target.kind(), region)
+    Ok(())
 }
 
-fn endpoint(resolved: &Resolved, kind: TargetKind, region: &Region) -> Result<Endpoint, EndpointError> {
-    let unexpected = |what: &str| EndpointError::Refused(format!("the endpoint rules gave {what}"));
+fn params(target: &Target, region: &Region, rules: &EndpointRules) -> Result<Params, EndpointError> {
+    Params::builder()
+        .bucket(target.canonical())
+        .region(region.as_str())
+        .force_path_style(rules.addressing == Addressing::Path)
+        .set_endpoint(rules.in_url().map(ToString::to_string))
+        .set_use_fips(rules.fips)
+        .set_use_dual_stack(rules.dual_stack)
+        .set_accelerate(rules.accelerate)
+        .set_use_arn_region(rules.use_arn_region)
+        .set_disable_s3_express_session_auth(rules.disable_session_auth)
+        .build()
+        .map_err(|error| unexpected(&error.to_string()))
+}
+
+fn unexpected(what: &str) -> EndpointError {
+    EndpointError::Unexpected(what.to_owned())
+}
+
+fn endpoint(
+    resolved: &Resolved,
+    kind: TargetKind,
+    region: &Region,
+    rules: &EndpointRules,
+) -> Result<Endpoint, EndpointError> {
     let url = resolved.url().trim_end_matches('/').to_owned();
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| unexpected("no scheme"))?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| unexpected("its URL has no scheme"))?;
     let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
     let own_port = if scheme == "https" { ":443" } else { ":80" };
     let host = Host::new(authority.strip_suffix(own_port).unwrap_or(authority).to_owned());
     let path_at = scheme.len() + "://".len() + authority.len();
-    let scope = scope(resolved, region)?;
+    let scope = scope(resolved, region, rules)?;
     Ok(Endpoint { url, path_at, host, scope, kind })
 }
 
-/// What a signature is for. For Outposts the rules list SigV4A first: SigV4 is taken wherever it is named.
-fn scope(resolved: &Resolved, region: &Region) -> Result<Scope, EndpointError> {
+/// The name that AWS's rules have for signatures with the credentials of an S3 Express session.
+const WITH_SESSION: &str = "sigv4-s3express";
+
+/// What a signature is for. For Outposts the rules list SigV4A first: it is taken when the signer asks for it, or when
+/// there is nothing else.
+fn scope(resolved: &Resolved, region: &Region, rules: &EndpointRules) -> Result<Scope, EndpointError> {
     let named = |name: &str| resolved.auth_schemes().iter().find(|scheme| scheme.name() == name);
-    let refused = |what: String| EndpointError::Refused(what);
     let text =
         |scheme: &AuthScheme, name: &str| scheme.get(name).and_then(Document::as_string).map(str::to_owned);
+    // The one place where sessions are missing.
+    if named(WITH_SESSION).is_some() {
+        return Err(EndpointError::Session);
+    }
+    let prefers_sigv4a = rules.sigv4a == Some(true);
     let (scheme, regions) = match (named("sigv4"), named("sigv4a")) {
-        (Some(sigv4), _) => {
+        (Some(sigv4), other) if other.is_none() || !prefers_sigv4a => {
             let region = match text(sigv4, "signingRegion") {
-                Some(text) => text.parse().map_err(|_| refused(format!("signing region {text:?}")))?,
+                Some(text) => text.parse().map_err(|_| unexpected("its signing region is none"))?,
                 None => region.clone(),
             };
             (sigv4, Regions::One(region))
         }
-        (None, Some(sigv4a)) => (sigv4a, Regions::Set(region_set(sigv4a))),
-        (None, None) => return Err(refused("it can be signed with neither SigV4 nor SigV4A".to_owned())),
+        (_, Some(sigv4a)) => (sigv4a, Regions::Set(region_set(sigv4a))),
+        (_, None) => return Err(unexpected("it can be signed with neither SigV4 nor SigV4A")),
     };
     Ok(Scope { regions, service: text(scheme, "signingName").unwrap_or("s3".to_owned()).into() })
 }
@@ -230,7 +192,12 @@ mod tests {
 
     fn rules(region: &str, endpoint: Option<&str>, addressing: Addressing) -> EndpointRules {
         let endpoint = endpoint.map(|text| text.parse().unwrap());
-        EndpointRules { region: Some(region.parse().unwrap()), endpoint, addressing }
+        EndpointRules {
+            region: Some(region.parse().unwrap()),
+            endpoint,
+            addressing,
+            ..EndpointRules::default()
+        }
     }
 
     #[test]
@@ -375,20 +342,76 @@ mod tests {
         assert_eq!(place(resolved(arn, &none).scope()), "us-west-2");
     }
 
+    const OUTPOSTS: &str =
+        "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/abc";
+
     #[test]
-    fn a_text_that_is_no_endpoint_is_refused() {
-        for text in [
-            "",
-            "minio:9000",
-            "ftp://x",
-            "http://",
-            "http://u:p@x",
-            "http://x?y",
-            "http://x#y",
-            "http://x/../y",
-            "http://x:0",
+    fn outposts_are_signed_for_by_sigv4a_when_the_signer_asks_and_buckets_by_sigv4_all_the_same() {
+        let set = |sigv4a| EndpointRules { sigv4a, ..rules("us-west-2", None, Addressing::VirtualHost) };
+        let alias = "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3";
+        for (bucket, sigv4a, expected) in [
+            (OUTPOSTS, Some(true), "*"),
+            (OUTPOSTS, Some(false), "us-west-2"),
+            (OUTPOSTS, None, "us-west-2"),
+            (alias, Some(true), "*"),
+            ("bucket", Some(true), "us-west-2"),
         ] {
-            assert!(text.parse::<EndpointUrl>().is_err(), "{text:?}");
+            let endpoint = resolved(bucket, &set(sigv4a));
+            assert_eq!(place(endpoint.scope()), expected, "{bucket} {sigv4a:?}");
         }
+    }
+
+    #[test]
+    fn the_url_has_the_public_endpoint_where_there_are_two() {
+        let public: Option<EndpointUrl> = Some("https://files.example/s3".parse().unwrap());
+        let behind = rules("us-east-1", Some("http://minio:9000"), Addressing::Path);
+        let both = EndpointRules { public_endpoint: public, ..behind };
+        let endpoint = resolved("bucket", &both);
+        assert_eq!(
+            (endpoint.url(), endpoint.host().as_str()),
+            ("https://files.example/s3/bucket", "files.example")
+        );
+    }
+
+    #[test]
+    fn a_directory_bucket_is_signed_for_s3express_without_a_session_and_with_one_not_yet() {
+        let set = |disable_session_auth| EndpointRules {
+            disable_session_auth,
+            ..rules("us-east-1", None, Addressing::VirtualHost)
+        };
+        let endpoint = resolved("logs--use1-az4--x-s3", &set(Some(true)));
+        assert_eq!(
+            (endpoint.url(), place(endpoint.scope()), &*endpoint.scope().service),
+            (
+                "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+                "us-east-1",
+                "s3express"
+            )
+        );
+        for session in [None, Some(false)] {
+            let target = "logs--use1-az4--x-s3".parse().unwrap();
+            assert_eq!(resolve(&target, &set(session)), Err(EndpointError::Session));
+        }
+    }
+
+    #[test]
+    fn an_arn_of_another_region_is_refused_to_a_signer_that_keeps_to_its_own() {
+        let set = |use_arn_region| EndpointRules {
+            use_arn_region,
+            ..rules("us-east-1", None, Addressing::VirtualHost)
+        };
+        for taken in [None, Some(true)] {
+            assert_eq!(place(resolved(OUTPOSTS, &set(taken)).scope()), "us-west-2");
+        }
+        let error = resolve(&OUTPOSTS.parse().unwrap(), &set(Some(false))).unwrap_err();
+        assert!(matches!(error, EndpointError::ArnRegion { .. }), "{error}");
+        assert!(error.to_string().contains("signers.NAME.use_arn_region is false"), "{error}");
+    }
+
+    #[test]
+    fn an_ipv6_endpoint_has_the_bucket_in_its_path() {
+        let endpoint =
+            resolved("bucket", &rules("us-east-1", Some("http://[::1]:9000"), Addressing::VirtualHost));
+        assert_eq!((endpoint.url(), endpoint.host().as_str()), ("http://[::1]:9000/bucket", "[::1]:9000"));
     }
 }

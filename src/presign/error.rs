@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{
     endpoint::EndpointError,
-    expiry::{Expired, Grant, Seconds},
+    expiry::{Expired, Grant, Seconds, WindowError},
     name::KeyError,
     parameters::ParameterError,
     post::PostError,
@@ -39,10 +39,24 @@ pub enum Error {
         explain(*grant)
     )]
     TooShort {
-        /// What could be granted.
+        /// What could be granted, as far as it is not over yet.
         grant: Grant,
         /// What the caller needs.
         minimum: Seconds,
+    },
+    /// A URL handed out late in its window would work no more.
+    #[error(
+        "reuse_window is {} and expires_in counts from its beginning, where the URL works for {} ({}): \
+         reuse_window must be shorter than that, or a URL handed out at its end would not work",
+        format_duration(window.as_duration()),
+        format_duration(lasting.granted.as_duration()),
+        explain(*lasting)
+    )]
+    WindowTooLong {
+        /// `reuse_window`.
+        window: Seconds,
+        /// How long its URLs work from its beginning on, whatever the credentials.
+        lasting: Grant,
     },
     /// A signature needs randomness, and there is none.
     #[error(transparent)]
@@ -50,6 +64,15 @@ pub enum Error {
     /// The credentials have ended.
     #[error("the signer's credentials have expired and no newer ones are there yet: try again shortly")]
     Expired(#[from] Expired),
+}
+
+impl From<WindowError> for Error {
+    fn from(error: WindowError) -> Self {
+        match error {
+            WindowError::TooLong { window, lasting } => Self::WindowTooLong { window, lasting },
+            WindowError::Expired(expired) => Self::Expired(expired),
+        }
+    }
 }
 
 fn explain(grant: Grant) -> &'static str {

@@ -87,6 +87,62 @@ pub struct Grant {
     pub reason: ClampReason,
 }
 
+/// A part of the time in which the same request gives the same URL: every URL is signed at its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    begins_at: SystemTime,
+    length: Seconds,
+    /// What of it has passed, in whole seconds.
+    passed: u64,
+}
+
+impl Window {
+    /// The window of this length that a time is in: they lie one behind the other from the Unix epoch on.
+    pub fn at(time: SystemTime, length: Seconds) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let passed = since % length.get();
+        let begins_at = SystemTime::UNIX_EPOCH + Duration::from_secs(since - passed);
+        Self { begins_at, length, passed }
+    }
+
+    /// `X-Amz-Date` of its URLs.
+    pub fn begins_at(&self) -> SystemTime {
+        self.begins_at
+    }
+
+    /// How long a URL works that is handed out now, when so much was granted from the beginning of the window.
+    ///
+    /// # Errors
+    /// [`WindowError::TooLong`] wherever in the window we are, so that a caller does not learn it only late in one;
+    /// [`WindowError::Expired`] when credentials or session end now.
+    pub fn left_of(&self, grant: Grant, requested: Seconds, bounds: &Bounds) -> Result<Grant, WindowError> {
+        let standing = Bounds { credentials: None, session: None, ..*bounds };
+        let lasting = clamp(requested, &standing, self.begins_at)?;
+        if lasting.granted <= self.length {
+            return Err(WindowError::TooLong { window: self.length, lasting });
+        }
+        let left = grant.granted.get().saturating_sub(self.passed);
+        let granted = Seconds::rounded_down(Duration::from_secs(left)).ok_or(Expired)?;
+        Ok(Grant { granted, ..grant })
+    }
+}
+
+/// Why no URL is handed out in a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum WindowError {
+    /// A URL handed out at its end would work no more.
+    #[error("the window is as long as its URLs work, or longer")]
+    TooLong {
+        /// How long the window is.
+        window: Seconds,
+        /// How long its URLs work, from its beginning on, whatever the credentials.
+        lasting: Grant,
+    },
+    /// The credentials or the session have less than a second left.
+    #[error(transparent)]
+    Expired(#[from] Expired),
+}
+
 /// The credentials (or the session) have less than one second left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("the credentials have expired")]
@@ -157,6 +213,33 @@ mod tests {
         for (requested, bounds, granted, reason) in rows {
             let grant = clamp(Seconds(requested), &bounds, NOW).unwrap();
             assert_eq!(grant, Grant { granted: Seconds(granted), reason }, "{requested} with {bounds:?}");
+        }
+    }
+
+    #[test]
+    fn windows_lie_one_behind_the_other_from_the_epoch_on() {
+        let minute = Seconds(60);
+        for (time, begins, passed) in [(0, 0, 0), (59, 0, 59), (60, 60, 0), (1_000_000_019, 999_999_960, 59)]
+        {
+            let window = Window::at(after(time) + Duration::from_millis(999), minute);
+            assert_eq!(window, Window { begins_at: after(begins), length: minute, passed }, "{time}");
+        }
+    }
+
+    #[test]
+    fn what_has_passed_of_a_window_is_not_left() {
+        let window = Window::at(after(3_600 + 600), Seconds(3_600));
+        let left = |requested, bounds: &Bounds| {
+            let grant = clamp(Seconds(requested), bounds, window.begins_at()).unwrap();
+            window.left_of(grant, Seconds(requested), bounds).map(|left| (left.granted.get(), left.reason))
+        };
+        assert_eq!(left(3_601, &FREE), Ok((3_001, ClampReason::None)));
+        let ending = |seconds| Bounds { credentials: Some(after(seconds)), ..FREE };
+        assert_eq!(left(7_200, &ending(4_500)), Ok((300, ClampReason::CredentialExpiry)));
+        assert_eq!(left(7_200, &ending(4_200)), Err(WindowError::Expired(Expired)));
+        let short = Bounds { server: Seconds(3_600), ..FREE };
+        for (requested, bounds) in [(3_600, &FREE), (60, &FREE), (7_200, &short)] {
+            assert!(matches!(left(requested, bounds), Err(WindowError::TooLong { .. })), "{requested}");
         }
     }
 

@@ -4,21 +4,46 @@
 
 use std::fmt;
 
-/// An S3 operation: the fixed part of its request.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Operation {
+use super::parameters::{ParameterError, is_token};
+
+/// An S3 operation: the fixed part of its request. Those of the table are `'static`; [`Operation::http`] makes another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation<'a> {
     /// S3's name of it, as in the API reference, in policies and in metrics.
     pub name: &'static str,
     /// The HTTP method.
-    pub method: Method,
+    pub method: Method<'a>,
     /// Whether it works on an object or on the whole bucket.
     pub level: Level,
     /// The query parameter that tells this operation from others with the same method, where there is one.
     pub subresource: Option<(&'static str, &'static str)>,
     /// Headers and query parameters without which S3 refuses it, by their names on the wire.
     pub required: &'static [&'static str],
-    /// Its place in [`OPERATIONS`].
+    /// Its place in [`OPERATIONS`]; [`HTTP`] is behind the last.
     pub index: usize,
+}
+
+/// Any S3 call by its method, here GET: its query and headers make it what it is. [`Operation::http`] has another
+/// method.
+///
+/// It has one name in policies and in metrics, whatever it does: a rule that allows `GetObject` does not allow it.
+pub static HTTP: Operation<'static> = Operation {
+    name: "Http",
+    method: Method::Get,
+    level: Level::Either,
+    subresource: None,
+    required: &[],
+    index: OPERATIONS.len(),
+};
+
+/// How many kinds of operations there are, [`HTTP`] among them.
+pub const KINDS: usize = OPERATIONS.len() + 1;
+
+impl<'a> Operation<'a> {
+    /// Any S3 call with this method.
+    pub fn http(method: Method<'a>) -> Self {
+        Self { method, ..HTTP.clone() }
+    }
 }
 
 /// What an operation works on.
@@ -28,11 +53,13 @@ pub enum Level {
     Object,
     /// The bucket: a key has no place.
     Bucket,
+    /// The object when there is a key, otherwise the bucket.
+    Either,
 }
 
-/// The HTTP methods that S3 operations use.
+/// The HTTP methods that S3 operations use, and any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum Method<'a> {
     /// GET
     Get,
     /// HEAD
@@ -43,15 +70,27 @@ pub enum Method {
     Post,
     /// DELETE
     Delete,
+    /// A method that no operation of the table has.
+    Other(MethodName<'a>),
 }
 
-impl Method {
+/// The name of an HTTP method, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodName<'a>(&'a str);
+
+/// The longest name of a method.
+const MAX_METHOD_BYTES: usize = 32;
+
+impl<'a> Method<'a> {
     /// The method as it stands in a request line.
-    pub fn as_str(self) -> &'static str {
-        self.line().trim_ascii_end()
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Other(MethodName(name)) => name,
+            known => known.line().trim_ascii_end(),
+        }
     }
 
-    /// The same as the first line of a canonical request.
+    /// The same as the first line of a canonical request, in one piece; another method has no piece of its own.
     pub(super) fn line(self) -> &'static str {
         match self {
             Self::Get => "GET\n",
@@ -59,11 +98,32 @@ impl Method {
             Self::Put => "PUT\n",
             Self::Post => "POST\n",
             Self::Delete => "DELETE\n",
+            Self::Other(_) => "",
         }
     }
 }
 
-impl fmt::Display for Method {
+impl<'a> TryFrom<&'a str> for Method<'a> {
+    type Error = ParameterError;
+
+    /// A token of [RFC 9110, section 9.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.1), without small letters:
+    /// methods are case-sensitive, and HTTP clients would not send others as they are.
+    fn try_from(text: &'a str) -> Result<Self, Self::Error> {
+        let known = [Self::Get, Self::Head, Self::Put, Self::Post, Self::Delete];
+        if let Some(known) = known.into_iter().find(|known| known.as_str() == text) {
+            return Ok(known);
+        }
+        let fits = (1..=MAX_METHOD_BYTES).contains(&text.len())
+            && text.bytes().all(|byte| is_token(byte) && !byte.is_ascii_lowercase());
+        if fits {
+            Ok(Self::Other(MethodName(text)))
+        } else {
+            Err(ParameterError::Method(text.chars().take(MAX_METHOD_BYTES).collect()))
+        }
+    }
+}
+
+impl fmt::Display for Method<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -77,7 +137,7 @@ macro_rules! operations {
 
         $(
             #[doc = concat!("<https://docs.aws.amazon.com/AmazonS3/latest/API/API_", $name, ".html>")]
-            pub static $constant: Operation = Operation {
+            pub static $constant: Operation<'static> = Operation {
                 name: $name,
                 method: Method::$method,
                 level: Level::$level,
@@ -88,7 +148,7 @@ macro_rules! operations {
         )+
 
         /// Every operation, in the order of their fields in the contract.
-        pub static OPERATIONS: [&Operation; [$($name),+].len()] = [$(&$constant),+];
+        pub static OPERATIONS: [&Operation<'static>; [$($name),+].len()] = [$(&$constant),+];
     };
     (@subresource) => { None };
     (@subresource $key:literal = $value:literal) => { Some(($key, $value)) };
@@ -130,6 +190,17 @@ mod tests {
     fn each_operation_knows_its_place_in_the_table() {
         for (place, operation) in OPERATIONS.iter().enumerate() {
             assert_eq!(operation.index, place, "{}", operation.name);
+        }
+        assert_eq!((HTTP.index + 1, HTTP.name), (KINDS, "Http"));
+    }
+
+    #[test]
+    fn a_method_is_any_token_in_capitals() {
+        for text in ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PROPFIND", "M-SEARCH"] {
+            assert_eq!(Method::try_from(text).unwrap().as_str(), text);
+        }
+        for text in ["", "get", "Get", "GET ", "GET\n", "G/T", "GÉT", &"X".repeat(33)] {
+            assert!(matches!(Method::try_from(text), Err(ParameterError::Method(_))), "{text:?}");
         }
     }
 }

@@ -145,8 +145,13 @@ pub enum ParameterError {
     #[error("header {0} is given twice: set it once, in the operation or in headers")]
     HeaderTwice(String),
     /// A header or a query parameter that would make the request another operation.
-    #[error("{0} chooses the operation, so it may not be given beside one: use the operation that has it")]
+    #[error(
+        "{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
+    )]
     ChoosesOperation(String),
+    /// Not an HTTP method.
+    #[error("{0:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE")]
+    Method(String),
     /// A nameless query parameter.
     #[error("a query parameter has an empty name")]
     QueryName,
@@ -185,6 +190,13 @@ pub enum ParameterError {
     /// A value too long.
     #[error("the value of {0} is longer than {MAX_VALUE_BYTES} bytes")]
     TooLong(String),
+}
+
+impl ParameterError {
+    /// There is no HTTP method at all.
+    pub fn no_method() -> Self {
+        Self::Method(String::new())
+    }
 }
 
 impl<'a> Headers<'a> {

@@ -8,8 +8,8 @@ use super::{
     encode,
     endpoint::{self, Endpoint, EndpointRules},
     error::Error,
-    expiry::Seconds,
-    sign::{Algorithm, NoRandomness, Pen, Regions},
+    expiry::{Seconds, Window},
+    sign::{Algorithm, NoRandomness, Nonces, Pen, Regions},
     snapshot::Snapshot,
     target::Target,
     time::{AmzDate, whole_seconds},
@@ -35,6 +35,7 @@ pub struct Signing {
     snapshot: Arc<Snapshot>,
     prepared: Arc<Prepared>,
     signed_at: SystemTime,
+    window: Option<Window>,
     /// The authentication parameters up to the value of `X-Amz-Expires`.
     head: String,
     /// `&X-Amz-Region-Set=…`, encoded; empty under SigV4.
@@ -49,8 +50,16 @@ const LAST_PARAMETER: &str = "X-Amz-SignedHeaders";
 const USUAL_LENGTH: usize = 512;
 
 impl Signing {
-    pub(super) fn new(snapshot: Arc<Snapshot>, prepared: Arc<Prepared>, now: SystemTime) -> Self {
-        let signed_at = whole_seconds(now);
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        prepared: Arc<Prepared>,
+        now: SystemTime,
+        window: Option<Window>,
+    ) -> Self {
+        let (signed_at, nonces) = match &window {
+            Some(window) => (window.begins_at(), Nonces::Derived),
+            None => (whole_seconds(now), Nonces::Random),
+        };
         let date = AmzDate::of(signed_at);
         let (credentials, scope) = (snapshot.credentials(), prepared.endpoint.scope());
         let mut head = String::with_capacity(192);
@@ -68,8 +77,8 @@ impl Signing {
             region_set.push_str("&X-Amz-Region-Set=");
             encode::query(set, &mut region_set);
         }
-        let pen = Pen::new(credentials, &date, signed_at, scope);
-        Self { snapshot, prepared, signed_at, head, region_set, pen }
+        let pen = Pen::new(credentials, &date, signed_at, scope, nonces);
+        Self { snapshot, prepared, signed_at, window, head, region_set, pen }
     }
 
     /// What it signs for.
@@ -80,6 +89,11 @@ impl Signing {
     /// `X-Amz-Date`.
     pub fn signed_at(&self) -> SystemTime {
         self.signed_at
+    }
+
+    /// The window in which its URLs are alike.
+    pub(super) fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
     }
 
     /// How it signs.

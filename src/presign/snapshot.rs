@@ -10,7 +10,7 @@ use super::{
     encode,
     endpoint::EndpointRules,
     error::Error,
-    expiry::Seconds,
+    expiry::{Seconds, Window},
     prepared::{Prepared, Signing},
 };
 
@@ -71,8 +71,21 @@ impl Snapshot {
     /// # Errors
     /// When it is no target, or has no endpoint under the rules.
     pub fn signing(self: &Arc<Self>, bucket: &str, now: SystemTime) -> Result<Signing, Error> {
+        self.signing_in_window(bucket, now, None)
+    }
+
+    /// The same, for URLs that are alike within a window: the time is that of its beginning.
+    ///
+    /// # Errors
+    /// As [`Self::signing`].
+    pub fn signing_in_window(
+        self: &Arc<Self>,
+        bucket: &str,
+        now: SystemTime,
+        window: Option<Seconds>,
+    ) -> Result<Signing, Error> {
         let prepared = self.prepared(bucket)?;
-        Ok(Signing::new(Arc::clone(self), prepared, now))
+        Ok(Signing::new(Arc::clone(self), prepared, now, window.map(|length| Window::at(now, length))))
     }
 
     fn prepared(&self, bucket: &str) -> Result<Arc<Prepared>, Error> {

@@ -18,8 +18,14 @@ pub enum Target {
     AccessPoint(AccessPointArn),
     /// An access point by its alias (`…-s3alias`).
     AccessPointAlias(BucketName),
+    /// An Object Lambda access point by its ARN.
+    ObjectLambda(AccessPointArn),
+    /// An Object Lambda access point by its alias (`…--ol-s3`), which goes where the alias of an access point goes.
+    ObjectLambdaAlias(BucketName),
     /// A Multi-Region Access Point by its ARN.
     MultiRegionAccessPoint(MultiRegionArn),
+    /// A directory bucket (`…--x-s3`), or an access point of one (`…--xa-s3`).
+    Directory(BucketName),
     /// An S3 on Outposts access point by its ARN.
     Outposts(OutpostsAccessPointArn),
     /// An S3 on Outposts access point by its alias (`…--op-s3`).
@@ -37,12 +43,22 @@ pub enum TargetKind {
     MultiRegionAccessPoint,
     /// An S3 on Outposts access point, by ARN or alias.
     Outposts,
+    /// An Object Lambda access point, by ARN or alias.
+    ObjectLambda,
+    /// A directory bucket (S3 Express One Zone), or an access point of one.
+    Directory,
 }
 
 impl TargetKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 4] =
-        [Self::Bucket, Self::AccessPoint, Self::MultiRegionAccessPoint, Self::Outposts];
+    pub const ALL: [Self; 6] = [
+        Self::Bucket,
+        Self::AccessPoint,
+        Self::MultiRegionAccessPoint,
+        Self::Outposts,
+        Self::ObjectLambda,
+        Self::Directory,
+    ];
 
     /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
@@ -51,6 +67,8 @@ impl TargetKind {
             Self::AccessPoint => "access_point",
             Self::MultiRegionAccessPoint => "multi_region_access_point",
             Self::Outposts => "outposts",
+            Self::ObjectLambda => "object_lambda",
+            Self::Directory => "directory_bucket",
         }
     }
 }
@@ -64,12 +82,18 @@ pub enum TargetError {
     /// Not an ARN that presignd knows.
     #[error(transparent)]
     Arn(#[from] ArnError),
-    /// In the contract, but not in this version.
+    /// The alias of a Multi-Region Access Point, alone.
     #[error(
-        "{0} are not supported by this version of presignd: \
-         use a bucket, an access point, a Multi-Region Access Point or an S3 on Outposts access point"
+        "{0:?} is the alias of a Multi-Region Access Point, which S3 knows by its ARN alone: \
+         give arn:aws:s3::ACCOUNT:accesspoint/{0}"
     )]
-    Unsupported(&'static str),
+    MultiRegionAlias(String),
+    /// It ends as a directory bucket does, and is none.
+    #[error(
+        "a name that ends in {0} is that of a directory bucket or of its access point, but this is none: \
+         it is NAME--ZONE-ID{0}, such as logs--use1-az4{0}, of 63 lower-case letters, digits and '-' at most"
+    )]
+    Directory(&'static str),
 }
 
 impl Target {
@@ -80,16 +104,20 @@ impl Target {
             Self::AccessPoint(_) | Self::AccessPointAlias(_) => TargetKind::AccessPoint,
             Self::MultiRegionAccessPoint(_) => TargetKind::MultiRegionAccessPoint,
             Self::Outposts(_) | Self::OutpostsAlias(_) => TargetKind::Outposts,
+            Self::ObjectLambda(_) | Self::ObjectLambdaAlias(_) => TargetKind::ObjectLambda,
+            Self::Directory(_) => TargetKind::Directory,
         }
     }
 
     /// The region that the target itself names, where it names one.
     pub fn region(&self) -> Option<&Region> {
         match self {
-            Self::AccessPoint(arn) => Some(arn.region()),
+            Self::AccessPoint(arn) | Self::ObjectLambda(arn) => Some(arn.region()),
             Self::Outposts(arn) => Some(arn.region()),
             Self::Bucket(_)
             | Self::AccessPointAlias(_)
+            | Self::ObjectLambdaAlias(_)
+            | Self::Directory(_)
             | Self::MultiRegionAccessPoint(_)
             | Self::OutpostsAlias(_) => None,
         }
@@ -106,10 +134,12 @@ impl Target {
     /// The target in its one canonical spelling, however the caller wrote it.
     pub fn canonical(&self) -> Cow<'_, str> {
         match self {
-            Self::Bucket(name) | Self::AccessPointAlias(name) | Self::OutpostsAlias(name) => {
-                Cow::Borrowed(name.as_str())
-            }
-            Self::AccessPoint(arn) => Cow::Owned(arn.to_string()),
+            Self::Bucket(name)
+            | Self::AccessPointAlias(name)
+            | Self::ObjectLambdaAlias(name)
+            | Self::Directory(name)
+            | Self::OutpostsAlias(name) => Cow::Borrowed(name.as_str()),
+            Self::AccessPoint(arn) | Self::ObjectLambda(arn) => Cow::Owned(arn.to_string()),
             Self::MultiRegionAccessPoint(arn) => Cow::Owned(arn.to_string()),
             Self::Outposts(arn) => Cow::Owned(arn.to_string()),
         }
@@ -125,7 +155,7 @@ impl FromStr for Target {
                 Arn::AccessPoint(arn) => Ok(Self::AccessPoint(arn)),
                 Arn::Outposts(arn) => Ok(Self::Outposts(arn)),
                 Arn::MultiRegionAccessPoint(arn) => Ok(Self::MultiRegionAccessPoint(arn)),
-                Arn::ObjectLambdaAccessPoint => Err(TargetError::Unsupported("Object Lambda access points")),
+                Arn::ObjectLambda(arn) => Ok(Self::ObjectLambda(arn)),
             };
         }
         let name = BucketName::try_from(text)?;
@@ -137,20 +167,31 @@ impl FromStr for Target {
         if text.ends_with("-s3alias") {
             return Ok(Self::AccessPointAlias(name));
         }
-        match UNSUPPORTED_SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix)) {
-            Some((_, what)) => Err(TargetError::Unsupported(what)),
+        if text.ends_with("--ol-s3") {
+            return Ok(Self::ObjectLambdaAlias(name));
+        }
+        if text.strip_suffix(".mrap").is_some() {
+            return Err(TargetError::MultiRegionAlias(text.to_owned()));
+        }
+        match DIRECTORY_SUFFIXES.into_iter().find(|suffix| text.ends_with(suffix)) {
+            Some(suffix) if is_directory(text, suffix) => Ok(Self::Directory(name)),
+            Some(suffix) => Err(TargetError::Directory(suffix)),
             None => Ok(Self::Bucket(name)),
         }
     }
 }
 
-/// What other endings of a name stand for.
-const UNSUPPORTED_SUFFIXES: [(&str, &str); 4] = [
-    ("--ol-s3", "Object Lambda access point aliases"),
-    ("--x-s3", "directory buckets (S3 Express One Zone)"),
-    ("--xa-s3", "access points of directory buckets (S3 Express One Zone)"),
-    (".mrap", "Multi-Region Access Point aliases"),
-];
+/// The ends of a directory bucket's name, and of its access points'.
+const DIRECTORY_SUFFIXES: [&str; 2] = ["--x-s3", "--xa-s3"];
+
+/// Source: [Directory bucket naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html).
+fn is_directory(text: &str, suffix: &str) -> bool {
+    let Some((name, zone)) = text.strip_suffix(suffix).and_then(|rest| rest.rsplit_once("--")) else {
+        return false;
+    };
+    let of_these = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= 63 && text.bytes().all(of_these) && !name.is_empty() && !zone.is_empty()
+}
 
 #[cfg(test)]
 mod tests {
@@ -169,6 +210,10 @@ mod tests {
                 TargetKind::Outposts,
             ),
             ("test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3", TargetKind::Outposts),
+            ("arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/redact", TargetKind::ObjectLambda),
+            ("redact-hrzrlukc5m36ft7okagglf3gmwlu--ol-s3", TargetKind::ObjectLambda),
+            ("logs--use1-az4--x-s3", TargetKind::Directory),
+            ("reports--usw2-lax1-az1--xa-s3", TargetKind::Directory),
         ];
         for (text, kind) in rows {
             assert_eq!(text.parse::<Target>().unwrap().kind(), kind, "{text}");
@@ -176,14 +221,32 @@ mod tests {
     }
 
     #[test]
-    fn a_target_of_a_later_version_says_that_it_is_not_supported_yet() {
+    fn a_name_that_ends_as_another_kind_does_and_is_none_is_refused() {
+        let rows = [
+            ("mfzwi23gnjvgw.mrap", TargetError::MultiRegionAlias("mfzwi23gnjvgw.mrap".to_owned())),
+            ("logs--x-s3", TargetError::Directory("--x-s3")),
+            ("Logs--use1-az4--x-s3", TargetError::Directory("--x-s3")),
+            ("my.logs--use1-az4--x-s3", TargetError::Directory("--x-s3")),
+            ("logs----x-s3", TargetError::Directory("--x-s3")),
+            ("logs--xa-s3", TargetError::Directory("--xa-s3")),
+        ];
+        for (text, error) in rows {
+            assert_eq!(text.parse::<Target>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_canonical_spelling_of_an_arn_is_read_as_the_same_target() {
         for text in [
-            "mfzwi23gnjvgw.mrap",
-            "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/redact",
-            "logs--use1-az4--x-s3",
-            "redact-abc--ol-s3",
+            "arn:aws:s3:us-east-1:123456789012:accesspoint:reports",
+            "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint:redact",
+            "arn:aws-us-gov:s3-object-lambda:us-gov-west-1:123456789012:accesspoint/redact",
+            "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
+            "arn:aws-cn:s3-outposts:cn-north-1:123456789012:outpost:op-01234567890123456:accesspoint:demo",
         ] {
-            assert!(matches!(text.parse::<Target>(), Err(TargetError::Unsupported(_))), "{text}");
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.canonical().parse::<Target>().unwrap(), target, "{text}");
+            assert_eq!(target.canonical().replace('/', ":"), text.replace('/', ":"));
         }
     }
 }

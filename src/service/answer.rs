@@ -126,7 +126,7 @@ pub(super) const STREAM_ENVELOPE: usize = 32;
 /// The fields of a `PresignedRequest`, and how long they will be.
 struct Fields<'a> {
     signed: &'a Signed<'a>,
-    method: &'static str,
+    method: &'a str,
     len: usize,
 }
 

@@ -5,13 +5,18 @@ use std::borrow::Cow;
 use prost_types::Timestamp;
 use time::{UtcDateTime, format_description::StaticFormatDescription, macros::format_description};
 
-use crate::presign::parameters::{Headers, ParameterError, Query};
+use crate::presign::{
+    operation::Operation,
+    parameters::{Headers, ParameterError, Query},
+};
 
 /// What a request asks to sign beside what is always signed.
 #[derive(Default)]
 pub(super) struct Parts<'a> {
     pub(super) headers: Headers<'a>,
     pub(super) query: Query<'a>,
+    /// The operation that the caller named by its method; nothing for a typed one.
+    pub(super) http: Option<Operation<'a>>,
 }
 
 /// What an operation's message asks to sign.

@@ -12,12 +12,12 @@ use super::{
     wire::{self, Item},
 };
 use crate::{
-    pb::presign_request::Operation as Wire,
+    pb::{Http, presign_request::Operation as Wire},
     presign::{
         Request,
         expiry::Seconds,
         name::ObjectKey,
-        operation::{OPERATIONS, Operation},
+        operation::{HTTP, Method, OPERATIONS, Operation},
         parameters::ParameterError,
     },
 };
@@ -88,10 +88,15 @@ impl<'a> Merged<'a> {
         self.option(|item| item.operation.as_ref())
     }
 
-    /// The operation, when it is one that this version signs.
-    pub(super) fn operation(self) -> Result<&'static Operation, Failure> {
+    /// The operation; of `http` all but its method.
+    pub(super) fn operation(self) -> Result<&'static Operation<'static>, Failure> {
         let wire = self.wire_operation().ok_or(Failure::NoOperation)?;
-        OPERATIONS.get(wire.index()).copied().ok_or(Failure::NotInThisVersion("the http operation"))
+        Ok(OPERATIONS.get(wire.index()).copied().unwrap_or(&HTTP))
+    }
+
+    /// Whether the operation is `http`.
+    fn is_http(self) -> bool {
+        self.wire_operation().is_some_and(|wire| wire.index() == HTTP.index)
     }
 
     /// The operation's message, when anything is set in it.
@@ -120,9 +125,15 @@ impl<'a> Merged<'a> {
             }
         }
         let mut parts = Parts::default();
-        let wrong_in = |field| move |error| Failure::Parameter { field, error };
-        if let Some(message) = message.and_then(typed) {
-            message.add_to(&mut parts).map_err(wrong_in("operation"))?;
+        match message {
+            Some(Wire::Http(http)) => add_http(http, &mut parts)?,
+            Some(message) => {
+                if let Some(message) = typed(message) {
+                    message.add_to(&mut parts).map_err(wrong_in("operation"))?;
+                }
+            }
+            None if self.is_http() => return Err(wrong_in("http.method")(ParameterError::no_method())),
+            None => {}
         }
         for (name, value) in self.union(|item| &item.headers, str::eq_ignore_ascii_case) {
             parts.headers.add_further(name, value).map_err(wrong_in("headers"))?;
@@ -137,21 +148,41 @@ impl<'a> Merged<'a> {
     pub(super) fn to_core(self, parts: &'a Parts<'a>) -> Result<Request<'a>, Failure> {
         Ok(Request {
             key: ObjectKey::try_from(self.text(|item| item.key))?,
-            operation: self.operation()?,
+            operation: match &parts.http {
+                Some(http) => http,
+                None => self.operation()?,
+            },
             headers: &parts.headers,
             query: &parts.query,
             expires_in: expires_in(self.option(|item| item.expires_in.as_ref()))?,
-            min_expires_in: min_expires_in(self.option(|item| item.min_expires_in.as_ref()))?,
+            min_expires_in: under_a_second_is_none(
+                "min_expires_in",
+                self.option(|item| item.min_expires_in.as_ref()),
+            )?,
         })
     }
 
-    /// What the contract has and this version has not.
-    pub(super) fn check_version(self) -> Result<(), Failure> {
-        match self.option(|item| item.reuse_window.as_ref()) {
-            Some(_) => Err(Failure::NotInThisVersion("reuse_window")),
-            None => Ok(()),
-        }
+    /// The window in which the same request gives the same URL.
+    pub(super) fn reuse_window(self) -> Result<Option<Seconds>, Failure> {
+        under_a_second_is_none("reuse_window", self.option(|item| item.reuse_window.as_ref()))
     }
+}
+
+fn wrong_in(field: &'static str) -> impl Fn(ParameterError) -> Failure {
+    move |error| Failure::Parameter { field, error }
+}
+
+/// What a call by its method asks to sign. Here query and headers choose what the call does.
+fn add_http<'a>(http: &'a Http, parts: &mut Parts<'a>) -> Result<(), Failure> {
+    let method = Method::try_from(http.method.as_str()).map_err(wrong_in("http.method"))?;
+    parts.http = Some(Operation::http(method));
+    for (name, value) in &http.headers {
+        parts.headers.add(name, value).map_err(wrong_in("http.headers"))?;
+    }
+    for (name, value) in &http.query {
+        parts.query.add(name, value).map_err(wrong_in("http.query"))?;
+    }
+    Ok(())
 }
 
 /// What stands under every request of a batch, read once.
@@ -203,7 +234,15 @@ pub(super) fn expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>,
 
 /// Under a second it asks for nothing: no URL works for less.
 pub(super) fn min_expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
-    Ok(duration("min_expires_in", wire)?.and_then(Seconds::rounded_down))
+    under_a_second_is_none("min_expires_in", wire)
+}
+
+/// No URL works for less, and every signing time is in whole seconds.
+fn under_a_second_is_none(
+    field: &'static str,
+    wire: Option<&WireDuration>,
+) -> Result<Option<Seconds>, Failure> {
+    Ok(duration(field, wire)?.and_then(Seconds::rounded_down))
 }
 
 /// The parameters of a typed operation.

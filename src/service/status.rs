@@ -154,6 +154,11 @@ impl Failure {
                 ("min_expires_in_seconds", minimum.get().to_string()),
                 ("clamp_reason", grant.reason.as_str().to_uppercase()),
             ],
+            Self::Core(CoreError::WindowTooLong { window, lasting }) => vec![
+                ("reuse_window_seconds", window.get().to_string()),
+                ("grantable_seconds", lasting.granted.get().to_string()),
+                ("clamp_reason", lasting.reason.as_str().to_uppercase()),
+            ],
             Self::Item { index, failure, .. } => {
                 let mut inner = failure.metadata();
                 inner.insert("index".to_owned(), index.to_string());
@@ -209,6 +214,7 @@ fn parameter_reason(error: &ParameterError) -> &'static str {
         | ParameterError::HeaderValue(_)
         | ParameterError::ForbiddenHeader { .. }
         | ParameterError::HeaderTwice(_) => "HEADER_INVALID",
+        ParameterError::Method(_) => "METHOD_INVALID",
         ParameterError::Range { .. }
         | ParameterError::Time(_)
         | ParameterError::ChoosesOperation(_)
@@ -223,15 +229,18 @@ fn core_wire(core: &CoreError) -> Wire {
     let plain = |code, reason| Wire { code, reason, field: None, retry: None };
     let passing = |reason| Wire { code: Code::Unavailable, reason, field: None, retry: Some(RETRY_SHORTLY) };
     match core {
-        CoreError::Target(TargetError::Unsupported(_)) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
         CoreError::Target(TargetError::Arn(_)) => invalid("ARN_INVALID", "bucket"),
-        CoreError::Target(TargetError::Name(_)) => invalid("BUCKET_INVALID", "bucket"),
+        CoreError::Target(
+            TargetError::Name(_) | TargetError::MultiRegionAlias(_) | TargetError::Directory(_),
+        ) => invalid("BUCKET_INVALID", "bucket"),
         CoreError::Key(_) => invalid("KEY_INVALID", "key"),
         CoreError::Parameter(error) => invalid(parameter_reason(error), "operation"),
         CoreError::Post(error) => post_wire("fields", error),
         CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
+        CoreError::Endpoint(EndpointError::Session) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
         CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
         CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),
+        CoreError::WindowTooLong { .. } => invalid("REUSE_WINDOW_TOO_LONG", "reuse_window"),
         CoreError::Expired(Expired) => passing("CREDENTIALS_EXPIRED"),
         CoreError::NoRandomness(_) => passing("RANDOMNESS_MISSING"),
     }

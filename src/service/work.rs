@@ -16,8 +16,8 @@ use crate::{
     credentials::Signer,
     metrics::Tally,
     presign::{
-        self, Request, prepared::Signing, presigned::Presigned, sign::Algorithm, snapshot::Snapshot,
-        target::Target,
+        self, Request, expiry::Seconds, prepared::Signing, presigned::Presigned, sign::Algorithm,
+        snapshot::Snapshot, target::Target,
     },
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Work<'s> {
 struct Ready<'s> {
     signer: &'s Signer,
     bucket: Box<str>,
+    /// `reuse_window`, which decides the time that is signed for.
+    window: Option<Seconds>,
     signing: Signing,
 }
 
@@ -109,7 +111,6 @@ impl<'s> Work<'s> {
         write: Write,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
-        merged.check_version()?;
         let (own_message, own_parts);
         let parts = match defaults {
             Some(defaults) if merged.adds_no_parts() => defaults.parts()?,
@@ -158,8 +159,10 @@ impl<'s> Work<'s> {
 
     /// The place of what signs for a request's signer and target.
     fn ready(&mut self, merged: Merged<'_>, request: &Request<'_>) -> Result<usize, Failure> {
-        let (name, bucket) = (merged.signer(), merged.bucket());
-        let same = |ready: &Ready<'_>| ready.signer.name() == name && *ready.bucket == *bucket;
+        let (name, bucket, window) = (merged.signer(), merged.bucket(), merged.reuse_window()?);
+        let same = |ready: &Ready<'_>| {
+            ready.signer.name() == name && *ready.bucket == *bucket && ready.window == window
+        };
         if let Some(place) = self.ready.iter().position(same) {
             return Ok(place);
         }
@@ -170,11 +173,11 @@ impl<'s> Work<'s> {
             presign::check(request)?;
             return Err(Failure::NoCredentials { signer: signer.name().to_owned() });
         };
-        let signing = snapshot.signing(bucket, self.moment.now)?;
+        let signing = snapshot.signing_in_window(bucket, self.moment.now, window)?;
         if self.ready.len() == AT_HAND {
             self.ready.remove(0);
         }
-        self.ready.push(Ready { signer, bucket: bucket.into(), signing });
+        self.ready.push(Ready { signer, bucket: bucket.into(), window, signing });
         Ok(self.ready.len() - 1)
     }
 

@@ -10,3 +10,4 @@ mod metrics;
 mod reflection;
 mod refusals;
 mod streams;
+mod windows;

@@ -18,7 +18,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("aws_sdk_s3", &["src/presign/endpoint.rs"]),
     ("aws_config", &["src/credentials/source.rs"]),
     ("aws_runtime", &["src/credentials/source.rs"]),
-    ("aws_types", &["src/credentials/source.rs"]),
+    ("aws_types", &["src/credentials/source.rs", "src/credentials/source/found.rs"]),
     ("aws_smithy_async", &["src/credentials/source.rs"]),
     ("aws_smithy_http_client", &["src/credentials/source.rs"]),
     ("metrics_exporter_prometheus", &["src/metrics.rs"]),

@@ -3,6 +3,7 @@
 mod clock;
 mod container;
 mod early;
+mod endpoints;
 mod environment;
 mod faults;
 mod files;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     OUTPOSTS_ARN,
+    grpc::Told,
     in_process::{Case, InProcess, Parts, percent_decoded},
 };
 
@@ -93,8 +94,89 @@ fn any_bucket() -> impl Strategy<Value = &'static str> {
 }
 
 fn signed(case: &Case) -> presignd::pb::PresignedRequest {
+    try_signed(case).unwrap()
+}
+
+fn try_signed(case: &Case) -> Result<presignd::pb::PresignedRequest, tonic::Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(InProcess::new().presign(case)).unwrap()
+    runtime.block_on(InProcess::new().presign(case))
+}
+
+/// A request in a window, at two times of it.
+#[derive(Debug)]
+struct InWindow {
+    window: u64,
+    expires_in: u64,
+    begins: u64,
+    times: [u64; 2],
+    credentials_end: Option<u64>,
+}
+
+prop_compose! {
+    fn any_window()(
+        window in prop_oneof![1..=5_u64, 1..=7_200_u64, 1..=700_000_u64],
+        more in -100..100_000_i64,
+        number in 1..2_000_u64,
+        within in (any::<u64>(), any::<u64>()),
+        end in option::of(1..200_000_u64),
+    ) -> InWindow {
+        let begins = 1_369_353_600 / window * window + number * window;
+        let expires_in = window.saturating_add_signed(more).max(1);
+        let times = [begins + within.0 % window, begins + within.1 % window];
+        InWindow { window, expires_in, begins, times, credentials_end: end.map(|end| begins + end) }
+    }
+}
+
+const WEEK: u64 = 7 * 24 * 3_600;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn in_a_window_the_url_is_the_same_tells_the_truth_and_never_outlives_the_credentials(
+        asked in any_window(),
+        bucket in any_bucket(),
+        minimum in option::of(1..100_000_u64),
+    ) {
+        let mut urls = Vec::new();
+        for now in asked.times {
+            let case = Case {
+                time: now,
+                expires_in: asked.expires_in,
+                min_expires_in: minimum,
+                reuse_window: Some(asked.window),
+                credentials_end: asked.credentials_end,
+                ..Case::new(bucket, "key", Operation::GetObject(GetObject::default()))
+            };
+            let last = asked.credentials_end.unwrap_or(u64::MAX).min(asked.begins + asked.expires_in.min(WEEK));
+            match try_signed(&case) {
+                Ok(presigned) => {
+                    let (at, end) = (presigned.signed_at.unwrap().seconds, presigned.expires_at.unwrap().seconds);
+                    let granted = presigned.granted.unwrap().seconds;
+                    prop_assert_eq!(at.unsigned_abs(), asked.begins);
+                    prop_assert_eq!(end, at + granted);
+                    prop_assert_eq!(end.unsigned_abs(), last);
+                    prop_assert!(last > now);
+                    prop_assert!(minimum.is_none_or(|minimum| last - now >= minimum));
+                    let parts = Parts::of(&presigned.url);
+                    prop_assert_eq!(parts.value("X-Amz-Expires").unwrap(), granted.to_string());
+                    urls.push(presigned);
+                }
+                Err(status) => {
+                    let reason = Told::of(&status).reason;
+                    let expected = if asked.expires_in.min(WEEK) <= asked.window {
+                        last <= asked.begins || reason == "REUSE_WINDOW_TOO_LONG"
+                    } else if last <= now {
+                        reason == "CREDENTIALS_EXPIRED"
+                    } else {
+                        reason == "EXPIRY_TOO_SHORT" && minimum.is_some_and(|minimum| last - now < minimum)
+                    };
+                    prop_assert!(expected, "{} at {} of {:?}", status, now, asked);
+                }
+            }
+        }
+        prop_assert!(urls.len() < 2 || urls[0] == urls[1]);
+    }
 }
 
 proptest! {

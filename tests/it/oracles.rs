@@ -2,6 +2,7 @@
 
 mod boto3;
 mod cases;
+mod endpoints;
 mod sdk;
 pub mod sigv4;
 mod sigv4a;

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod headers;
+mod http;
 mod keys;
 mod multipart;
 mod operations;

@@ -243,3 +243,37 @@ async fn a_request_message_over_the_limit_is_refused_by_name_and_counted() {
     let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
     assert_eq!(rejected, [(vec!["message_too_large".to_owned()], 1.0)].into());
 }
+
+#[tokio::test]
+async fn a_call_by_its_method_is_a_default_like_any_other_operation() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    let http = |method: &str| {
+        let query = BTreeMap::from([("retention".to_owned(), String::new())]);
+        request("", Operation::Http(pb::Http { method: method.to_owned(), query, ..Default::default() }))
+    };
+    let plain = |key: &str| pb::PresignRequest { key: key.to_owned(), ..Default::default() };
+    let mut further = plain("b");
+    further.query.insert("versionId".to_owned(), "v".to_owned());
+    let items = vec![plain("a"), further, get("c"), plain("")];
+    let call = pb::BatchPresignRequest { defaults: Some(http("PUT")), ..batch(items.clone()) };
+    let answered = results(client.batch_presign(call).await);
+    for (place, method, path, query) in [
+        (0, "PUT", "/a?", "&retention=&"),
+        (1, "PUT", "/b?", "&retention=&versionId=v&"),
+        (2, "GET", "/c?", "X-Amz-SignedHeaders=host&X-Amz-Signature="),
+        (3, "PUT", "/?", "&retention=&"),
+    ] {
+        let presigned = url_of(&answered[place]);
+        assert_eq!(presigned.method, method, "item {place}");
+        assert!(presigned.url.contains(path) && presigned.url.contains(query), "item {place}");
+    }
+    // Its method is wrong for whoever uses it, and for nobody else.
+    let call = pb::BatchPresignRequest { defaults: Some(http("put")), ..batch(items) };
+    let answered = results(client.batch_presign(call).await);
+    for wrong in [0, 1, 3] {
+        let told = Told::of(&error_of(&answered[wrong]));
+        assert_eq!((told.reason.as_str(), told.field.as_deref()), ("METHOD_INVALID", Some("http.method")));
+    }
+    assert_eq!(url_of(&answered[2]).method, "GET");
+}

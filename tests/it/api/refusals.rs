@@ -2,6 +2,7 @@
 
 mod bucket;
 mod headers;
+mod http;
 mod post;
 mod request;
 

@@ -77,6 +77,7 @@ pub fn all() -> Vec<(Sample, Case)> {
 pub fn works_on_bucket(operation: &str) -> bool {
     operation.starts_with("List") && operation != "ListParts"
         || matches!(operation, "HeadBucket" | "DeleteObjects")
+        || operation.contains("Bucket")
 }
 
 fn owned(text: &str) -> String {
@@ -93,6 +94,7 @@ pub fn samples() -> Vec<Sample> {
     all.extend(uploads());
     all.extend(listings());
     all.extend(beside_the_object());
+    all.extend(by_method());
     all
 }
 
@@ -351,6 +353,38 @@ fn beside_the_object() -> Vec<Sample> {
             "RestoreObject",
             Operation::RestoreObject(pb::RestoreObject { version_id: owned("v"), ..Default::default() }),
             json!({"VersionId": "v"}),
+        ),
+    ]
+}
+
+/// Calls by their method, for which there is no typed operation.
+fn by_method() -> Vec<Sample> {
+    let http = |method: &str, query: &[(&str, &str)], headers: &[(&str, &str)]| {
+        let map =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| (owned(name), owned(value))).collect();
+        Operation::Http(pb::Http { method: owned(method), query: map(query), headers: map(headers) })
+    };
+    vec![
+        sample("GetBucketVersioning", http("GET", &[("versioning", "")], &[]), json!({})),
+        sample(
+            "PutBucketTagging",
+            http(
+                "PUT",
+                &[("tagging", "")],
+                &[("Content-MD5", "abc="), ("x-amz-expected-bucket-owner", "123456789012")],
+            ),
+            json!({"ContentMD5": "abc=", "ExpectedBucketOwner": "123456789012", "Tagging": {"TagSet": []}}),
+        ),
+        sample("DeleteBucketCors", http("DELETE", &[("cors", "")], &[]), json!({})),
+        sample(
+            "GetObjectRetention",
+            http("GET", &[("retention", ""), ("versionId", "v+/=")], &[("x-amz-request-payer", "requester")]),
+            json!({"VersionId": "v+/=", "RequestPayer": "requester"}),
+        ),
+        sample(
+            "SelectObjectContent",
+            http("POST", &[("select", ""), ("select-type", "2")], &[]),
+            json!({"Expression": "x", "ExpressionType": "SQL", "InputSerialization": {}, "OutputSerialization": {}}),
         ),
     ]
 }

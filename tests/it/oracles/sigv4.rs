@@ -46,7 +46,8 @@ async fn thousands_of_signatures_equal_those_of_aws_sigv4() {
         operations.insert(sample.name);
     }
     assert!(all.len() > 3_000, "{} cases", all.len());
-    assert_eq!(operations.len(), OPERATIONS.len(), "every operation is among them");
+    let missing = OPERATIONS.iter().find(|operation| !operations.contains(operation.name));
+    assert!(missing.is_none(), "{missing:?} is not among them");
 }
 
 fn signature(case: &Case, ours: &pb::PresignedRequest, parts: &Parts) -> String {

@@ -5,7 +5,8 @@ use presignd::pb::{GetObject, presign_request::Operation};
 use super::Caller;
 use crate::support::{
     ACCESS_KEY, OUTPOSTS_ARN,
-    s3::{DOTTED_BUCKET, Server},
+    s3::{DOTTED_BUCKET, PLAIN_BUCKET, Server},
+    sidecar::Sidecar,
 };
 
 #[tokio::test]
@@ -46,5 +47,25 @@ async fn outposts_are_signed_for_s3_outposts_and_all_else_for_s3() {
             (ACCESS_KEY, region, service, "aws4_request"),
             "{bucket}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_url_has_the_public_endpoint_and_works_there_whatever_stands_behind_it() {
+    for server in [Server::ministack(), Server::seaweedfs()] {
+        let public = server.endpoint().replace("127.0.0.1", "files.example");
+        let arguments = [
+            "--signers-default-endpoint",
+            "http://inside.invalid:1",
+            "--signers-default-public-endpoint",
+            &public,
+            "--signers-default-path-style",
+        ];
+        let caller = Caller::using(server, Box::pin(Sidecar::start(&arguments)).await).await;
+        let get = Operation::GetObject(GetObject::default());
+        let url = caller.presign(PLAIN_BUCKET, "a/b c", get).await.url;
+        assert!(url.starts_with(&format!("{public}/{PLAIN_BUCKET}/a/b%20c?")), "{url}");
+        caller.put(PLAIN_BUCKET, "a/b c", "behind a proxy").await;
+        assert_eq!(caller.get(PLAIN_BUCKET, "a/b c").await.text(), "behind a proxy", "{}", server.name);
     }
 }

@@ -14,7 +14,10 @@ use presignd::{
     credentials::{Signers, Surroundings},
     metrics::Metrics,
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
-    presign::credentials::{Credentials, Secret},
+    presign::{
+        credentials::{Credentials, Secret},
+        endpoint::Found,
+    },
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
 use tokio::sync::Semaphore;
@@ -30,9 +33,15 @@ pub struct Case {
     pub session_token: Option<String>,
     pub endpoint: Option<&'static str>,
     pub path_style: bool,
+    /// Further settings of the signer, by the ends of their variables.
+    pub settings: Vec<(&'static str, String)>,
     pub bucket: String,
     pub key: String,
     pub expires_in: u64,
+    pub min_expires_in: Option<u64>,
+    pub reuse_window: Option<u64>,
+    /// When the credentials end.
+    pub credentials_end: Option<u64>,
     pub operation: Operation,
     pub query: Vec<(&'static str, &'static str)>,
 }
@@ -46,12 +55,21 @@ impl Case {
             session_token: None,
             endpoint: None,
             path_style: false,
+            settings: Vec::new(),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             expires_in: 900,
+            min_expires_in: None,
+            reuse_window: None,
+            credentials_end: None,
             operation,
             query: Vec::new(),
         }
+    }
+
+    /// The same in another region.
+    pub fn in_region(self, region: &'static str) -> Self {
+        Self { region, ..self }
     }
 
     /// The time of signing.
@@ -60,15 +78,19 @@ impl Case {
     }
 
     fn lifetime(&self) -> prost_types::Duration {
-        let seconds = i64::try_from(self.expires_in).expect("a small number");
-        prost_types::Duration { seconds, nanos: 0 }
+        duration(self.expires_in)
     }
 
     fn variables(&self) -> Vec<(String, String)> {
         let mut set = vec![("REGION", self.region.to_owned()), ("PATH_STYLE", self.path_style.to_string())];
         set.extend(self.endpoint.map(|endpoint| ("ENDPOINT", endpoint.to_owned())));
+        set.extend(self.settings.iter().cloned());
         set.into_iter().map(|(name, value)| (format!("PRESIGND_SIGNERS_DEFAULT_{name}"), value)).collect()
     }
+}
+
+fn duration(seconds: u64) -> prost_types::Duration {
+    prost_types::Duration { seconds: i64::try_from(seconds).expect("a small number"), nanos: 0 }
 }
 
 /// The service, asked by a client without a connection.
@@ -93,6 +115,8 @@ impl InProcess {
             bucket: case.bucket.clone(),
             key: case.key.clone(),
             expires_in: Some(case.lifetime()),
+            min_expires_in: case.min_expires_in.map(duration),
+            reuse_window: case.reuse_window.map(duration),
             query: case.query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             operation: Some(case.operation.clone()),
             ..Default::default()
@@ -122,10 +146,11 @@ impl InProcess {
         layers.environment(&case.variables()).expect("the settings are known");
         let config = Config::from_layers(&layers).expect("the settings are good");
         let token = case.session_token.clone().map(Secret::from);
+        let end = case.credentials_end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
         let credentials =
-            Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
+            Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
         let signers = Signers::new(config.signers, self.surroundings.clone());
-        signers.all()[0].replace(credentials, None, &self.surroundings.clock);
+        signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
         PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
             signers: Arc::new(signers),
             metrics: self.surroundings.metrics.clone(),

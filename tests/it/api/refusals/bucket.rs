@@ -67,7 +67,7 @@ async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
         arn(
             "s3-outposts",
             "sqs",
-            "the ARN's service is \"sqs\": it must be s3-outposts, or s3 for an S3 access point",
+            "the ARN's service is \"sqs\": it must be s3-outposts, s3 or s3-object-lambda",
         ),
         arn("us-east-1", "", "the ARN's region is \"\": write it as AWS does, such as us-east-1"),
         arn(
@@ -129,23 +129,30 @@ async fn an_arn_of_another_partition_than_the_signers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_kind_of_target_that_this_version_does_not_sign_for_says_so() {
-    let kind = |bucket: &str, what: &str| {
-        let message = format!(
-            "{what} are not supported by this version of presignd: \
-             use a bucket, an access point, a Multi-Region Access Point or an S3 on Outposts access point"
-        );
-        not_yet(to(bucket), &message)
-    };
+async fn a_name_that_ends_as_another_kind_does_and_is_none_is_refused_with_what_to_give() {
+    let name = |bucket: &str, message| invalid(to(bucket), "BUCKET_INVALID", "bucket", message);
     check(vec![
-        kind("mfzwi23gnjvgw.mrap", "Multi-Region Access Point aliases"),
-        kind(
-            "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/redact",
-            "Object Lambda access points",
+        name(
+            "mfzwi23gnjvgw.mrap",
+            "\"mfzwi23gnjvgw.mrap\" is the alias of a Multi-Region Access Point, which S3 knows by its ARN alone: \
+             give arn:aws:s3::ACCOUNT:accesspoint/mfzwi23gnjvgw.mrap",
         ),
-        kind("redact-abc--ol-s3", "Object Lambda access point aliases"),
-        kind("logs--use1-az4--x-s3", "directory buckets (S3 Express One Zone)"),
-        kind("logs--use1-az4--xa-s3", "access points of directory buckets (S3 Express One Zone)"),
+        name(
+            "Logs--use1-az4--x-s3",
+            "a name that ends in --x-s3 is that of a directory bucket or of its access point, but this is none: \
+             it is NAME--ZONE-ID--x-s3, such as logs--use1-az4--x-s3, of 63 lower-case letters, digits and '-' at most",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_for_directory_buckets_are_not_there_yet_and_say_so() {
+    let message = "sessions for directory buckets are not supported by this version of presignd: \
+                   use a signer with signers.NAME.disable_session_auth";
+    check(vec![
+        not_yet(to("logs--use1-az4--x-s3"), message),
+        not_yet(to("reports--use1-az4--xa-s3"), message),
     ])
     .await;
 }

@@ -140,7 +140,7 @@ async fn a_query_parameter_of_the_authentication_is_refused_in_any_case() {
 async fn a_sub_resource_that_makes_it_another_operation_is_refused() {
     let chooses = |name: &str| {
         format!(
-            "{name} chooses the operation, so it may not be given beside one: use the operation that has it"
+            "{name} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
         )
     };
     let smuggled =

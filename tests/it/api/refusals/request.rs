@@ -3,9 +3,9 @@
 use presignd::pb::{self, presign_request::Operation};
 use tonic::Code;
 
-use super::{Row, but, check, invalid, not_yet};
+use super::{Row, but, check, invalid};
 use crate::support::{
-    grpc::{Told, refused, request, seconds},
+    grpc::{Told, refused, request},
     sidecar::Sidecar,
 };
 
@@ -176,21 +176,6 @@ async fn a_signer_that_is_not_there_is_not_found() {
             request: but(|request| request.signer = "Default".to_owned()),
             told: told("there is no signer \"Default\": this server has default"),
         },
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn what_this_version_does_not_have_says_so() {
-    check(vec![
-        not_yet(
-            but(|request| request.reuse_window = Some(seconds(60))),
-            "reuse_window is not supported by this version of presignd",
-        ),
-        not_yet(
-            request("key", Operation::Http(pb::Http { method: "GET".to_owned(), ..Default::default() })),
-            "the http operation is not supported by this version of presignd",
-        ),
     ])
     .await;
 }

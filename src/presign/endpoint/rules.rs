@@ -1,0 +1,222 @@
+//! What bears on the endpoint: what an operator set for a signer, and what was found where nothing was set.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use crate::presign::name::Region;
+
+/// What an operator set for a signer that bears on the endpoint. What is left out here may be [`Found`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EndpointRules {
+    /// The region of targets that do not name their own.
+    pub region: Option<Region>,
+    /// An S3-compatible server, or a private link, in the place of AWS's own endpoint.
+    pub endpoint: Option<EndpointUrl>,
+    /// What the URL's user sees in front of S3 or of `endpoint`: when it is set, the URL has it.
+    pub public_endpoint: Option<EndpointUrl>,
+    /// How the bucket is put into the URL.
+    pub addressing: Addressing,
+    /// AWS's FIPS endpoints. Unset: no.
+    pub fips: Option<bool>,
+    /// AWS's endpoints for IPv4 and IPv6. Unset: no.
+    pub dual_stack: Option<bool>,
+    /// S3 Transfer Acceleration.
+    pub accelerate: Option<bool>,
+    /// Whether an ARN may name another region than the signer's. Unset: yes.
+    pub use_arn_region: Option<bool>,
+    /// Whether directory buckets are signed for with the signer's own credentials, without a session. Unset: no.
+    pub disable_session_auth: Option<bool>,
+    /// SigV4A wherever the target takes it, which beside Multi-Region Access Points is S3 on Outposts. Unset: no.
+    pub sigv4a: Option<bool>,
+}
+
+/// What the AWS SDKs would find beside the credentials: in the environment and in the profile.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// `AWS_REGION`, `region`.
+    pub region: Option<Region>,
+    /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `endpoint_url`.
+    pub endpoint: Option<EndpointUrl>,
+    /// `AWS_USE_FIPS_ENDPOINT`, `use_fips_endpoint`.
+    pub fips: Option<bool>,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`, `use_dualstack_endpoint`.
+    pub dual_stack: Option<bool>,
+    /// `AWS_S3_USE_ARN_REGION`, `s3_use_arn_region`.
+    pub use_arn_region: Option<bool>,
+    /// `AWS_S3_DISABLE_EXPRESS_SESSION_AUTH`, `s3_disable_express_session_auth`.
+    pub disable_session_auth: Option<bool>,
+}
+
+impl EndpointRules {
+    /// These rules, with what was found where they say nothing.
+    #[must_use]
+    pub fn or(self, found: &Found) -> Self {
+        Self {
+            region: self.region.or_else(|| found.region.clone()),
+            endpoint: self.endpoint.or_else(|| found.endpoint.clone()),
+            fips: self.fips.or(found.fips),
+            dual_stack: self.dual_stack.or(found.dual_stack),
+            use_arn_region: self.use_arn_region.or(found.use_arn_region),
+            disable_session_auth: self.disable_session_auth.or(found.disable_session_auth),
+            ..self
+        }
+    }
+
+    /// The endpoint that the URL has, where it is not one of AWS.
+    pub fn in_url(&self) -> Option<&EndpointUrl> {
+        self.public_endpoint.as_ref().or(self.endpoint.as_ref())
+    }
+}
+
+/// How a bucket is put into the URL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Addressing {
+    /// `BUCKET.host`, except where S3 demands the path: a dot in the name under TLS, capitals, an IP address.
+    #[default]
+    VirtualHost,
+    /// `host/BUCKET`, always.
+    Path,
+}
+
+/// An endpoint given by the operator: `http` or `https`, a host, perhaps a port and a base path. Scheme and host are in
+/// lower case, as clients send them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointUrl(String);
+
+/// A text that is not an endpoint. It is not repeated where it came from the environment: a password may be in it.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error(
+    "{0:?} is not an endpoint: write http://HOST[:PORT][/BASE] or https://…, without user, query or fragment"
+)]
+pub struct EndpointUrlError(String);
+
+impl FromStr for EndpointUrl {
+    type Err = EndpointUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || EndpointUrlError(text.to_owned());
+        let uri: http::Uri = text.parse().map_err(|_| error())?;
+        let authority = uri.authority().ok_or_else(error)?;
+        let scheme =
+            uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(error)?;
+        let plain = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
+        let port_fits = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => true,
+            Some(_) => authority.port_u16().is_some_and(|port| port > 0),
+            None => false,
+        };
+        let path_fits = uri.path().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
+            && !uri.path().split('/').any(|part| part == "." || part == "..");
+        if plain && port_fits && path_fits && is_host(authority.host()) {
+            let base = uri.path().trim_end_matches('/');
+            // The rules put the bucket right behind a base path: it needs its slash.
+            let slash = if base.is_empty() { "" } else { "/" };
+            Ok(Self(format!("{scheme}://{}{base}{slash}", authority.as_str().to_ascii_lowercase())))
+        } else {
+            Err(error())
+        }
+    }
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let last = text.rsplit('.').next().unwrap_or_default();
+    if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What ends in a number is an address to every client.
+        return text.parse::<std::net::Ipv4Addr>().is_ok();
+    }
+    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.split('.').all(|label| !label.is_empty() && label.bytes().all(of_a_name))
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_taken_with_port_base_path_and_ipv6_and_its_host_in_lower_case() {
+        for (text, url) in [
+            ("http://minio:9000", "http://minio:9000"),
+            ("http://minio:9000/", "http://minio:9000"),
+            ("HTTPS://S3.Example.COM/Base/", "https://s3.example.com/Base/"),
+            ("https://s3.example/a/b", "https://s3.example/a/b/"),
+            ("http://[::1]:9000", "http://[::1]:9000"),
+            ("http://[2001:DB8::1]/x", "http://[2001:db8::1]/x/"),
+            ("http://127.0.0.1", "http://127.0.0.1"),
+        ] {
+            assert_eq!(text.parse::<EndpointUrl>().unwrap().to_string(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_endpoint_is_refused() {
+        for text in [
+            "",
+            "minio:9000",
+            "ftp://x",
+            "http://",
+            "http://u:p@x",
+            "http://x?y",
+            "http://x#y",
+            "http://x/../y",
+            "http://x/a b",
+            "http://x/%2e",
+            "http://x:0",
+            "http://x:",
+            "http://x:99999",
+            "http://x..y",
+            "http://[::1",
+            "http://[fe80::1%25eth0]",
+            "http://::1",
+            "http://*",
+            "http://1.2.3.400",
+            "http://127.1",
+        ] {
+            assert!(text.parse::<EndpointUrl>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_comes_before_what_is_found() {
+        let found = Found {
+            region: Some("eu-west-1".parse().unwrap()),
+            endpoint: Some("http://found".parse().unwrap()),
+            fips: Some(true),
+            dual_stack: Some(true),
+            use_arn_region: Some(false),
+            disable_session_auth: Some(true),
+        };
+        let set = EndpointRules {
+            region: Some("us-east-1".parse().unwrap()),
+            endpoint: Some("http://set".parse().unwrap()),
+            fips: Some(false),
+            dual_stack: Some(false),
+            use_arn_region: Some(true),
+            disable_session_auth: Some(false),
+            ..EndpointRules::default()
+        };
+        assert_eq!(set.clone().or(&found), set);
+        let Found { region, endpoint, fips, dual_stack, use_arn_region, disable_session_auth } =
+            found.clone();
+        let all = EndpointRules {
+            region,
+            endpoint,
+            fips,
+            dual_stack,
+            use_arn_region,
+            disable_session_auth,
+            ..EndpointRules::default()
+        };
+        assert_eq!(EndpointRules::default().or(&found), all);
+    }
+}

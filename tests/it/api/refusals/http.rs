@@ -1,0 +1,87 @@
+//! The `http` operation: what may not be passed, and where it stood.
+
+use presignd::pb::{Http, PresignRequest, presign_request::Operation};
+
+use super::{check, invalid};
+use crate::support::grpc::request;
+
+fn http(method: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> PresignRequest {
+    let map = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let http = Http { method: method.to_owned(), query: map(query), headers: map(headers) };
+    request("key", Operation::Http(http))
+}
+
+#[tokio::test]
+async fn what_is_no_method_is_refused() {
+    let row = |method: &str| {
+        let message = format!(
+            "{method:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE"
+        );
+        invalid(http(method, &[("retention", "")], &[]), "METHOD_INVALID", "http.method", &message)
+    };
+    let nothing = invalid(
+        http("", &[], &[]),
+        "METHOD_INVALID",
+        "http.method",
+        "\"\" is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE",
+    );
+    check(vec![nothing, row(""), row("get"), row("GET /x HTTP/1.1\r\nx:"), row("GÉT"), row("GET ")]).await;
+}
+
+#[tokio::test]
+async fn the_authentication_and_the_host_may_not_be_passed() {
+    let header = |name: &str, why: &str| {
+        let message = format!("header {} may not be given: {why}", name.to_lowercase());
+        invalid(http("GET", &[], &[(name, "x")]), "HEADER_INVALID", "http.headers", &message)
+    };
+    let query = |name: &str| {
+        let message = format!(
+            "query parameter {name} may not be given: it belongs to the authentication that presignd adds"
+        );
+        invalid(http("GET", &[(name, "x")], &[]), "QUERY_INVALID", "http.query", &message)
+    };
+    check(vec![
+        header("Host", "it is always signed, with the value that the target has"),
+        header("Authorization", "the URL carries the authentication in its query"),
+        header("x-amz-security-token", "the URL carries it in its query"),
+        header("transfer-encoding", "it may change on the way to S3, which would break the signature"),
+        query("X-Amz-Expires"),
+        query("x-amz-signature"),
+        query("X-Amz-Security-Token"),
+        query("AWSAccessKeyId"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_passed_twice_or_beside_the_operation_is_refused_where_it_stands() {
+    let mut twice = http("GET", &[("versionId", "a")], &[("range", "bytes=0-1")]);
+    twice.query.insert("versionId".to_owned(), "a".to_owned());
+    let mut header_twice = http("GET", &[], &[("range", "bytes=0-1")]);
+    header_twice.headers.insert("Range".to_owned(), "bytes=0-1".to_owned());
+    let mut beside = http("GET", &[], &[]);
+    beside.query.insert("acl".to_owned(), String::new());
+    check(vec![
+        invalid(
+            twice,
+            "QUERY_INVALID",
+            "query",
+            "query parameter versionId is given twice: set it once, in the operation or in query",
+        ),
+        invalid(
+            header_twice,
+            "HEADER_INVALID",
+            "headers",
+            "header range is given twice: set it once, in the operation or in headers",
+        ),
+        invalid(
+            beside,
+            "PARAMETER_INVALID",
+            "query",
+            "acl chooses the operation, so it may not be given beside one: use the operation that has it, or http",
+        ),
+    ])
+    .await;
+}

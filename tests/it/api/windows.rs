@@ -1,0 +1,115 @@
+//! `reuse_window`: the same URL for the same request, and the truth about how long it works.
+
+use std::time::SystemTime;
+
+use presignd::{
+    clock::Clock,
+    pb::{BatchPresignRequest, PresignRequest, PresignedRequest},
+};
+use tonic::Code;
+
+use crate::support::{
+    grpc::{Told, batch, get, metadata, presigned, refused, results, seconds, url_of},
+    sidecar::Sidecar,
+};
+
+const HOUR: i64 = 3_600;
+/// So long that it hardly ends during a test; where it does, the test looks again.
+const WINDOW: i64 = 100 * HOUR;
+
+fn reusable(key: &str, window: i64) -> PresignRequest {
+    PresignRequest {
+        expires_in: Some(seconds(7 * 24 * HOUR)),
+        reuse_window: Some(seconds(window)),
+        ..get(key)
+    }
+}
+
+fn signed_at(presigned: &PresignedRequest) -> i64 {
+    presigned.signed_at.as_ref().unwrap().seconds
+}
+
+fn now() -> i64 {
+    let since = Clock::system().now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+#[tokio::test]
+async fn the_same_request_gives_the_same_url_within_a_window_in_whatever_call() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    loop {
+        let began = now();
+        let first = presigned(client.presign(reusable("key", WINDOW)).await);
+        let again = presigned(client.presign(reusable("key", WINDOW)).await);
+        let defaults = Some(reusable("", WINDOW));
+        let items = vec![
+            PresignRequest { key: "key".to_owned(), ..PresignRequest::default() },
+            reusable("key", WINDOW),
+            PresignRequest { reuse_window: None, ..reusable("key", 0) },
+            PresignRequest { reuse_window: Some(seconds(HOUR)), ..reusable("key", 0) },
+            reusable("another", WINDOW),
+            reusable("key", 0),
+        ];
+        let hourly = presigned(client.presign(reusable("key", HOUR)).await);
+        let together = BatchPresignRequest { defaults, ..batch(items) };
+        let together = results(client.batch_presign(together).await);
+        let last = presigned(client.presign(reusable("key", WINDOW)).await);
+        let hourly_again = presigned(client.presign(reusable("key", HOUR)).await);
+        let times: Vec<_> = together.iter().map(|result| signed_at(url_of(result))).collect();
+        if now() / HOUR != began / HOUR || began % HOUR == 0 {
+            // A window has just ended, or begins just now, when its beginning is the time of the call.
+            continue;
+        }
+        assert_eq!(signed_at(&first) % WINDOW, 0);
+        assert!(again == first && last == first && hourly_again == hourly);
+        assert!(together.iter().take(3).all(|same| url_of(same) == &first));
+        assert!(url_of(&together[3]) == &hourly && times[3] % HOUR == 0);
+        assert!(times[5] > times[3] && times[3] >= times[0], "{times:?}");
+        assert!(url_of(&together[4]).url != first.url && times[4] == times[0]);
+        break;
+    }
+}
+
+#[tokio::test]
+async fn without_a_window_or_with_none_of_a_second_a_url_is_signed_at_the_time_of_the_call() {
+    let sidecar = Sidecar::start(&[]).await;
+    let mut client = sidecar.client().await;
+    let before = now();
+    let empty = PresignRequest { reuse_window: Some(seconds(0)), ..get("key") };
+    let at = signed_at(&presigned(client.presign(empty).await));
+    assert!((before..=now()).contains(&at), "{at}");
+}
+
+#[tokio::test]
+async fn a_window_that_a_url_could_not_outlive_is_refused_with_both_fields() {
+    let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
+    let mut client = sidecar.client().await;
+    let told = |message: &str| {
+        Told::new(Code::InvalidArgument, "REUSE_WINDOW_TOO_LONG", Some("reuse_window"), message)
+    };
+    let short =
+        PresignRequest { expires_in: Some(seconds(600)), reuse_window: Some(seconds(600)), ..get("key") };
+    let status = refused(client.presign(short).await);
+    assert_eq!(
+        Told::of(&status),
+        told(
+            "reuse_window is 10m and expires_in counts from its beginning, where the URL works for 10m \
+             (expires_in asks for no more): reuse_window must be shorter than that, \
+             or a URL handed out at its end would not work"
+        )
+    );
+    assert_eq!(metadata(&status)["grantable_seconds"], "600");
+    let status = refused(client.presign(reusable("key", HOUR)).await);
+    assert_eq!(
+        Told::of(&status),
+        told(
+            "reuse_window is 1h and expires_in counts from its beginning, where the URL works for 1h \
+             (this server's expiry.max allows no more): reuse_window must be shorter than that, \
+             or a URL handed out at its end would not work"
+        )
+    );
+    let negative = PresignRequest { reuse_window: Some(seconds(-1)), ..get("key") };
+    let told = Told::of(&refused(client.presign(negative).await));
+    assert_eq!((told.reason.as_str(), told.field.as_deref()), ("DURATION_INVALID", Some("reuse_window")));
+}

@@ -1,0 +1,214 @@
+//! What the AWS SDKs read of endpoints in environment and profile counts where no setting says otherwise.
+
+use std::{fs, process::Command};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{FAILED, Keys, kept_secrets, refuses, serving};
+use crate::support::{
+    OUTPOSTS_ARN,
+    grpc::{Told, get, presigned, refused},
+    sidecar::{PATIENCE, Sidecar, presignd},
+};
+
+/// presignd with the default chain, keys in its environment, and these variables.
+fn with(variables: &[(&str, &str)]) -> Command {
+    let keys = Keys::unending("user");
+    let mut command = presignd();
+    command
+        .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
+        .envs([("AWS_REGION", "us-east-1"), ("RUST_LOG", "trace")])
+        .env("AWS_ACCESS_KEY_ID", &keys.id)
+        .env("AWS_SECRET_ACCESS_KEY", &keys.secret)
+        .envs(variables.iter().copied());
+    command
+}
+
+/// A shared config file.
+fn config_file(text: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    fs::write(&file, text).unwrap();
+    let name = file.to_str().unwrap().to_owned();
+    (folder, name)
+}
+
+/// Where a bucket is.
+async fn origin(sidecar: &Sidecar) -> String {
+    let url = presigned(sidecar.client().await.presign(get("key")).await).url;
+    url.split("/key?").next().unwrap().to_owned()
+}
+
+const AT_AWS: &str = "https://plain-bucket.s3.us-east-1.amazonaws.com";
+
+#[tokio::test]
+async fn the_variables_of_the_sdks_count_and_settings_come_before_them() {
+    let fips = "https://plain-bucket.s3-fips.us-east-1.amazonaws.com";
+    let rows: [(&[(&str, &str)], &str); 11] = [
+        (&[], AT_AWS),
+        (&[("AWS_ENDPOINT_URL", "http://all:9000")], "http://plain-bucket.all:9000"),
+        (
+            &[("AWS_ENDPOINT_URL", "http://all:9000"), ("AWS_ENDPOINT_URL_S3", "https://s3.local/base")],
+            "https://plain-bucket.s3.local/base",
+        ),
+        (&[("AWS_ENDPOINT_URL_STS", "http://sts:9000"), ("AWS_ENDPOINT_URL", "")], AT_AWS),
+        (
+            &[("AWS_ENDPOINT_URL_S3", "http://s3:9000"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+            AT_AWS,
+        ),
+        (
+            &[("AWS_ENDPOINT_URL", "http://all"), ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://set:1")],
+            "http://plain-bucket.set:1",
+        ),
+        (
+            &[
+                ("AWS_ENDPOINT_URL", "http://all"),
+                ("PRESIGND_SIGNERS_DEFAULT_PUBLIC_ENDPOINT", "https://cdn"),
+            ],
+            "https://plain-bucket.cdn",
+        ),
+        (&[("AWS_USE_FIPS_ENDPOINT", "true")], fips),
+        (&[("AWS_USE_FIPS_ENDPOINT", "true"), ("PRESIGND_SIGNERS_DEFAULT_FIPS", "false")], AT_AWS),
+        (
+            &[("AWS_USE_DUALSTACK_ENDPOINT", "True")],
+            "https://plain-bucket.s3.dualstack.us-east-1.amazonaws.com",
+        ),
+        (&[("AWS_USE_DUALSTACK_ENDPOINT", "true"), ("PRESIGND_SIGNERS_DEFAULT_DUAL_STACK", "false")], AT_AWS),
+    ];
+    for (variables, expected) in rows {
+        let sidecar = serving(with(variables)).await;
+        assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_profile_counts_after_the_environment() {
+    let (_folder, file) = config_file(
+        "[default]\nendpoint_url = http://all\nservices = ours\ns3_use_arn_region = false\n\
+         [services ours]\ns3 =\n  endpoint_url = http://s3.local:9000\n\
+         [profile plain]\nendpoint_url = http://all\n\
+         [profile fips]\nuse_fips_endpoint = true\nuse_dualstack_endpoint = true\n",
+    );
+    let file = ("AWS_CONFIG_FILE", file.as_str());
+    let rows: [(&[(&str, &str)], &str); 4] = [
+        (&[file], "http://plain-bucket.s3.local:9000"),
+        (&[file, ("AWS_PROFILE", "plain")], "http://plain-bucket.all"),
+        (&[file, ("AWS_ENDPOINT_URL", "http://environment")], "http://plain-bucket.environment"),
+        (&[file, ("AWS_PROFILE", "fips")], "https://plain-bucket.s3-fips.dualstack.us-east-1.amazonaws.com"),
+    ];
+    for (variables, expected) in rows {
+        let sidecar = serving(with(variables)).await;
+        assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_arn_of_another_region_is_refused_where_the_sdks_would() {
+    let abroad =
+        presignd::pb::PresignRequest { bucket: OUTPOSTS_ARN.replace("us-east-1", "eu-west-1"), ..get("key") };
+    let (_folder, file) = config_file("[default]\ns3_use_arn_region = false\n");
+    let rows: [(&[(&str, &str)], bool); 5] = [
+        (&[], true),
+        (&[("AWS_S3_USE_ARN_REGION", "false")], false),
+        (&[("AWS_CONFIG_FILE", &file)], false),
+        (&[("AWS_CONFIG_FILE", &file), ("AWS_S3_USE_ARN_REGION", "true")], true),
+        (&[("AWS_S3_USE_ARN_REGION", "false"), ("PRESIGND_SIGNERS_DEFAULT_USE_ARN_REGION", "true")], true),
+    ];
+    for (variables, taken) in rows {
+        let sidecar = serving(with(variables)).await;
+        let answer = sidecar.client().await.presign(abroad.clone()).await;
+        assert_eq!(answer.is_ok(), taken, "{variables:?}");
+        if !taken {
+            let told = Told::of(&refused(answer));
+            assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
+            assert!(told.message.contains("signers.NAME.use_arn_region"), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_directory_bucket_is_signed_for_without_a_session_where_the_sdks_would() {
+    let directory = presignd::pb::PresignRequest { bucket: "logs--use1-az4--x-s3".to_owned(), ..get("key") };
+    let host = "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/key?";
+    for variable in ["AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH"] {
+        let sidecar = serving(with(&[(variable, "true")])).await;
+        let url = presigned(sidecar.client().await.presign(directory.clone()).await).url;
+        assert!(url.starts_with(host) && url.contains("%2Fus-east-1%2Fs3express%2Faws4_request"), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_cannot_be_read_is_an_error_that_names_it_and_keeps_its_value() {
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL_S3", "http://user:canary@minio"),
+        ("AWS_USE_FIPS_ENDPOINT", "canary"),
+        ("AWS_S3_USE_ARN_REGION", "canary"),
+    ] {
+        let mut command = with(&[(name, value)]);
+        command.env("RUST_LOG", "info");
+        let sidecar = Sidecar::spawn(command, &[]);
+        sidecar.logged(FAILED).await;
+        assert!(sidecar.log().contains(name), "{}", sidecar.log());
+        refuses(&sidecar, "CREDENTIALS_MISSING").await;
+        kept_secrets(&sidecar).await;
+    }
+}
+
+#[tokio::test]
+async fn a_combination_that_aws_has_for_no_bucket_is_warned_of_at_the_start_and_refused_for_each() {
+    let sidecar = serving(with(&[
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://minio:9000"),
+    ]))
+    .await;
+    sidecar.logged("no bucket can be signed for: FIPS is a choice among AWS's own endpoints").await;
+    let told = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
+    assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
+    assert!(told.message.contains("signers.NAME.fips = false"), "{told:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_changes_in_the_profile_is_taken_up_with_the_same_keys() {
+    let keys = Keys::unending("first").section("default");
+    let text = |endpoint: &str| format!("{keys}\nregion = us-east-1\nendpoint_url = {endpoint}\n");
+    let (_folder, file) = config_file(&text("http://before"));
+    let mut command = with(&[("AWS_CONFIG_FILE", &file), ("PRESIGND_SIGNERS_DEFAULT_PROVIDER", "profile")]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    let sidecar = serving(command).await;
+    assert_eq!(origin(&sidecar).await, "http://plain-bucket.before");
+    fs::write(&file, text("http://after")).unwrap();
+    becomes(&sidecar, "http://plain-bucket.after").await;
+}
+
+/// Waits until buckets are there.
+async fn becomes(sidecar: &Sidecar, expected: &str) {
+    let changed = async {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+        while origin(sidecar).await != expected {
+            pace.tick().await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, changed).await.is_ok();
+    assert!(in_time, "{expected} and not {}: {}", origin(sidecar).await, sidecar.log());
+}
+
+#[tokio::test]
+async fn what_was_found_stays_when_a_reload_changes_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("presignd.toml");
+    fs::write(&file, "").unwrap();
+    let mut command = with(&[("AWS_ENDPOINT_URL_S3", "http://minio:9000")]);
+    command.env("PRESIGND_CONFIG", &file);
+    let sidecar = serving(command).await;
+    assert_eq!(origin(&sidecar).await, "http://plain-bucket.minio:9000");
+    for (text, expected) in [
+        ("path_style = true", "http://minio:9000/plain-bucket"),
+        ("endpoint = \"http://set\"", "http://plain-bucket.set"),
+        ("accelerate = false", "http://plain-bucket.minio:9000"),
+    ] {
+        fs::write(&file, format!("[signers.default]\n{text}\n")).unwrap();
+        sidecar.signal(Signal::HUP);
+        becomes(&sidecar, expected).await;
+    }
+}
