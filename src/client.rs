@@ -1,5 +1,6 @@
 //! The commands that ask a running server.
 
+mod explain;
 pub mod uri;
 
 use std::{fmt::Write as _, io, time::Duration};
@@ -16,6 +17,7 @@ use tonic_health::pb::{
 };
 use tower::service_fn;
 
+pub use self::explain::explain;
 use self::uri::S3Uri;
 use crate::{
     config::{

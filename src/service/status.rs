@@ -8,8 +8,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::presign::{
-    endpoint::EndpointError, error::Error as CoreError, expiry::Expired, name::KeyError,
-    parameters::ParameterError, target::TargetError,
+    endpoint::EndpointError, error::Error as CoreError, expiry::Expired, explain::SentError,
+    name::KeyError, parameters::ParameterError, target::TargetError,
 };
 
 /// `ErrorInfo.domain` of every error.
@@ -27,6 +27,8 @@ pub(super) enum Failure {
     Parameter { field: &'static str, error: ParameterError },
     #[error("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto")]
     Malformed { field: &'static str, problem: &'static str },
+    #[error(transparent)]
+    Explain(#[from] SentError),
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{0} is not supported by this version of presignd")]
@@ -105,6 +107,7 @@ impl Failure {
             Self::Core(core) => core_wire(core),
             Self::Parameter { field, error } => invalid(parameter_reason(error), field),
             Self::Malformed { field, .. } => invalid("MESSAGE_MALFORMED", field),
+            Self::Explain(error) => invalid("EXPLAIN_INVALID", error.field()),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
             Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),

@@ -3,6 +3,8 @@
 //! Source: [Error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). `CanonicalRequest` and
 //! `StringToSign` are in that of `SignatureDoesNotMatch`.
 
+use std::borrow::Cow;
+
 use aws_smithy_xml::decode::{Document, try_data};
 
 use super::canonical::Canonical;
@@ -42,7 +44,7 @@ impl ErrorBody {
         let mut body = Self::default();
         while let Some(mut tag) = root.next_tag() {
             let name = tag.start_el().local().to_owned();
-            let text = || Some(try_data(&mut tag).ok()?.into_owned());
+            let mut text = || try_data(&mut tag).ok().map(Cow::into_owned);
             match name.as_str() {
                 "Code" => body.code = text()?,
                 "Message" => body.message = text()?,
