@@ -8,8 +8,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::presign::{
-    endpoint::EndpointError, error::Error as CoreError, expiry::Expired, explain::SentError,
-    name::KeyError, parameters::ParameterError, target::TargetError,
+    endpoint::EndpointError, error::Error as CoreError, expiry::Expired, explain::SentError, name::KeyError,
+    parameters::ParameterError, target::TargetError,
 };
 
 /// `ErrorInfo.domain` of every error.

@@ -7,13 +7,14 @@ use presignd::{config::settings::SETTINGS, metrics::definitions};
 use crate::support::python;
 
 /// Each outside crate, and the one place that uses it.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("aws_sigv4", &["src/presign/sign.rs"]),
     ("sha2", &["src/presign/sign.rs"]),
     ("hmac", &["src/presign/sign.rs"]),
     ("ring", &["src/presign/sign.rs"]),
     ("p256", &["src/presign/sign.rs"]),
     ("const_hex", &["src/presign/sign.rs"]),
+    ("aws_smithy_xml", &["src/presign/explain/error_body.rs"]),
     ("quick_cache", &["src/presign/snapshot.rs"]),
     ("aws_sdk_s3", &["src/presign/endpoint.rs"]),
     ("aws_config", &["src/credentials/source.rs"]),

@@ -6,7 +6,10 @@ use super::{
     escapes::{self, Plus},
     url::Url,
 };
-use crate::presign::{canonical::{UNSIGNED_PAYLOAD, folded}, encode};
+use crate::presign::{
+    canonical::{UNSIGNED_PAYLOAD, folded},
+    encode,
+};
 
 /// A canonical request in its parts.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -237,18 +237,31 @@ mod tests {
             ("X-Amz-Security-Token=t", "X-Amz-Security-Token=u", Change::Token),
             ("X-Amz-Security-Token=t%2B", "X-Amz-Security-Token=t%20", Change::PlusReadAsSpace),
         ] {
-            assert_eq!(changes(&canonical("/", before), &canonical("/", after)), [change], "{before} {after}");
+            assert_eq!(
+                changes(&canonical("/", before), &canonical("/", after)),
+                [change],
+                "{before} {after}"
+            );
         }
     }
 
     #[test]
     fn the_first_line_that_differs_is_named_without_what_is_secret() {
         let given = canonical("/a", "X-Amz-Security-Token=secret&b=1");
-        let line = |received: &Canonical| first_difference(received, &given).map(|finding| finding.to_string());
+        let line =
+            |received: &Canonical| first_difference(received, &given).map(|finding| finding.to_string());
         assert_eq!(line(&given.clone()), None);
         let header = line(&given.with_header("content-type", "image/png")).unwrap();
-        assert!(header.starts_with("line 4 of the canonical request is the first that differs: S3 has \"content-type:image/png\""), "{header}");
+        assert!(
+            header.starts_with(
+                "line 4 of the canonical request is the first that differs: S3 has \"content-type:image/png\""
+            ),
+            "{header}"
+        );
         let token = line(&given.with_parameter("X-Amz-Security-Token", "other")).unwrap();
-        assert!(token.starts_with("line 3 ") && !token.contains("secret") && !token.contains("other"), "{token}");
+        assert!(
+            token.starts_with("line 3 ") && !token.contains("secret") && !token.contains("other"),
+            "{token}"
+        );
     }
 }

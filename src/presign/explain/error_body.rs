@@ -117,7 +117,10 @@ mod tests {
              <Nested><Code>No</Code></Nested><Empty/><HostId>x</HostId></Error>",
         )
         .unwrap();
-        assert_eq!((body.code.as_str(), body.message.as_str()), ("SignatureDoesNotMatch", "does \"not\" match"));
+        assert_eq!(
+            (body.code.as_str(), body.message.as_str()),
+            ("SignatureDoesNotMatch", "does \"not\" match")
+        );
         assert_eq!(body.refusal(), Refusal::Signature);
         let received = body.received().unwrap();
         assert_eq!(received.text(), "GET\n/a\nx=1&y=2\nhost:h\n\nhost\nUNSIGNED-PAYLOAD");
@@ -127,7 +130,9 @@ mod tests {
 
     #[test]
     fn what_is_no_error_document_is_told() {
-        for text in ["", "<html></html>", "<Error></Error>", "{}", "<Error><Code>", "<Error><Code>a&b</Code></Error>"] {
+        for text in
+            ["", "<html></html>", "<Error></Error>", "{}", "<Error><Code>", "<Error><Code>a&b</Code></Error>"]
+        {
             assert!(ErrorBody::parse(text).is_none_or(|body| body.code == "a"), "{text}");
         }
     }

@@ -38,7 +38,9 @@ fn canonical(raw: &str, plus: Plus, encode: fn(&str, &mut String)) -> String {
     let mut out = String::with_capacity(raw.len() + 16);
     for piece in Pieces(raw) {
         match piece {
-            Piece::Escape(byte) if byte.is_ascii() => encode(char::from(byte).encode_utf8(&mut [0; 4]), &mut out),
+            Piece::Escape(byte) if byte.is_ascii() => {
+                encode(char::from(byte).encode_utf8(&mut [0; 4]), &mut out)
+            }
             // A part of a character, or of what is no UTF-8: both stay escaped.
             Piece::Escape(byte) => out.extend(['%', digit(byte >> 4), digit(byte & 15)]),
             Piece::Text("+") if plus == Plus::Space => out.push_str("%20"),

@@ -15,7 +15,9 @@ pub enum Flaw {
     #[error("the URL has white space or a line break in it: it was wrapped or cut when it was copied")]
     WhiteSpace,
     /// A URL without a signature.
-    #[error("this is not a presigned URL: its query has no X-Amz-Signature and none of the parameters beside it")]
+    #[error(
+        "this is not a presigned URL: its query has no X-Amz-Signature and none of the parameters beside it"
+    )]
     NotPresigned,
     /// Signature Version 2.
     #[error(
@@ -36,7 +38,9 @@ pub enum Flaw {
     #[error("the URL has {0} twice: something added it to a URL that was signed already")]
     Twice(&'static str),
     /// Signed in the query and in a header.
-    #[error("the request has an Authorization header beside the presigned URL: S3 takes one of the two, so leave the header out")]
+    #[error(
+        "the request has an Authorization header beside the presigned URL: S3 takes one of the two, so leave the header out"
+    )]
     TwoWays,
     /// An algorithm that there is not.
     #[error("X-Amz-Algorithm is neither AWS4-HMAC-SHA256 nor AWS4-ECDSA-P256-SHA256")]

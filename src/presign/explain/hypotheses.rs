@@ -96,8 +96,7 @@ impl<'a> Search<'a> {
     fn was_signed(&self, guess: &Guess) -> bool {
         let Some((region, service)) = &guess.scope else { return self.fits(&guess.canonical) };
         let credentials = self.snapshot.credentials();
-        let verifier =
-            Verifier::new(credentials, self.auth.algorithm, self.auth.signed_at, region, service);
+        let verifier = Verifier::new(credentials, self.auth.algorithm, self.auth.signed_at, region, service);
         self.fits_in(&verifier, &guess.canonical, region, service)
     }
 
@@ -223,7 +222,10 @@ impl<'a> Search<'a> {
         }
         let other = |(host, path): &(String, String)| used.header("host") != Some(host) || *path != used.path;
         places.retain(other);
-        places.into_iter().map(|(host, path)| used.with_header("host", &host).with_path(path).into()).collect()
+        places
+            .into_iter()
+            .map(|(host, path)| used.with_header("host", &host).with_path(path).into())
+            .collect()
     }
 
     /// Paths that a normaliser would have made this one of.
@@ -314,5 +316,7 @@ fn is_of_s3(name: &str) -> bool {
         encode::query(known, &mut text);
         text == name
     };
-    starts("x-amz-") || starts("response-") || OTHER_QUERY.iter().chain(&OPERATION_QUERY).any(|known| encoded(&known))
+    starts("x-amz-")
+        || starts("response-")
+        || OTHER_QUERY.iter().chain(&OPERATION_QUERY).any(|known| encoded(&known))
 }

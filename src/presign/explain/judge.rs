@@ -7,14 +7,10 @@ use super::{
     canonical::Canonical,
     compare::{differences, first_difference, shortened},
     error_body::{ErrorBody, Refusal},
-    finding::{Finding, Way},
+    finding::{Change, Finding, Way},
     hypotheses::Search,
 };
-use crate::presign::{
-    credentials::Credentials,
-    sign::Algorithm,
-    snapshot::Snapshot,
-};
+use crate::presign::{credentials::Credentials, sign::Algorithm, snapshot::Snapshot};
 
 /// Gathers findings. Where several verdicts are due, the first one counts: whether there is a key to check with, then
 /// whether the signature is right, then whether it is the time.
@@ -28,6 +24,11 @@ pub(super) struct Judge<'a> {
     verdict: Option<Verdict>,
     findings: Vec<Finding>,
 }
+
+/// What the access key IDs of temporary credentials begin with.
+///
+/// Source: [Unique identifiers](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes).
+const TEMPORARY: &str = "ASIA";
 
 /// What is known of the signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,8 +85,7 @@ impl<'a> Judge<'a> {
         let ours = |signer: &&Arc<Snapshot>| signer.credentials().access_key_id() == auth.access_key_id;
         let signers: Vec<_> = signers.iter().filter(ours).collect();
         let Some(first) = signers.first() else {
-            // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
-            let temporary = auth.access_key_id.starts_with("ASIA");
+            let temporary = auth.access_key_id.starts_with(TEMPORARY);
             return self.refuse(Verdict::UnknownAccessKey, Finding::UnknownAccessKey { temporary });
         };
         let (place, authority) = (self.request.place, self.request.url.authority.as_str());
@@ -171,10 +171,7 @@ impl<'a> Judge<'a> {
     /// Holds the scope against the host: S3 takes it from there which region and service it is.
     pub(super) fn check_scope(&mut self) {
         let (auth, Some(aws)) = (self.request.auth, self.request.place.aws.as_ref()) else { return };
-        let told = self.findings.iter().any(
-            |finding| matches!(finding, Finding::Changed { change, .. } if matches!(change, super::Change::Scope | super::Change::Host)),
-        );
-        if told {
+        if self.findings.iter().any(is_about_the_place) {
             return;
         }
         if auth.service != aws.service {
@@ -216,6 +213,7 @@ impl<'a> Judge<'a> {
         };
         self.verdict = Some(verdict);
         let known = |wanted: fn(&Finding) -> bool| self.findings.iter().any(wanted);
+        let (token, place) = (known(is_about_the_token), known(is_about_the_place));
         let finding = match refusal {
             Refusal::Signature => self.right_and_refused(),
             Refusal::Expired => (!known(|finding| matches!(finding, Finding::Expired(_))))
@@ -224,15 +222,13 @@ impl<'a> Judge<'a> {
                 .then_some(Finding::CredentialsExpired(None)),
             Refusal::NotYetValid => (!known(|finding| matches!(finding, Finding::NotYetValid(_))))
                 .then(|| Finding::NotYetValid(auth.signed_at)),
-            Refusal::TokenInvalid => {
-                (!known(|finding| matches!(finding, Finding::TokenForeign | Finding::TokenMissing)))
-                    .then_some(Finding::TokenForeign)
-            }
-            Refusal::AccessKey if auth.token.is_none() && auth.access_key_id.starts_with("ASIA") => {
-                (!known(|finding| matches!(finding, Finding::TokenMissing))).then_some(Finding::TokenMissing)
+            Refusal::TokenInvalid if auth.token.is_some() => (!token).then_some(Finding::TokenForeign),
+            Refusal::TokenInvalid => (!token).then_some(Finding::TokenMissing),
+            Refusal::AccessKey if auth.token.is_none() && auth.access_key_id.starts_with(TEMPORARY) => {
+                (!token).then_some(Finding::TokenMissing)
             }
             Refusal::AccessKey => Some(Finding::UnknownToS3),
-            Refusal::Region => (!known(|finding| matches!(finding, Finding::WrongRegion { .. }))).then(|| {
+            Refusal::Region => (!place).then(|| {
                 let right = body.region.as_deref().map(shortened);
                 Finding::WrongRegion { scope: shortened(&auth.region), right }
             }),
@@ -251,7 +247,8 @@ impl<'a> Judge<'a> {
     /// S3 refused for a reason beside the signature, which it had accepted.
     fn heed_another(&mut self, body: &ErrorBody, refusal: Refusal) {
         let key = &self.request.place.key;
-        let holds_escapes = key.match_indices('%').any(|(at, _)| super::escapes::escape(&key[at..]).is_some());
+        let holds_escapes =
+            key.match_indices('%').any(|(at, _)| super::escapes::escape(&key[at..]).is_some());
         if refusal == Refusal::NoSuchKey && holds_escapes {
             self.findings.push(Finding::KeyHoldsEscapes(shortened(key)));
         } else {
@@ -269,10 +266,24 @@ impl<'a> Judge<'a> {
     }
 }
 
+fn is_about_the_token(finding: &Finding) -> bool {
+    match finding {
+        Finding::TokenForeign | Finding::TokenMissing => true,
+        Finding::Changed { change, .. } => matches!(change, Change::TokenMissing | Change::Token),
+        _ => false,
+    }
+}
+
+/// The host, or the region and service that go with it.
+fn is_about_the_place(finding: &Finding) -> bool {
+    match finding {
+        Finding::WrongRegion { .. } | Finding::WrongService { .. } => true,
+        Finding::Changed { change, .. } => matches!(change, Change::Scope | Change::Host),
+        _ => false,
+    }
+}
+
 /// Whether a finding alone explains that a signature does not match.
 fn is_a_cause(finding: &Finding) -> bool {
-    matches!(
-        finding,
-        Finding::SignedHeaderMissing(_) | Finding::HeadersNotSigned(_) | Finding::Fragment
-    )
+    matches!(finding, Finding::SignedHeaderMissing(_) | Finding::HeadersNotSigned(_) | Finding::Fragment)
 }

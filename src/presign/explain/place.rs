@@ -82,17 +82,14 @@ pub(super) fn split(endpoint: &EndpointUrl) -> (String, String) {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", &text));
     let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let own_port = if scheme == "https" { ":443" } else { ":80" };
-    (
-        authority.strip_suffix(own_port).unwrap_or(authority).to_owned(),
-        base.trim_end_matches('/').to_owned(),
-    )
+    (authority.strip_suffix(own_port).unwrap_or(authority).to_owned(), base.trim_end_matches('/').to_owned())
 }
 
 /// The bucket in a host of AWS, nothing where it stands in the path, and the rest of the host.
 fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
-    let (labels, suffix) = SUFFIXES.into_iter().find_map(|suffix| {
-        Some((name.strip_suffix(suffix)?.strip_suffix('.')?, suffix))
-    })?;
+    let (labels, suffix) = SUFFIXES
+        .into_iter()
+        .find_map(|suffix| Some((name.strip_suffix(suffix)?.strip_suffix('.')?, suffix)))?;
     // The last label that is S3's: a bucket's name may have one of its own before it.
     let all: Vec<&str> = labels.split('.').collect();
     let at = all.iter().rposition(|label| *label == "s3" || is_of_s3(label))?;

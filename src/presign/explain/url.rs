@@ -96,8 +96,7 @@ mod tests {
         assert_eq!((url.authority.as_str(), url.host()), ("h.example:443", "h.example"));
         assert_eq!(url.path, "//a/../b%2f");
         assert!(url.has_fragment);
-        let pairs: Vec<_> =
-            url.query.iter().map(|parameter| (parameter.name(), parameter.value())).collect();
+        let pairs: Vec<_> = url.query.iter().map(|parameter| (parameter.name(), parameter.value())).collect();
         let expected = [("x", "1=2"), ("y", ""), ("a", "+ ")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(pairs, expected);
     }

@@ -82,17 +82,34 @@ impl InProcess {
         Self { surroundings, time }
     }
 
-    /// Signs a case, with the configuration that a user would write for it.
-    pub async fn presign(&self, case: &Case) -> Result<pb::PresignedRequest, Status> {
+    /// The signer of a case, with the configuration that a user would write for it; its credentials end then.
+    fn signers(&self, case: &Case, end: Option<SystemTime>) -> Signers {
         self.time.store(case.time, Ordering::SeqCst);
         let mut layers = Layers::defaults();
         layers.environment(&case.variables()).expect("the settings are known");
         let config = Config::from_layers(&layers).expect("the settings are good");
         let token = case.session_token.clone().map(Secret::from);
         let credentials =
-            Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, None);
+            Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
         let signers = Signers::new(config.signers, self.surroundings.clone());
         signers.all()[0].replace(credentials, None, &self.surroundings.clock);
+        signers
+    }
+
+    /// Explains a request with the signer of a case, whose credentials end then, at the time of the case.
+    pub async fn explain(
+        &self,
+        case: &Case,
+        end: Option<SystemTime>,
+        request: pb::ExplainRequest,
+    ) -> pb::ExplainResponse {
+        let signers = self.signers(case, end);
+        self.client(signers).explain(request).await.expect("it can be explained").into_inner()
+    }
+
+    /// Signs a case.
+    pub async fn presign(&self, case: &Case) -> Result<pb::PresignedRequest, Status> {
+        let signers = self.signers(case, None);
         let seconds = i64::try_from(case.expires_in).expect("a small number");
         let request = pb::PresignRequest {
             bucket: case.bucket.clone(),
