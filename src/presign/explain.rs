@@ -9,8 +9,10 @@ mod compare;
 mod error_body;
 mod escapes;
 mod finding;
+mod flaw;
 mod hypotheses;
 mod judge;
+mod near;
 mod place;
 mod sent;
 mod url;
@@ -23,7 +25,8 @@ use std::{
 use self::{authentication::Authentication, canonical::Canonical, judge::Judge, url::Url};
 pub use self::{
     authentication::Parts,
-    finding::{Change, Finding, Flaw, Way},
+    finding::{Change, Finding, Way},
+    flaw::Flaw,
     place::Place,
     sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, Sent, SentError},
 };
@@ -138,8 +141,8 @@ impl Request<'_> {
         Explanation {
             canonical_request,
             string_to_sign,
-            findings,
             verdict,
+            findings,
             ..malformed(Parts::default(), Flaw::NotAUrl)
         }
     }

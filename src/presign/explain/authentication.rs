@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use time::{Date, Month, Time, UtcDateTime};
 
-use super::{finding::Flaw, url::Url};
+use super::{flaw::Flaw, url::Url};
 use crate::presign::{
     expiry::{SERVICE_MAXIMUM, Seconds},
     sign::Algorithm,
@@ -64,15 +64,14 @@ impl Parts {
             ..Self::default()
         };
         let credential = text("X-Amz-Credential");
-        if let Some([access_key_id, date, region, service]) = credential_parts(&credential) {
-            let region_set = text("X-Amz-Region-Set");
-            parts.access_key_id = access_key_id.to_owned();
-            parts.scope_date = date.to_owned();
-            parts.scope_region = if region.is_empty() { region_set } else { region.to_owned() };
-            parts.scope_service = service.to_owned();
-        } else {
-            parts.access_key_id = credential.split('/').next().unwrap_or_default().to_owned();
-        }
+        let Some([access_key_id, date, region, service]) = credential_parts(&credential) else {
+            credential.split('/').next().unwrap_or_default().clone_into(&mut parts.access_key_id);
+            return parts;
+        };
+        access_key_id.clone_into(&mut parts.access_key_id);
+        date.clone_into(&mut parts.scope_date);
+        parts.scope_region = if region.is_empty() { text("X-Amz-Region-Set") } else { region.to_owned() };
+        service.clone_into(&mut parts.scope_service);
         parts
     }
 
@@ -233,8 +232,8 @@ mod tests {
             (good.access_key_id.as_str(), good.region.as_str(), good.service.as_str()),
             ("AKIAIOSFODNN7EXAMPLE", "us-east-1", "s3")
         );
-        assert_eq!(good.signed_at, SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600));
-        assert_eq!(good.expires_at(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_440_000));
+        assert_eq!(good.signed_at, SystemTime::UNIX_EPOCH + Duration::from_hours(380_376));
+        assert_eq!(good.expires_at(), SystemTime::UNIX_EPOCH + Duration::from_hours(380_400));
         assert_eq!(good.scope("us-east-1", "s3"), "20130524/us-east-1/s3/aws4_request");
         assert_eq!(good.signed_headers, ["host"]);
         assert!(good.token.is_none());

@@ -49,8 +49,6 @@ pub(super) fn shown_value<'a>(name: &str, value: &'a str) -> &'a str {
 impl Canonical {
     /// That of a request as it is.
     pub(super) fn of(sent: &Sent, url: &Url, auth: &Authentication) -> Self {
-        let query = url.query.iter().filter(|parameter| parameter.name() != "X-Amz-Signature");
-        let encoded = |raw: &str| escapes::canonical_query(raw, Plus::Space);
         let mut names = auth.signed_headers.clone();
         names.sort_unstable();
         names.dedup();
@@ -65,14 +63,20 @@ impl Canonical {
         let payload = sent.header("x-amz-content-sha256").map(str::to_owned);
         Self {
             method: sent.method().to_owned(),
-            path: escapes::canonical_path(&url.path),
-            query: query.map(|parameter| (encoded(&parameter.name), encoded(&parameter.value))).collect(),
+            path: escapes::canonical_path(&url.path, Plus::Plus),
+            query: query(url, Plus::Space),
             headers: names.into_iter().map(header).collect(),
             signed_headers,
             payload: payload
                 .or_else(|| url.value("X-Amz-Content-Sha256"))
                 .unwrap_or_else(|| UNSIGNED_PAYLOAD.to_owned()),
         }
+    }
+
+    /// The same, with every `+` of the URL read the other way: in the path as a space, in the query as a plus.
+    pub(super) fn with_other_pluses(&self, url: &Url) -> [Self; 2] {
+        let path = escapes::canonical_path(&url.path, Plus::Space);
+        [self.with_path(path), Self { query: query(url, Plus::Plus), ..self.clone() }]
     }
 
     /// What S3 says that it received; nothing when it is no canonical request.
@@ -153,4 +157,10 @@ impl Canonical {
     pub(super) fn has_parameter(&self, name: &str) -> bool {
         self.query.iter().any(|(known, _)| known == name)
     }
+}
+
+fn query(url: &Url, plus: Plus) -> Vec<(String, String)> {
+    let encoded = |raw: &str| escapes::canonical_query(raw, plus);
+    let signed = url.query.iter().filter(|parameter| parameter.name() != "X-Amz-Signature");
+    signed.map(|parameter| (encoded(&parameter.name), encoded(&parameter.value))).collect()
 }

@@ -90,17 +90,24 @@ fn header(name: &str, before: &str, after: Option<&str>, found: &mut Found) {
 
 /// What happened to an encoded text, where it has a name.
 fn encoding_change(before: &str, after: &str) -> Option<Change> {
-    if after == before.replace('%', "%25") {
-        Some(Change::EncodedTwice)
-    } else if before == after.replace('%', "%25") {
-        Some(Change::Decoded)
-    } else if after == before.replace("%20", "%2B") {
-        Some(Change::PlusForSpace)
-    } else if after == before.replace("%2B", "%20") {
-        Some(Change::PlusReadAsSpace)
-    } else {
-        None
+    let (twice, once) = (|text: &str| text.replace('%', "%25"), |text: &str| text.replace("%25", "%"));
+    if after == twice(before) || before == once(after) {
+        return Some(Change::EncodedTwice);
     }
+    if before == twice(after) || after == once(before) {
+        return Some(Change::Decoded);
+    }
+    let spaces = |text: &str| text.replace("%2B", "%20");
+    if spaces(before) != spaces(after) {
+        return None;
+    }
+    // The last character of the escape is where the two differ first.
+    let first = before.bytes().zip(after.bytes()).find(|(before, after)| before != after);
+    Some(if first.is_some_and(|(before, _)| before == b'0') {
+        Change::PlusForSpace
+    } else {
+        Change::PlusReadAsSpace
+    })
 }
 
 fn path_change(before: &str, after: &str) -> Change {
@@ -212,7 +219,9 @@ mod tests {
     fn what_happened_to_a_path_has_a_name() {
         for (before, after, change) in [
             ("/a%20b", "/a%2520b", Change::EncodedTwice),
+            ("/a%20b%2Bc", "/a%2520b%2Bc", Change::EncodedTwice),
             ("/a%2520b", "/a%20b", Change::Decoded),
+            ("/a%20b%2Bc", "/a%2Bb%2Bc", Change::PlusForSpace),
             ("/a%20b", "/a%2Bb", Change::PlusForSpace),
             ("/a%2Bb", "/a%20b", Change::PlusReadAsSpace),
             ("/a//b", "/a/b", Change::PathNormalised),

@@ -88,9 +88,8 @@ impl<'a> Judge<'a> {
             let temporary = auth.access_key_id.starts_with(TEMPORARY);
             return self.refuse(Verdict::UnknownAccessKey, Finding::UnknownAccessKey { temporary });
         };
-        let (place, authority) = (self.request.place, self.request.url.authority.as_str());
-        let searches: Vec<_> =
-            signers.iter().map(|signer| Search::new(auth, signer, place, authority)).collect();
+        let Request { place, url, .. } = *self.request;
+        let searches: Vec<_> = signers.iter().map(|signer| Search::new(auth, signer, place, url)).collect();
         if searches.iter().any(|search| search.fits(&self.given)) {
             self.signature = Signature::Right;
             self.findings.retain(|finding| !matches!(finding, Finding::SignedHeaderMissing(_)));
@@ -212,30 +211,40 @@ impl<'a> Judge<'a> {
             Refusal::NoSuchKey | Refusal::Other => return self.heed_another(body, refusal),
         };
         self.verdict = Some(verdict);
-        let known = |wanted: fn(&Finding) -> bool| self.findings.iter().any(wanted);
-        let (token, place) = (known(is_about_the_token), known(is_about_the_place));
+        let temporary = auth.access_key_id.starts_with(TEMPORARY);
         let finding = match refusal {
             Refusal::Signature => self.right_and_refused(),
-            Refusal::Expired => (!known(|finding| matches!(finding, Finding::Expired(_))))
-                .then(|| Finding::Expired(auth.expires_at())),
-            Refusal::TokenExpired => (!known(|finding| matches!(finding, Finding::CredentialsExpired(_))))
-                .then_some(Finding::CredentialsExpired(None)),
-            Refusal::NotYetValid => (!known(|finding| matches!(finding, Finding::NotYetValid(_))))
-                .then(|| Finding::NotYetValid(auth.signed_at)),
-            Refusal::TokenInvalid if auth.token.is_some() => (!token).then_some(Finding::TokenForeign),
-            Refusal::TokenInvalid => (!token).then_some(Finding::TokenMissing),
-            Refusal::AccessKey if auth.token.is_none() && auth.access_key_id.starts_with(TEMPORARY) => {
-                (!token).then_some(Finding::TokenMissing)
+            Refusal::Expired => {
+                self.unless(|told| matches!(told, Finding::Expired(_)), Finding::Expired(auth.expires_at()))
+            }
+            Refusal::TokenExpired => self.unless(
+                |told| matches!(told, Finding::CredentialsExpired(_)),
+                Finding::CredentialsExpired(None),
+            ),
+            Refusal::NotYetValid => self
+                .unless(|told| matches!(told, Finding::NotYetValid(_)), Finding::NotYetValid(auth.signed_at)),
+            Refusal::TokenInvalid if auth.token.is_some() => {
+                self.unless(is_about_the_token, Finding::TokenForeign)
+            }
+            Refusal::TokenInvalid => self.unless(is_about_the_token, Finding::TokenMissing),
+            Refusal::AccessKey if auth.token.is_none() && temporary => {
+                self.unless(is_about_the_token, Finding::TokenMissing)
             }
             Refusal::AccessKey => Some(Finding::UnknownToS3),
-            Refusal::Region => (!place).then(|| {
+            Refusal::Region => {
                 let right = body.region.as_deref().map(shortened);
-                Finding::WrongRegion { scope: shortened(&auth.region), right }
-            }),
+                let scope = shortened(&auth.region);
+                self.unless(is_about_the_place, Finding::WrongRegion { scope, right })
+            }
             Refusal::HeadersNotSigned | Refusal::NoSuchKey | Refusal::Other => None,
         };
         // What S3 says is the likeliest.
         self.findings.splice(0..0, finding);
+    }
+
+    /// A finding, unless it was told already.
+    fn unless(&self, is_it: fn(&Finding) -> bool, finding: Finding) -> Option<Finding> {
+        (!self.findings.iter().any(is_it)).then_some(finding)
     }
 
     /// S3 says that the signature does not match, and here it does.

@@ -63,13 +63,12 @@ impl Place {
 
     /// Without a bucket in the host it is the first part of the path.
     fn new(bucket: Option<&str>, path: &str) -> Self {
-        let (bucket, key_path) = match bucket {
-            Some(bucket) => (bucket.to_owned(), path),
-            None => {
-                let rest = path.strip_prefix('/').unwrap_or(path);
-                let (bucket, key) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                (escapes::decoded(bucket, Plus::Plus), key)
-            }
+        let (bucket, key_path) = if let Some(bucket) = bucket {
+            (bucket.to_owned(), path)
+        } else {
+            let rest = path.strip_prefix('/').unwrap_or(path);
+            let (bucket, key) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            (escapes::decoded(bucket, Plus::Plus), key)
         };
         let key = escapes::decoded(key_path.strip_prefix('/').unwrap_or(key_path), Plus::Plus);
         Self { bucket, key, key_path: key_path.to_owned(), aws: None }

@@ -59,7 +59,7 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
     (
         "another content type",
         Write,
-        |u| u.header("Content-Type", "image/jpg"),
+        another_content_type,
         MISMATCH,
         "content-type differs from the one signed: \"image/jpeg\" was signed, \"image/jpg\" is used",
     ),
@@ -319,6 +319,12 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         "the object key was encoded twice",
     ),
 ];
+
+/// In capitals, as clients have it.
+fn another_content_type(used: &mut Used) {
+    used.headers.remove("content-type");
+    used.header("Content-Type", "image/jpg");
+}
 
 fn drop_token(used: &mut Used) {
     let at = used.url.find("&X-Amz-Security-Token").unwrap();

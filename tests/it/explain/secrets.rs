@@ -5,7 +5,8 @@ use presignd::pb::{self, PutObject, presign_request::Operation};
 use super::{Used, explained, verdict};
 use crate::support::{
     SECRET_KEY,
-    grpc::{Told, parameter, presigned, refused, request},
+    grpc::{Told, parameter, presigned, refused, request, says_when_to_retry},
+    provider::Provider,
     sidecar::{Sidecar, presignd},
 };
 
@@ -163,4 +164,18 @@ async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing(
         assert!(!format!("{status:?}").contains(canary), "{status:?}");
     }
     assert_eq!(verdict(&client.explain(good()).await.unwrap().into_inner()), "MALFORMED");
+}
+
+#[tokio::test]
+async fn before_there_are_credentials_nothing_is_explained() {
+    let provider = Provider::waiting();
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    let mut client = sidecar.client().await;
+    let request =
+        pb::ExplainRequest { url: "https://h/".to_owned(), method: "GET".to_owned(), ..Default::default() };
+    let status = refused(client.explain(request).await);
+    let message = "signer default has no credentials yet: try again shortly, or see presignd's log for what its \
+        provider says";
+    assert_eq!(Told::of(&status), Told::new(tonic::Code::Unavailable, "CREDENTIALS_MISSING", None, message));
+    assert!(says_when_to_retry(&status));
 }
