@@ -1,6 +1,7 @@
 //! `presignd explain`: the question as it stands on the command line, and the answer for people and for programs.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     fs,
     io::{self, Read},
@@ -64,7 +65,7 @@ fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
     let mut text = format!("verdict   {}", name(explained));
     let mut line = |what: &str, value: &str| {
         if !value.is_empty() {
-            let _infallible = write!(text, "\n{what:<9} {value}");
+            let _infallible = write!(text, "\n{what:<9} {}", for_a_terminal(value));
         }
     };
     for finding in &explained.findings {
@@ -88,10 +89,22 @@ fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
             ("canonical request", &explained.canonical_request),
             ("string to sign", &explained.string_to_sign),
         ] {
-            let _infallible = write!(text, "\n\n{what}:\n{value}");
+            let _infallible = write!(text, "\n\n{what}:");
+            for line in value.lines() {
+                let _infallible = write!(text, "\n{}", for_a_terminal(line));
+            }
         }
     }
     text
+}
+
+/// Without the control characters that a key or an error document may have in it.
+fn for_a_terminal(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 fn as_json(explained: &pb::ExplainResponse) -> String {

@@ -28,7 +28,7 @@ pub use self::{
     finding::{Change, Finding, Way},
     flaw::Flaw,
     place::Place,
-    sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, Sent, SentError},
+    sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, Sent, SentError},
 };
 use super::{sign, snapshot::Snapshot};
 
@@ -144,6 +144,120 @@ impl Request<'_> {
             verdict,
             findings,
             ..malformed(Parts::default(), Flaw::NotAUrl)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::presign::{
+        credentials::{Credentials, Secret},
+        endpoint::EndpointRules,
+        expiry::Seconds,
+        snapshot::Rules,
+    };
+
+    /// The worked example of
+    /// [Authenticating Requests: Using Query Parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
+    const EXAMPLE: &str = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+        &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+        &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
+        &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
+
+    const NOW: Duration = Duration::from_hours(380_376);
+
+    fn signer(token: Option<&str>) -> Arc<Snapshot> {
+        let secret = |text: &str| Secret::from(text.to_owned());
+        let credentials = Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            token.map(secret),
+            None,
+        );
+        let rules = Rules {
+            endpoint: EndpointRules::default(),
+            default_expiry: Seconds::ONE,
+            max_expiry: Seconds::ONE,
+        };
+        Arc::new(Snapshot::new(credentials, rules))
+    }
+
+    fn explained(url: &str, signer: Arc<Snapshot>) -> Explanation {
+        let sent = Sent::new(url, "GET", []).unwrap();
+        explain(&sent, "", &[signer], SystemTime::UNIX_EPOCH + NOW)
+    }
+
+    #[test]
+    fn the_worked_example_of_aws_is_valid_and_each_step_is_as_published() {
+        let known = explained(EXAMPLE, signer(None));
+        assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]));
+        assert_eq!(
+            known.canonical_request,
+            "GET\n/test.txt\nX-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\n\
+             host:examplebucket.s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
+        );
+        assert_eq!(
+            known.string_to_sign,
+            "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
+             3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04"
+        );
+        assert_eq!((known.place.bucket.as_str(), known.place.key.as_str()), ("examplebucket", "test.txt"));
+    }
+
+    #[test]
+    fn a_url_that_is_only_written_otherwise_is_valid() {
+        let (path, query) = EXAMPLE.split_once('?').unwrap();
+        let backwards: Vec<_> = query.split('&').rev().collect();
+        for url in [
+            format!("{path}?{}", backwards.join("&")),
+            EXAMPLE.replace("%2F", "%2f"),
+            EXAMPLE.replace("%2F", "/"),
+            EXAMPLE.replace("test", "t%65st"),
+            EXAMPLE.replace(".com/", ".com:443/"),
+            EXAMPLE.replace('?', "?&"),
+            format!(" {EXAMPLE}\n"),
+        ] {
+            let known = explained(&url, signer(None));
+            assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_is_written_otherwise_is_none() {
+        let (before, signature) = EXAMPLE.rsplit_once('=').unwrap();
+        for other in
+            [signature.to_uppercase(), format!("0x{signature}"), format!("{signature} "), String::new()]
+        {
+            let known = explained(&format!("{before}={}", other.replace(' ', "%20")), signer(None));
+            assert_eq!(known.verdict, Verdict::SignatureMismatch, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_is_right_is_of_no_use_without_the_token_of_its_credentials() {
+        let known = explained(EXAMPLE, signer(Some("token")));
+        assert_eq!((known.verdict, known.findings), (Verdict::UnknownAccessKey, vec![Finding::TokenMissing]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_url_with_any_byte_changed_is_not_valid_unless_it_says_the_same(
+            at in 0..EXAMPLE.len(),
+            to in "[ -~]",
+        ) {
+            let mut url = EXAMPLE.to_owned();
+            url.replace_range(at..=at, &to);
+            let known = explained(&url, signer(None));
+            let same = explained(EXAMPLE, signer(None)).string_to_sign == known.string_to_sign;
+            let valid = known.verdict == Verdict::Valid;
+            let signature = |url: &str| url.rsplit_once("X-Amz-Signature=").map(|(_, text)| text.to_owned());
+            prop_assert!(!valid || (same && signature(&url) == signature(EXAMPLE)), "{}", url);
+            prop_assert_eq!(known.findings.is_empty(), valid);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The canonical request of a request that came from outside, or of what S3 says that it received.
 
 use super::{
-    Sent,
+    MAX_URL_PARTS, Sent,
     authentication::Authentication,
     escapes::{self, Plus},
     url::Url,
@@ -79,8 +79,11 @@ impl Canonical {
         [self.with_path(path), Self { query: query(url, Plus::Plus), ..self.clone() }]
     }
 
-    /// What S3 says that it received; nothing when it is no canonical request.
+    /// What S3 says that it received; nothing when it is no canonical request, or has more parts than are looked at.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.split(['\n', '&']).count() > 2 * MAX_URL_PARTS {
+            return None;
+        }
         let mut lines = text.lines();
         let (method, path, query) = (lines.next()?, lines.next()?, lines.next()?);
         let headers = lines.by_ref().map_while(|line| (!line.is_empty()).then(|| line.split_once(':')));

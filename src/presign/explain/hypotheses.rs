@@ -1,7 +1,7 @@
 //! What may have been signed when a signature does not fit: requests near to the one that is used. The one that the
 //! signature fits is what was signed, and its difference to the one that is used is what went wrong.
 
-use std::cell::Cell;
+use std::{cell::Cell, iter};
 
 use super::{
     authentication::{Authentication, TOKENS},
@@ -45,7 +45,8 @@ impl From<Canonical> for Guess {
     }
 }
 
-pub(super) type Guesses = Vec<Guess>;
+/// Made one by one: a request may be long.
+pub(super) type Guesses<'g> = Box<dyn Iterator<Item = Guess> + 'g>;
 
 impl<'a> Search<'a> {
     pub(super) fn new(
@@ -75,20 +76,16 @@ impl<'a> Search<'a> {
 
     /// The request that was signed, where it is near to the one that is used.
     pub(super) fn signed(&self, used: &Canonical) -> Option<Canonical> {
-        let kinds: [&dyn Fn() -> Guesses; 9] = [
-            &|| near::methods(used),
-            &|| near::encodings(used, self.url),
-            &|| near::content_types(used),
-            &|| self.tokens(used),
-            &|| near::fewer_parameters(used),
-            &|| self.hosts(used),
-            &|| near::paths(used),
-            &|| near::more_parameters(used),
-            &|| self.scopes(used),
-        ];
-        let guesses = kinds.into_iter().flat_map(|kind| kind());
-        guesses
-            .take_while(|_| self.hashed.get() < MOST_BYTES)
+        let near = near::methods(used)
+            .chain(near::encodings(used, self.url))
+            .chain(near::content_types(used))
+            .chain(self.token(used))
+            .chain(near::fewer_parameters(used))
+            .chain(self.hosts(used))
+            .chain(near::paths(used))
+            .chain(near::more_parameters(used))
+            .chain(self.scopes(used));
+        near.take_while(|_| self.hashed.get() < MOST_BYTES)
             .find(|guess| self.was_signed(guess))
             .map(|guess| guess.canonical)
     }
@@ -101,31 +98,49 @@ impl<'a> Search<'a> {
     }
 
     /// With the session token that belongs to the access key.
-    fn tokens(&self, used: &Canonical) -> Guesses {
-        let Some(token) = self.snapshot.credentials().session_token() else { return Guesses::new() };
-        vec![used.with_parameter(TOKENS[0], token.expose()).into()]
+    fn token(&self, used: &Canonical) -> Option<Guess> {
+        let token = self.snapshot.credentials().session_token()?;
+        Some(used.with_parameter(TOKENS[0], token.expose()).into())
     }
 
     /// Other hosts, each with the path that belongs to it.
-    fn hosts(&self, used: &Canonical) -> Guesses {
-        let mut key_path = String::new();
-        if !self.place.key_path.is_empty() {
-            key_path = escapes::canonical_path(&self.place.key_path, Plus::Plus);
-        }
-        let bucket = &self.place.bucket;
-        let mut places: Vec<(String, String)> = Vec::new();
+    fn hosts<'g>(&'g self, used: &'g Canonical) -> Guesses<'g> {
+        let key_path = match self.place.key_path.as_str() {
+            "" => String::new(),
+            raw => escapes::canonical_path(raw, Plus::Plus),
+        };
+        let places =
+            self.ports(used).chain(self.recent(used, &key_path)).chain(self.by_rule(used, &key_path));
+        let others = places.filter(|(host, path)| used.header("host") != Some(host) || *path != used.path);
+        let others: Vec<_> = others.collect();
+        Box::new(
+            others.into_iter().map(|(host, path)| used.with_header("host", &host).with_path(path).into()),
+        )
+    }
+
+    /// The same host, with a port and without.
+    fn ports(&self, used: &Canonical) -> impl Iterator<Item = (String, String)> {
         let authority = self.url.authority.as_str();
         let name = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
         let name = name.map_or(authority, |(name, _)| name);
-        let ports = [name.to_owned(), authority.to_owned(), format!("{name}:443"), format!("{name}:80")];
-        places.extend(ports.map(|host| (host, used.path.clone())));
-        for prepared in self.snapshot.recent_endpoints().take(MOST_PARTS) {
+        let hosts = [name.to_owned(), authority.to_owned(), format!("{name}:443"), format!("{name}:80")];
+        hosts.map(|host| (host, used.path.clone())).into_iter()
+    }
+
+    /// Where the signer signed for lately, with the whole path and with the key's.
+    fn recent(&self, used: &Canonical, key_path: &str) -> impl Iterator<Item = (String, String)> {
+        self.snapshot.recent_endpoints().take(MOST_PARTS).flat_map(move |prepared| {
             let endpoint = prepared.endpoint();
             let base = endpoint.url().get(endpoint.path_at()..).unwrap_or_default();
-            for path in [&used.path, &key_path] {
-                places.push((endpoint.host().as_str().to_owned(), format!("{base}{path}")));
-            }
-        }
+            let host = endpoint.host().as_str();
+            [&used.path, key_path].map(|path| (host.to_owned(), format!("{base}{path}")))
+        })
+    }
+
+    /// Where the bucket is by the rules of the signer, and by those of AWS.
+    fn by_rule(&self, used: &Canonical, key_path: &str) -> Vec<(String, String)> {
+        let (bucket, region) = (&self.place.bucket, &self.auth.region);
+        let mut places = Vec::new();
         if let Some(endpoint) = &self.snapshot.rules().endpoint.endpoint {
             let (authority, base) = place::split(endpoint);
             places.push((authority.clone(), format!("{base}{}", used.path)));
@@ -133,39 +148,31 @@ impl<'a> Search<'a> {
             places.push((format!("{bucket}.{authority}"), format!("{base}{key_path}")));
         }
         if !bucket.is_empty() {
-            let region = &self.auth.region;
             let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            places.push((format!("{bucket}.s3.{region}.{suffix}"), key_path.clone()));
-            places.push((format!("{bucket}.s3.{suffix}"), key_path.clone()));
+            places.push((format!("{bucket}.s3.{region}.{suffix}"), key_path.to_owned()));
+            places.push((format!("{bucket}.s3.{suffix}"), key_path.to_owned()));
             places.push((format!("s3.{region}.{suffix}"), format!("/{bucket}{key_path}")));
         }
-        let other = |(host, path): &(String, String)| used.header("host") != Some(host) || *path != used.path;
-        places.retain(other);
         places
-            .into_iter()
-            .map(|(host, path)| used.with_header("host", &host).with_path(path).into())
-            .collect()
     }
 
     /// Another region or service in the credential.
-    fn scopes(&self, used: &Canonical) -> Guesses {
-        let aws = self.place.aws.as_ref();
-        let of_host = aws.and_then(|aws| aws.region.clone());
+    fn scopes<'g>(&'g self, used: &'g Canonical) -> Guesses<'g> {
+        let of_host = self.place.aws.as_ref().and_then(|aws| aws.region.clone());
         let of_signer = self.snapshot.rules().endpoint.region.as_ref().map(ToString::to_string);
-        let mut regions = vec![self.auth.region.clone()];
-        regions.extend(of_host.into_iter().chain(of_signer).chain(["us-east-1".to_owned()]));
-        if self.auth.region.is_empty() {
-            regions.truncate(1);
-        }
-        let mut guesses = Guesses::new();
-        for region in regions {
-            for service in ["s3", "s3-outposts", "s3-object-lambda", "s3express"] {
-                let scope = self.auth.scope(&region, service);
-                let credential = format!("{}/{scope}", self.auth.access_key_id);
-                let canonical = used.with_parameter("X-Amz-Credential", &credential);
-                guesses.push(Guess { canonical, scope: Some((region.clone(), service)) });
-            }
-        }
-        guesses
+        let others = of_host.into_iter().chain(of_signer).chain(["us-east-1".to_owned()]);
+        // The scope of SigV4A has no region.
+        let others = others.filter(|_| !self.auth.region.is_empty());
+        let regions = iter::once(self.auth.region.clone()).chain(others);
+        let scopes = regions.flat_map(|region| SERVICES.map(|service| (region.clone(), service)));
+        Box::new(scopes.map(|(region, service)| {
+            let scope = self.auth.scope(&region, service);
+            let credential = format!("{}/{scope}", self.auth.access_key_id);
+            let canonical = used.with_parameter("X-Amz-Credential", &credential);
+            Guess { canonical, scope: Some((region, service)) }
+        }))
     }
 }
+
+/// The services that S3's hosts belong to.
+const SERVICES: [&str; 4] = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];

@@ -86,6 +86,9 @@ impl<'a> Judge<'a> {
         let signers: Vec<_> = signers.iter().filter(ours).collect();
         let Some(first) = signers.first() else {
             let temporary = auth.access_key_id.starts_with(TEMPORARY);
+            if temporary && auth.token.is_none() {
+                self.findings.push(Finding::TokenMissing);
+            }
             return self.refuse(Verdict::UnknownAccessKey, Finding::UnknownAccessKey { temporary });
         };
         let Request { place, url, .. } = *self.request;

@@ -1,72 +1,66 @@
 //! Requests near to one, as they come about between a signer and S3. No key is needed to name them.
 
+use std::iter;
+
 use super::{
     authentication::TOKENS,
     canonical::Canonical,
-    hypotheses::{Guesses, MOST_PARTS},
+    hypotheses::{Guess, Guesses, MOST_PARTS},
     url::Url,
 };
 use crate::presign::{encode, parameters::OPERATION_QUERY};
 
 /// With another method.
-pub(super) fn methods(used: &Canonical) -> Guesses {
+pub(super) fn methods(used: &Canonical) -> Guesses<'_> {
     let methods = ["GET", "PUT", "HEAD", "DELETE", "POST"].into_iter();
     let others = methods.filter(|method| *method != used.method);
-    others.map(|method| Canonical { method: method.to_owned(), ..used.clone() }.into()).collect()
+    Box::new(others.map(|method| Canonical { method: method.to_owned(), ..used.clone() }.into()))
 }
 
 /// Encoded once more or once less, and pluses.
-pub(super) fn encodings(used: &Canonical, url: &Url) -> Guesses {
-    let less = |text: &str| text.replace("%25", "%");
-    let more = |text: &str| text.replace('%', "%25");
-    let changes: [&dyn Fn(&str) -> String; 2] = [&less, &more];
-    let mut guesses: Guesses = used.with_other_pluses(url).map(Into::into).into();
-    for change in changes {
+pub(super) fn encodings<'g>(used: &'g Canonical, url: &'g Url) -> Guesses<'g> {
+    let less: fn(&str) -> String = |text| text.replace("%25", "%");
+    let more: fn(&str) -> String = |text| text.replace('%', "%25");
+    let otherwise = [less, more].into_iter().flat_map(|change| {
         let path = used.with_path(change(&used.path));
         let change_query = |from: &Canonical| Canonical {
             query: from.query.iter().map(|(name, value)| (name.clone(), change(value))).collect(),
             ..from.clone()
         };
-        guesses.extend([change_query(used), change_query(&path), path].map(Into::into));
-    }
-    guesses
+        [change_query(used), change_query(&path), path]
+    });
+    Box::new(used.with_other_pluses(url).into_iter().chain(otherwise).map(Into::into))
 }
 
 /// Content types that clients and browsers put in the place of the signed one, or that the signed one may have been.
-pub(super) fn content_types(used: &Canonical) -> Guesses {
-    let Some(sent) = used.header("content-type") else { return Guesses::new() };
-    let plain = sent.split(';').next().unwrap_or_default().trim_end().to_owned();
-    let with = |parameter: &str| format!("{plain}{parameter}");
-    let mut types = vec![
-        plain.clone(),
-        with("; charset=utf-8"),
-        with("; charset=UTF-8"),
-        with(";charset=utf-8"),
-        with(";charset=UTF-8"),
-        sent.to_ascii_lowercase(),
-    ];
-    types.extend(CONTENT_TYPES.map(str::to_owned));
-    types.retain(|known| known != sent);
-    types.iter().map(|known| used.with_header("content-type", known).into()).collect()
+pub(super) fn content_types(used: &Canonical) -> Guesses<'_> {
+    let Some(sent) = used.header("content-type") else { return Box::new(iter::empty()) };
+    let plain = sent.split(';').next().unwrap_or_default().trim_end();
+    let charsets = ["", "; charset=utf-8", "; charset=UTF-8", ";charset=utf-8", ";charset=UTF-8"];
+    let types = charsets.into_iter().map(move |charset| format!("{plain}{charset}"));
+    let types = types.chain([sent.to_ascii_lowercase()]).chain(CONTENT_TYPES.map(str::to_owned));
+    let others = types.filter(move |known| known != sent);
+    Box::new(others.map(|known| used.with_header("content-type", &known).into()))
 }
 
 /// Without one of the parameters, or without all that S3 does not know.
-pub(super) fn fewer_parameters(used: &Canonical) -> Guesses {
+pub(super) fn fewer_parameters(used: &Canonical) -> Guesses<'_> {
     let may_go = |name: &str| !name.starts_with("X-Amz-") || TOKENS.contains(&name);
-    let without = |gone: &dyn Fn(&(String, String)) -> bool| {
+    let without = |goes: &dyn Fn(&(String, String)) -> bool| {
         let mut other = used.clone();
-        other.query.retain(|pair| !gone(pair));
-        other
+        other.query.retain(|pair| !goes(pair));
+        Guess::from(other)
     };
-    let single = used.query.iter().filter(|(name, _)| may_go(name)).take(MOST_PARTS);
-    let mut guesses: Guesses = single.map(|pair| without(&|other| other == pair).into()).collect();
-    guesses.push(without(&|(name, _)| may_go(name) && !is_of_s3(name)).into());
-    guesses.push(without(&|(name, _)| may_go(name) && !TOKENS.contains(&name.as_str())).into());
-    guesses
+    let single = used.query.iter().filter(move |(name, _)| may_go(name)).take(MOST_PARTS);
+    let several = [
+        without(&|(name, _)| may_go(name) && !is_of_s3(name)),
+        without(&|(name, _)| may_go(name) && !TOKENS.contains(&name.as_str())),
+    ];
+    Box::new(single.map(move |pair| without(&|other| other == pair)).chain(several))
 }
 
 /// With a parameter that chooses the operation, or one that an SDK adds.
-pub(super) fn more_parameters(used: &Canonical) -> Guesses {
+pub(super) fn more_parameters(used: &Canonical) -> Guesses<'_> {
     let sub_resources = OPERATION_QUERY.into_iter().map(|name| (name, ""));
     let with_values = [
         ("list-type", "2"),
@@ -79,18 +73,17 @@ pub(super) fn more_parameters(used: &Canonical) -> Guesses {
         ("encoding-type", "url"),
     ];
     let all = sub_resources.chain(with_values).filter(|(name, _)| !used.has_parameter(name));
-    all.map(|(name, value)| used.with_parameter(name, value).into()).collect()
+    Box::new(all.map(|(name, value)| used.with_parameter(name, value).into()))
 }
 
 /// Paths that a normaliser would have made this one of.
-pub(super) fn paths(used: &Canonical) -> Guesses {
-    let path = &used.path;
-    let insert = |at: usize, text: &str| format!("{}{text}{}", &path[..at], &path[at..]);
-    let mut paths = vec![format!("{path}/"), format!("/..{path}"), format!("/../..{path}")];
-    for (at, _) in path.match_indices('/').take(MOST_PARTS) {
-        paths.extend(["/", "//", "/."].map(|text| insert(at, text)));
-    }
-    paths.into_iter().map(|path| used.with_path(path).into()).collect()
+pub(super) fn paths(used: &Canonical) -> Guesses<'_> {
+    let path = used.path.as_str();
+    let insert = move |at: usize, text: &str| format!("{}{text}{}", &path[..at], &path[at..]);
+    let places = path.match_indices('/').map(|(at, _)| at).take(MOST_PARTS);
+    let inside = places.flat_map(move |at| ["/", "//", "/."].map(|text| insert(at, text)));
+    let around = [insert(path.len(), "/"), insert(0, "/.."), insert(0, "/../..")].into_iter();
+    Box::new(around.chain(inside).map(|path| used.with_path(path).into()))
 }
 
 /// Content types that uploads usually have.

@@ -122,6 +122,7 @@ fn looks_like_region(label: &str) -> bool {
     match parts.split_last() {
         Some((number, before)) => {
             before.len() >= 2
+                && parts[0] != "website"
                 && before.iter().all(words)
                 && !number.is_empty()
                 && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -171,6 +172,7 @@ mod tests {
             ("b.s3.amazonaws.com", None, "s3"),
             ("b.s3-ap-southeast-2.amazonaws.com", Some("ap-southeast-2"), "s3"),
             ("b.s3-accelerate.amazonaws.com", None, "s3"),
+            ("b.s3-website-us-east-1.amazonaws.com", None, "s3"),
             ("a.o.s3-outposts.us-west-2.amazonaws.com", Some("us-west-2"), "s3-outposts"),
             ("b.s3express-use1-az4.us-east-1.amazonaws.com", Some("us-east-1"), "s3express"),
             ("x.s3-object-lambda.eu-west-1.amazonaws.com", Some("eu-west-1"), "s3-object-lambda"),

@@ -11,6 +11,9 @@ pub const MAX_URL_BYTES: usize = 64 * 1024;
 /// The longest answer of S3 that is read. Its error documents have a few kilobytes.
 pub const MAX_ERROR_BODY_BYTES: usize = 256 * 1024;
 
+/// The most query parameters that are looked at, and the most signed headers: more than presignd signs.
+pub const MAX_URL_PARTS: usize = 256;
+
 /// A request with a presigned URL, as it was used.
 pub struct Sent {
     method: String,
@@ -29,6 +32,9 @@ pub enum SentError {
     /// A long URL.
     #[error("url has {0} bytes: at most {MAX_URL_BYTES} are read")]
     UrlTooLong(usize),
+    /// Many query parameters or signed headers.
+    #[error("url has more than {MAX_URL_PARTS} query parameters or signed headers")]
+    TooManyParts,
     /// There is no method.
     #[error("method is empty: give the HTTP method with which the URL was used, such as GET")]
     NoMethod,
@@ -56,7 +62,7 @@ impl SentError {
     /// The field of the contract that is wrong.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::NoUrl | Self::UrlTooLong(_) => "url",
+            Self::NoUrl | Self::UrlTooLong(_) | Self::TooManyParts => "url",
             Self::NoMethod | Self::Method => "method",
             Self::TooManyHeaders | Self::HeaderName(_) | Self::HeaderTooLong(_) | Self::HeaderTwice(_) => {
                 "headers"
@@ -83,6 +89,10 @@ impl Sent {
             1..=MAX_URL_BYTES => {}
             length => return Err(SentError::UrlTooLong(length)),
         }
+        let parsed = Url::parse(url);
+        if parsed.as_ref().is_some_and(has_too_many_parts) {
+            return Err(SentError::TooManyParts);
+        }
         if method.is_empty() {
             return Err(SentError::NoMethod);
         }
@@ -91,7 +101,7 @@ impl Sent {
         }
         Ok(Self {
             method: method.to_ascii_uppercase(),
-            url: Url::parse(url),
+            url: parsed,
             white_space: url.chars().any(|c| c.is_whitespace() || c.is_control()),
             headers: checked(headers)?,
         })
@@ -125,6 +135,11 @@ impl Sent {
     pub(super) fn host<'a>(&'a self, url: &'a Url) -> &'a str {
         self.header("host").unwrap_or_else(|| url.host())
     }
+}
+
+fn has_too_many_parts(url: &Url) -> bool {
+    let signed = url.value("X-Amz-SignedHeaders").unwrap_or_default();
+    url.query.len() > MAX_URL_PARTS || signed.split(';').count() > MAX_URL_PARTS
 }
 
 fn checked<'a>(
