@@ -48,7 +48,7 @@ pub(super) fn shown_value<'a>(name: &str, value: &'a str) -> &'a str {
 
 impl Canonical {
     /// That of a request as it is.
-    pub(super) fn of(sent: &Sent, url: &Url, auth: &Authentication) -> Self {
+    pub(super) fn of(sent: &Sent, url: &Url, auth: &Authentication, plus_in_path: Plus) -> Self {
         let mut names = auth.signed_headers.clone();
         names.sort_unstable();
         names.dedup();
@@ -63,7 +63,7 @@ impl Canonical {
         let payload = sent.header("x-amz-content-sha256").map(str::to_owned);
         Self {
             method: sent.method().to_owned(),
-            path: escapes::canonical_path(&url.path, Plus::Plus),
+            path: escapes::canonical_path(&url.path, plus_in_path),
             query: query(url, Plus::Space),
             headers: names.into_iter().map(header).collect(),
             signed_headers,
@@ -73,10 +73,11 @@ impl Canonical {
         }
     }
 
-    /// The same, with every `+` of the URL read the other way: in the path as a space, in the query as a plus.
-    pub(super) fn with_other_pluses(&self, url: &Url) -> [Self; 2] {
-        let path = escapes::canonical_path(&url.path, Plus::Space);
-        [self.with_path(path), Self { query: query(url, Plus::Plus), ..self.clone() }]
+    /// The same, with every `+` of the URL read otherwise: in the path either way, in the query as a plus.
+    pub(super) fn with_other_pluses(&self, url: &Url) -> [Self; 3] {
+        let path = |plus| self.with_path(escapes::canonical_path(&url.path, plus));
+        let query = Self { query: query(url, Plus::Plus), ..self.clone() };
+        [path(Plus::Space), path(Plus::Plus), query]
     }
 
     /// What S3 says that it received; nothing when it is no canonical request, or has more parts than are looked at.

@@ -175,6 +175,11 @@ pub enum Finding {
          this access key"
     )]
     SecretDiffers,
+    /// A plus in the path where a space was signed.
+    #[error(
+        "a + stands in the place of a space: S3 at AWS takes the one in {0} for a space, other servers do not; write %20"
+    )]
+    PlusForSpace(String),
     /// Something stood behind a `#`.
     #[error("the URL has a # in it, and what stands behind it is never sent: a # in a key is written %23")]
     Fragment,

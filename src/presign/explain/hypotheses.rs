@@ -6,8 +6,7 @@ use std::{cell::Cell, iter};
 use super::{
     authentication::{Authentication, TOKENS},
     canonical::Canonical,
-    escapes::{self, Plus},
-    near,
+    escapes, near,
     place::{self, Place},
     url::Url,
 };
@@ -107,7 +106,7 @@ impl<'a> Search<'a> {
     fn hosts<'g>(&'g self, used: &'g Canonical) -> Guesses<'g> {
         let key_path = match self.place.key_path.as_str() {
             "" => String::new(),
-            raw => escapes::canonical_path(raw, Plus::Plus),
+            raw => escapes::canonical_path(raw, self.place.plus()),
         };
         let places =
             self.ports(used).chain(self.recent(used, &key_path)).chain(self.by_rule(used, &key_path));

@@ -7,6 +7,7 @@ use super::{
     canonical::Canonical,
     compare::{differences, first_difference, shortened},
     error_body::{ErrorBody, Refusal},
+    escapes::Plus,
     finding::{Change, Finding, Way},
     hypotheses::Search,
 };
@@ -95,6 +96,9 @@ impl<'a> Judge<'a> {
         let searches: Vec<_> = signers.iter().map(|signer| Search::new(auth, signer, place, url)).collect();
         if searches.iter().any(|search| search.fits(&self.given)) {
             self.signature = Signature::Right;
+            if self.request.url.path.contains('+') && place.plus() == Plus::Space {
+                self.findings.push(Finding::PlusForSpace(shortened(&url.path)));
+            }
             self.findings.retain(|finding| !matches!(finding, Finding::SignedHeaderMissing(_)));
             self.check_unsigned_headers();
             self.check_token(first.credentials());

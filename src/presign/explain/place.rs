@@ -39,30 +39,41 @@ const SUFFIXES: [&str; 2] = ["amazonaws.com", "amazonaws.com.cn"];
 impl Place {
     /// `endpoints` are those that an operator set.
     pub(super) fn of(url: &Url, host: &str, endpoints: &[&EndpointUrl]) -> Self {
+        let new = |bucket, path| Self::new(bucket, path, Plus::Plus);
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
         if let Some((bucket, aws)) = at_aws(&name) {
-            return Self { aws: Some(aws), ..Self::new(bucket, &url.path) };
+            return Self { aws: Some(aws), ..Self::new(bucket, &url.path, Plus::Space) };
         }
         for endpoint in endpoints {
             let (authority, base) = split(endpoint);
             let path = url.path.strip_prefix(&base).filter(|rest| rest.starts_with('/'));
             let Some(path) = path else { continue };
             if authority == host {
-                return Self::new(None, path);
+                return new(None, path);
             }
             if let Some(bucket) = host.strip_suffix(&authority).and_then(|bucket| bucket.strip_suffix('.')) {
-                return Self::new(Some(bucket), path);
+                return new(Some(bucket), path);
             }
         }
         // Servers of one's own have the bucket in the path; another name, such as a CDN's, tells nothing.
         if name.contains('.') && name.parse::<std::net::Ipv4Addr>().is_err() {
-            return Self::new(Some(""), &url.path);
+            return new(Some(""), &url.path);
         }
-        Self::new(None, &url.path)
+        new(None, &url.path)
+    }
+
+    /// What a `+` in the path stands for. S3 at AWS takes it for a space, as in a form: its canonical request then has
+    /// `%20`. Elsewhere it is what it is.
+    ///
+    /// Source: AWS documents neither; this is what S3's error documents show, and what the maintainers of its SDKs say
+    /// ([nginx-s3-gateway 77](https://github.com/nginx/nginx-s3-gateway/issues/77),
+    /// [aws-sdk-ruby 654](https://github.com/aws/aws-sdk-ruby/issues/654)).
+    pub(super) fn plus(&self) -> Plus {
+        if self.aws.is_some() { Plus::Space } else { Plus::Plus }
     }
 
     /// Without a bucket in the host it is the first part of the path.
-    fn new(bucket: Option<&str>, path: &str) -> Self {
+    fn new(bucket: Option<&str>, path: &str, plus: Plus) -> Self {
         let (bucket, key_path) = if let Some(bucket) = bucket {
             (bucket.to_owned(), path)
         } else {
@@ -70,7 +81,7 @@ impl Place {
             let (bucket, key) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             (escapes::decoded(bucket, Plus::Plus), key)
         };
-        let key = escapes::decoded(key_path.strip_prefix('/').unwrap_or(key_path), Plus::Plus);
+        let key = escapes::decoded(key_path.strip_prefix('/').unwrap_or(key_path), plus);
         Self { bucket, key, key_path: key_path.to_owned(), aws: None }
     }
 }
@@ -102,6 +113,10 @@ fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
         _ => "s3",
     };
     let before = labels.get(..labels.len() - all[at..].join(".").len()).unwrap_or_default();
+    // Behind a private link the bucket stands before the endpoint's own name:
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
+    let link = ["bucket.vpce-", "accesspoint.vpce-"].iter().find_map(|link| before.rsplit_once(link));
+    let before = link.map_or(before, |(before, _)| before);
     let before = before.strip_suffix('.').unwrap_or(before);
     let bucket = match before {
         "" => None,
@@ -152,6 +167,9 @@ mod tests {
             ("https://b.s3-eu-west-1.amazonaws.com/k", "b", "k"),
             ("https://demo-1234.op-0123.s3-outposts.us-east-1.amazonaws.com/k/l", "demo-1234", "k/l"),
             ("https://p-12.s3-accesspoint.cn-north-1.amazonaws.com.cn/k", "p-12", "k"),
+            ("https://b.bucket.vpce-1a2b-5e6f.s3.us-east-1.vpce.amazonaws.com/k", "b", "k"),
+            ("https://bucket.vpce-1a2b-5e6f.s3.us-east-1.vpce.amazonaws.com/b/k", "b", "k"),
+            ("https://p-12.accesspoint.vpce-1a2b-5e6f.s3.us-east-1.vpce.amazonaws.com/k", "p-12", "k"),
             ("https://abc.mrap.accesspoint.s3-global.amazonaws.com/k", "abc.mrap", "k"),
             ("http://127.0.0.1:9000/b/k", "b", "k"),
             ("http://minio.local:9000/base/b/k", "b", "k"),
@@ -171,6 +189,7 @@ mod tests {
             ("b.s3.dualstack.us-gov-west-1.amazonaws.com", Some("us-gov-west-1"), "s3"),
             ("b.s3.amazonaws.com", None, "s3"),
             ("b.s3-ap-southeast-2.amazonaws.com", Some("ap-southeast-2"), "s3"),
+            ("b.bucket.vpce-1a2b-5e6f.s3.eu-west-1.vpce.amazonaws.com", Some("eu-west-1"), "s3"),
             ("b.s3-accelerate.amazonaws.com", None, "s3"),
             ("b.s3-website-us-east-1.amazonaws.com", None, "s3"),
             ("a.o.s3-outposts.us-west-2.amazonaws.com", Some("us-west-2"), "s3-outposts"),

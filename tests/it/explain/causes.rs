@@ -6,6 +6,7 @@ use super::{Used, explained, verdict};
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{presigned, request},
+    in_process::{Case, InProcess},
     sidecar::{Sidecar, presignd},
 };
 
@@ -109,8 +110,17 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         "a plus for a space",
         Read,
         |u| u.replace("a%20b", "a+b"),
+        "VALID",
+        "a + stands in the place of a space: S3 at AWS takes the one in /explain/a+b//c%2Bd/./e.txt for a space, other \
+         servers do not; write %20",
+    ),
+    (
+        "a plus that was encoded",
+        Read,
+        |u| u.replace("c%2Bd", "c+d"),
         MISMATCH,
-        "a + stands in the place of a space (write %20): /explain/a%20b//c%2Bd/./e.txt was signed, /explain/a%2Bb//c%2Bd/./e.txt is used",
+        "a + was read as a space (write %2B): /explain/a%20b//c%2Bd/./e.txt was signed, \
+         /explain/a%20b//c%20d/./e.txt is used",
     ),
     (
         "a plus in the query",
@@ -410,4 +420,57 @@ async fn without_the_key_is_told_what_can_be_told_without_it() {
     assert!(answer.findings[0].starts_with("the URL expired at 2020-01-02T"), "{:?}", answer.findings);
     assert!(begin("the signed header content-type is missing"), "{:?}", answer.findings);
     assert!(begin("no signer of this presignd has the access key"), "{:?}", answer.findings);
+}
+
+#[tokio::test]
+async fn a_plus_is_a_plus_at_other_servers_than_aws() {
+    let service = InProcess::new();
+    let case = Case {
+        endpoint: Some("https://minio.local:9000"),
+        path_style: true,
+        ..Case::new("plain-bucket", "a b+c", Operation::GetObject(pb::GetObject::default()))
+    };
+    let mut used = Used::of(&service.presign(&case).await.unwrap());
+    used.replace("%2B", "+");
+    let answer = service.explain(&case, None, used.question("")).await;
+    assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
+    used.replace("%20", "+");
+    let answer = service.explain(&case, None, used.question("")).await;
+    assert_eq!(verdict(&answer), MISMATCH);
+    // What the one plus stood for and what the other is not in the URL any more.
+    let unexplained = "the signature belongs to another request and to none that is near to this one";
+    assert!(answer.findings[0].starts_with(unexplained), "{:?}", answer.findings);
+    used.replace("b+c", "b%2Bc");
+    let answer = service.explain(&case, None, used.question("")).await;
+    assert_eq!(verdict(&answer), MISMATCH);
+    assert_eq!(
+        answer.findings,
+        ["a + stands in the place of a space (write %20): /plain-bucket/a%20b%2Bc was signed, \
+          /plain-bucket/a%2Bb%2Bc is used"]
+    );
+}
+
+#[tokio::test]
+async fn a_signature_for_another_region_or_service_than_the_hosts_is_told() {
+    let service = InProcess::new();
+    for (endpoint, finding) in [
+        (
+            "https://s3.us-east-1.amazonaws.com",
+            "the wrong region was signed for: the credential scope has eu-west-1, it must be us-east-1",
+        ),
+        (
+            "https://op-01234567890123456.s3-outposts.eu-west-1.amazonaws.com",
+            "the wrong service was signed for: the credential scope has s3, this host needs s3-outposts",
+        ),
+    ] {
+        let case = Case {
+            endpoint: Some(endpoint),
+            region: "eu-west-1",
+            ..Case::new("plain-bucket", "key", Operation::GetObject(pb::GetObject::default()))
+        };
+        let used = Used::of(&service.presign(&case).await.unwrap());
+        let answer = service.explain(&case, None, used.question("")).await;
+        assert_eq!(verdict(&answer), MISMATCH);
+        assert_eq!(answer.findings, [finding]);
+    }
 }
