@@ -1,6 +1,7 @@
 //! The commands that ask a running server.
 
 mod curl;
+mod explain;
 pub mod post;
 mod terms;
 pub mod uri;
@@ -18,6 +19,7 @@ use tonic_health::pb::{
 };
 use tower::service_fn;
 
+pub use self::explain::explain;
 use self::{terms::Terms, uri::S3Uri};
 use crate::{
     config::{

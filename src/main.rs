@@ -39,14 +39,20 @@ fn main() -> ExitCode {
         Invocation::Presign(given) => client(async {
             let (shown, details) = client::presign(given).await?;
             eprint!("{details}");
-            Ok(shown)
+            Ok((shown, ExitCode::SUCCESS))
         }),
         Invocation::Post(given) => client(async {
             let (shown, details) = client::post::post(given).await?;
             eprint!("{details}");
-            Ok(shown)
+            Ok((shown, ExitCode::SUCCESS))
         }),
-        Invocation::Healthcheck(given) => client(async { Ok(client::healthcheck(given).await?) }),
+        Invocation::Explain(given) => client(async {
+            let (shown, is_good) = client::explain(given).await?;
+            Ok((shown, if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
+        }),
+        Invocation::Healthcheck(given) => {
+            client(async { Ok((client::healthcheck(given).await?, ExitCode::SUCCESS)) })
+        }
     }
 }
 
@@ -90,11 +96,11 @@ fn checked(layers: &Layers) -> Result<Config, ConfigError> {
 }
 
 /// Runs a command that asks a server, and prints its answer.
-fn client(command: impl Future<Output = Result<String, Failed>>) -> ExitCode {
+fn client(command: impl Future<Output = Result<(String, ExitCode), Failed>>) -> ExitCode {
     match runtime(tokio::runtime::Builder::new_current_thread(), command) {
-        Ok(answer) => {
+        Ok((answer, code)) => {
             println!("{answer}");
-            ExitCode::SUCCESS
+            code
         }
         Err(error) => fail(&*error, ExitCode::FAILURE),
     }

@@ -4,6 +4,7 @@ mod answer;
 mod batch;
 pub mod codec;
 mod early;
+mod explain;
 mod fields;
 mod parameters;
 mod post;
@@ -219,6 +220,6 @@ impl PresignService for PresignApi {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        self.call(Method::Explain, request, async |_, _| Err(Failure::NotInThisVersion("Explain"))).await
+        self.call(Method::Explain, request, async |asked, _| explain::explain(&self.0, asked).await).await
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod post;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -27,6 +27,8 @@ pub enum Invocation {
     Presign(PresignArguments),
     /// Ask a server for an upload form.
     Post(PostArguments),
+    /// Ask a server why a URL fails.
+    Explain(ExplainArguments),
     /// Ask a server whether it can sign.
     Healthcheck(HealthcheckArguments),
 }
@@ -58,6 +60,33 @@ pub struct PresignArguments {
     pub curl: bool,
     /// `--verbose`.
     pub verbose: bool,
+}
+
+/// `presignd explain`.
+pub struct ExplainArguments {
+    /// Where the server is.
+    pub server: Option<String>,
+    /// The settings, for the server's sockets when `server` is not given.
+    pub layers: Layers,
+    /// The URL, or `-` for the standard input. A bearer secret.
+    pub url: String,
+    /// `--method`.
+    pub method: String,
+    /// `--header`, as `NAME: VALUE`.
+    pub headers: Vec<String>,
+    /// `--error-body`: a file, or `-` for the standard input.
+    pub error_body: Option<String>,
+    /// `--json`.
+    pub json: bool,
+    /// `--verbose`.
+    pub verbose: bool,
+}
+
+impl fmt::Debug for ExplainArguments {
+    /// Without the URL and the headers, which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExplainArguments").field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 /// `presignd healthcheck`.
@@ -98,6 +127,16 @@ pub fn parse(
             verbose: given.get_flag("verbose"),
         }),
         Some(("post", given)) => Invocation::Post(post::read(given, environment)?),
+        Some(("explain", given)) => Invocation::Explain(ExplainArguments {
+            server: text(given, "server"),
+            layers: layers(given, environment)?,
+            url: text(given, "url").unwrap_or_default(),
+            method: text(given, "method").unwrap_or_default(),
+            headers: texts(given, "header"),
+            error_body: text(given, "error-body"),
+            json: given.get_flag("json"),
+            verbose: given.get_flag("verbose"),
+        }),
         Some(("healthcheck", given)) => Invocation::Healthcheck(HealthcheckArguments {
             server: text(given, "server"),
             layers: layers(given, environment)?,
@@ -163,6 +202,7 @@ fn command() -> Command {
         )
         .subcommand(presign())
         .subcommand(post::command())
+        .subcommand(explain())
         .subcommand(
             Command::new("healthcheck")
                 .about("Ask a running server whether it can sign: exit 0 if so, else 1")
@@ -186,13 +226,44 @@ fn command() -> Command {
         )
 }
 
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn explain() -> Command {
+    Command::new("explain")
+        .about("Ask a running server why a presigned URL fails: exit 0 if it is valid, else 1")
+        .arg(
+            Arg::new("url").required(true).value_name("URL").help(
+                "the whole URL, as it was used; - reads it from standard input, so that it stays out of the shell's \
+                 history and the list of processes",
+            ),
+        )
+        .arg(option("method", "METHOD", "the HTTP method with which it was used").default_value("GET"))
+        .arg(
+            option("header", "NAME: VALUE", "a header with which it was used; repeatable")
+                .action(ArgAction::Append),
+        )
+        .arg(option(
+            "error-body",
+            "FILE",
+            "the XML that S3 answered, which tells what S3 received; - reads it from standard input",
+        ))
+        .arg(switch("json", "print the whole answer as JSON"))
+        .arg(switch("verbose", "also print the canonical request and the string to sign").short('v'))
+        .arg(config_file())
+        .arg(server())
+        .after_help(
+            "Exit code: 0 when the verdict is VALID; 1 when it is another one, or when there is no answer. Nothing secret \
+             is printed: session tokens and SSE-C keys are shown as ***.",
+        )
+}
+
 fn presign() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     Command::new("presign")
         .about("Ask a running server for a URL and print it")
         .arg(

@@ -66,18 +66,19 @@ fn write_end(headers: &Headers<'_>, host: &str, sink: &mut impl FnMut(&str)) {
     for_each_signed(headers, host, &mut |name, value| {
         sink(name);
         sink(":");
-        let mut words = value.split(' ').filter(|word| !word.is_empty());
-        words.next().into_iter().for_each(&mut *sink);
-        for word in words {
-            sink(" ");
-            sink(word);
-        }
+        folded(value).for_each(&mut *sink);
         sink("\n");
     });
     sink("\n");
     write_signed_names(headers, sink);
     sink("\n");
     sink(UNSIGNED_PAYLOAD);
+}
+
+/// A header's value in canonical form, in pieces: without spaces around it, and with one where several are in a row.
+pub(super) fn folded(value: &str) -> impl Iterator<Item = &str> {
+    let mut words = value.split(' ').filter(|word| !word.is_empty());
+    words.next().into_iter().chain(words.flat_map(|word| [" ", word]))
 }
 
 /// Hands the names of the signed headers to `sink`, joined by `;`.

@@ -63,7 +63,7 @@ const AUTHENTICATION_QUERY: [&str; 10] = [
 /// A typed operation sets its own; taken from a caller's `query` they would turn `GetObject` into `GetObjectAcl`
 /// behind the back of every rule that names operations. Source: the request syntax of each page of the
 /// [S3 API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html).
-const OPERATION_QUERY: [&str; 44] = [
+pub(super) const OPERATION_QUERY: [&str; 44] = [
     "abac",
     "accelerate",
     "acl",

@@ -28,6 +28,10 @@ impl Prepared {
         let endpoint = endpoint::resolve(&target, rules)?;
         Ok(Self { target, endpoint })
     }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
 }
 
 /// What signs URLs for one target at one time.

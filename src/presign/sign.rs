@@ -12,7 +12,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::{DerSignature, SigningKey, signature::Signer};
 use ring::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+    signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+    },
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -180,6 +182,54 @@ pub(super) fn policy_signature(
     hex(mac.finalize().into_bytes().into()).as_str().to_owned()
 }
 
+/// The text that is signed for a canonical request from outside; `scope` is that of the credential.
+pub(super) fn string_to_sign(algorithm: Algorithm, date: &str, scope: &str, canonical: &str) -> String {
+    let hash = hex(Sha256::digest(canonical).into());
+    format!("{}\n{date}\n{scope}\n{}", algorithm.as_str(), hash.as_str())
+}
+
+/// What looks whether signatures from outside are those of one key. It gives none away.
+pub(super) enum Verifier {
+    /// The HMAC of the signing key.
+    SigV4(Hmac<Sha256>),
+    /// The key pair, of which only the public key is used.
+    SigV4A(Arc<EcdsaKey>),
+}
+
+impl Verifier {
+    /// For signatures of one day, region and service; SigV4A has one key for all of them. The key is not kept: what
+    /// comes from outside must not drive out the keys that are in use.
+    pub(super) fn new(
+        credentials: &Credentials,
+        algorithm: Algorithm,
+        day: SystemTime,
+        region: &str,
+        service: &str,
+    ) -> Self {
+        match algorithm {
+            Algorithm::SigV4 => {
+                Self::SigV4(signing_key(credentials.secret_access_key(), day, region, service))
+            }
+            Algorithm::SigV4A => Self::SigV4A(credentials.keys().ecdsa(credentials)),
+        }
+    }
+
+    /// Whether a signature, in hexadecimal, is that of a string to sign. It takes as long whether or not it is.
+    pub(super) fn fits(&self, string_to_sign: &str, signature: &str) -> bool {
+        // As it is written: S3 compares texts.
+        let digits = signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let Some(signature) = const_hex::decode(signature).ok().filter(|_| digits) else { return false };
+        match self {
+            Self::SigV4(state) => {
+                state.clone().chain_update(string_to_sign.as_bytes()).verify_slice(&signature).is_ok()
+            }
+            Self::SigV4A(key) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.pair.public_key())
+                .verify(string_to_sign.as_bytes(), &signature)
+                .is_ok(),
+        }
+    }
+}
+
 /// A signature in lower-case hexadecimal.
 pub(super) enum Signature {
     SigV4(Hex),
@@ -224,12 +274,19 @@ fn hash(canonical: &CanonicalRequest<'_>) -> Hex {
     hex(hash.finalize().into())
 }
 
+/// The HMAC state of the signing key of a day, a region and a service.
+fn signing_key(secret: &Secret, day: SystemTime, region: &str, service: &str) -> Hmac<Sha256> {
+    let key = aws_sigv4::sign::v4::generate_signing_key(secret.expose(), day, region, service);
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
+    Hmac::<Sha256>::new_from_slice(key.as_ref()).expect("HMAC takes a key of any length")
+}
+
 /// The key of SigV4A, which serves every day and every region.
 ///
 /// It is ring's, the fastest of those that are well kept: 2.4 times as fast as p256, which is what aws-sigv4 uses.
 /// ring adds randomness to each signature, so the same request has another URL each time. ring does not wipe it. Where
 /// the same URL is wanted, p256 signs.
-struct EcdsaKey {
+pub(super) struct EcdsaKey {
     pair: EcdsaKeyPair,
     random: SystemRandom,
     derives: SigningKey,
@@ -297,9 +354,7 @@ impl SigningKeys {
         if let Some(found) = self.days.load().iter().find(same) {
             return found.state.clone();
         }
-        let key = aws_sigv4::sign::v4::generate_signing_key(secret.expose(), now, region.as_str(), service);
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
-        let state = Hmac::<Sha256>::new_from_slice(key.as_ref()).expect("HMAC takes a key of any length");
+        let state = signing_key(secret, now, region.as_str(), service);
         let (day, region, service) = (date.day().into(), region.clone(), service.into());
         self.keep(&Arc::new(Kept { day, region, service, state: state.clone() }));
         state

@@ -88,6 +88,11 @@ impl Snapshot {
         Ok(Signing::new(Arc::clone(self), prepared, now, window.map(|length| Window::at(now, length))))
     }
 
+    /// Endpoints of targets that were signed for lately.
+    pub(super) fn recent_endpoints(&self) -> impl Iterator<Item = Arc<Prepared>> {
+        self.targets.iter().map(|(_, prepared)| prepared)
+    }
+
     fn prepared(&self, bucket: &str) -> Result<Arc<Prepared>, Error> {
         if let Some(kept) = self.targets.get(bucket) {
             return Ok(kept);

@@ -11,6 +11,7 @@ use crate::presign::{
     endpoint::EndpointError,
     error::Error as CoreError,
     expiry::Expired,
+    explain::SentError,
     name::KeyError,
     parameters::ParameterError,
     post::{Bound, PostError},
@@ -34,6 +35,8 @@ pub(super) enum Failure {
     Post { field: &'static str, error: PostError },
     #[error("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto")]
     Malformed { field: &'static str, problem: &'static str },
+    #[error(transparent)]
+    Explain(#[from] SentError),
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{0} is not supported by this version of presignd")]
@@ -114,6 +117,7 @@ impl Failure {
             Self::Parameter { field, error } => invalid(parameter_reason(error), field),
             Self::Post { field, error } => post_wire(field, error),
             Self::Malformed { field, .. } => invalid("MESSAGE_MALFORMED", field),
+            Self::Explain(error) => invalid("EXPLAIN_INVALID", error.field()),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
             Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),

@@ -14,6 +14,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("ring", &["src/presign/sign.rs"]),
     ("p256", &["src/presign/sign.rs"]),
     ("const_hex", &["src/presign/sign.rs"]),
+    ("aws_smithy_xml", &["src/presign/explain/error_body.rs"]),
     ("quick_cache", &["src/presign/snapshot.rs"]),
     ("aws_sdk_s3", &["src/presign/endpoint.rs"]),
     ("aws_config", &["src/credentials/source.rs"]),

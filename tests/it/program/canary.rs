@@ -70,8 +70,11 @@ async fn calls(sidecar: &Sidecar) -> Vec<String> {
     let mut bad = encrypted();
     bad.headers.insert("x-amz-server-side-encryption-customer-key".to_owned(), SSE_KEY.to_owned());
     refused(client.presign(bad).await);
-    let explain = pb::ExplainRequest { url: urls[0].clone(), method: "GET".to_owned(), ..Default::default() };
-    refused(client.explain(explain).await);
+    for (url, method) in [(&urls[0], "GET"), (&urls[1], "GET"), (&urls[0], "")] {
+        let explain =
+            pb::ExplainRequest { url: url.clone(), method: method.to_owned(), ..Default::default() };
+        assert_eq!(client.explain(explain).await.is_ok(), !method.is_empty());
+    }
     let mut smuggled = get("key");
     smuggled.query.insert("X-Amz-Security-Token".to_owned(), SESSION_TOKEN.to_owned());
     refused(client.presign(smuggled).await);

@@ -45,6 +45,6 @@ async fn a_peer_that_does_not_speak_in_time_is_hung_up_on_and_counted() {
     // Who has spoken may stay.
     let mut client = presignd::pb::presign_service_client::PresignServiceClient::new(channel);
     let answer = client.explain(presignd::pb::ExplainRequest::default()).await;
-    assert_eq!(crate::support::grpc::refused(answer).code(), tonic::Code::Unimplemented);
+    assert_eq!(crate::support::grpc::refused(answer).code(), tonic::Code::InvalidArgument);
     assert!(Scrape::of(&sidecar).await.get("presignd_connections", &[]) >= 1.0);
 }

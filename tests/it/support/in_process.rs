@@ -141,6 +141,23 @@ impl InProcess {
     }
 
     fn client(&self, case: &Case) -> PresignServiceClient<PresignServiceServer<PresignApi>> {
+        PresignServiceClient::new(self.server(case))
+    }
+
+    /// Explains a request with the signer of a case, whose credentials end then, at the time of the case.
+    pub async fn explain(
+        &self,
+        case: &Case,
+        end: Option<SystemTime>,
+        request: pb::ExplainRequest,
+    ) -> pb::ExplainResponse {
+        let seconds =
+            |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+        let case = Case { credentials_end: end.map(seconds), ..case.clone() };
+        self.client(&case).explain(request).await.expect("it can be explained").into_inner()
+    }
+
+    fn server(&self, case: &Case) -> PresignServiceServer<PresignApi> {
         self.time.store(case.time, Ordering::SeqCst);
         let mut layers = Layers::defaults();
         layers.environment(&case.variables()).expect("the settings are known");
@@ -151,7 +168,7 @@ impl InProcess {
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
         let signers = Signers::new(config.signers, self.surroundings.clone());
         signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
-        PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
+        PresignServiceServer::new(PresignApi::new(Shared {
             signers: Arc::new(signers),
             metrics: self.surroundings.metrics.clone(),
             clock: self.surroundings.clock.clone(),
@@ -161,7 +178,7 @@ impl InProcess {
             waiting: Arc::new(Semaphore::new(1)),
             cores: Arc::new(Semaphore::new(1)),
             room: Room::for_cores(1),
-        })))
+        }))
     }
 }
 

@@ -181,15 +181,6 @@ async fn a_signer_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn explain_says_that_it_is_not_there_yet() {
-    let sidecar = Sidecar::start(&[]).await;
-    let mut client = sidecar.client().await;
-    let not_yet = |message| Told::new(Code::Unimplemented, "NOT_IN_THIS_VERSION", None, message);
-    let status = refused(client.explain(pb::ExplainRequest::default()).await);
-    assert_eq!(Told::of(&status), not_yet("Explain is not supported by this version of presignd"));
-}
-
-#[tokio::test]
 async fn an_error_is_short_enough_for_every_client_however_long_the_mistake_is() {
     // gRPC clients take 8 KiB of metadata by default, and an error is in it, its details in Base64.
     let long = "x".repeat(100_000);

@@ -1,0 +1,138 @@
+//! `presignd explain`: the question as it stands on the command line, and the answer for people and for programs.
+
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    fs,
+    io::{self, Read},
+};
+
+use serde_json::json;
+
+use super::{ClientError, connect, failed, pairs, terms::rfc3339};
+use crate::{
+    config::arguments::ExplainArguments,
+    pb::{self, Verdict, presign_service_client::PresignServiceClient},
+};
+
+/// What stands for the standard input.
+const STDIN: &str = "-";
+
+/// What to print, and whether the URL is good.
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn explain(arguments: ExplainArguments) -> Result<(String, bool), ClientError> {
+    let request = request(&arguments)?;
+    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let answer = PresignServiceClient::new(channel).explain(request).await;
+    let explained = answer.map_err(|status| failed(&place, status))?.into_inner();
+    let shown = if arguments.json { as_json(&explained) } else { as_text(&explained, arguments.verbose) };
+    Ok((shown, explained.verdict() == Verdict::Valid))
+}
+
+fn request(arguments: &ExplainArguments) -> Result<pb::ExplainRequest, ClientError> {
+    let error_body = arguments.error_body.as_deref();
+    if arguments.url == STDIN && error_body == Some(STDIN) {
+        return Err(ClientError::Argument(
+            "the URL and the error body cannot both come from the standard input: give one as an argument or a file"
+                .to_owned(),
+        ));
+    }
+    let url = match arguments.url.as_str() {
+        STDIN => read("the URL", STDIN)?,
+        url => url.to_owned(),
+    };
+    Ok(pb::ExplainRequest {
+        url: url.trim().to_owned(),
+        method: arguments.method.clone(),
+        headers: pairs("--header", &arguments.headers, ':')?,
+        s3_error_body: error_body.map_or(Ok(String::new()), |file| read("--error-body", file))?,
+    })
+}
+
+fn read(what: &str, file: &str) -> Result<String, ClientError> {
+    let mut bytes = Vec::new();
+    let done = match file {
+        STDIN => io::stdin().read_to_end(&mut bytes).map(drop),
+        file => fs::read(file).map(|all| bytes = all),
+    };
+    done.map_err(|error| ClientError::Argument(format!("{what} cannot be read from {file}: {error}")))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
+    let mut text = format!("verdict   {}", name(explained));
+    let mut line = |what: &str, value: &str| {
+        if !value.is_empty() {
+            let _infallible = write!(text, "\n{what:<9} {}", for_a_terminal(value));
+        }
+    };
+    for finding in &explained.findings {
+        line("finding", finding);
+    }
+    if let Some(parts) = &explained.parts {
+        let scope = [parts.scope_date.as_str(), &parts.scope_region, &parts.scope_service];
+        line("host", &parts.host);
+        line("bucket", &parts.bucket);
+        line("key", &parts.key);
+        line("signed", &rfc3339(explained.signed_at.as_ref()));
+        line("expires", &rfc3339(explained.expires_at.as_ref()));
+        line("algorithm", &parts.algorithm);
+        line("key id", &parts.access_key_id);
+        line("scope", scope.join("/").trim_matches('/'));
+        line("headers", &parts.signed_headers.join(";"));
+        line("token", if parts.has_session_token { "there is one" } else { "" });
+    }
+    if verbose && !explained.canonical_request.is_empty() {
+        for (what, value) in [
+            ("canonical request", &explained.canonical_request),
+            ("string to sign", &explained.string_to_sign),
+        ] {
+            let _infallible = write!(text, "\n\n{what}:");
+            for line in value.lines() {
+                let _infallible = write!(text, "\n{}", for_a_terminal(line));
+            }
+        }
+    }
+    text
+}
+
+/// Without the control characters that a key or an error document may have in it.
+fn for_a_terminal(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
+fn as_json(explained: &pb::ExplainResponse) -> String {
+    let parts = explained.parts.clone().unwrap_or_default();
+    json!({
+        "verdict": name(explained),
+        "findings": explained.findings,
+        "parts": {
+            "algorithm": parts.algorithm,
+            "access_key_id": parts.access_key_id,
+            "scope_date": parts.scope_date,
+            "scope_region": parts.scope_region,
+            "scope_service": parts.scope_service,
+            "signed_headers": parts.signed_headers,
+            "host": parts.host,
+            "bucket": parts.bucket,
+            "key": parts.key,
+            "expires_seconds": parts.expires.map(|expires| expires.seconds),
+            "has_session_token": parts.has_session_token,
+        },
+        "signed_at": rfc3339(explained.signed_at.as_ref()),
+        "expires_at": rfc3339(explained.expires_at.as_ref()),
+        "canonical_request": explained.canonical_request,
+        "string_to_sign": explained.string_to_sign,
+    })
+    .to_string()
+}
+
+fn name(explained: &pb::ExplainResponse) -> &'static str {
+    explained.verdict().as_str_name().trim_start_matches("VERDICT_")
+}

@@ -1,0 +1,150 @@
+//! The error document that S3 answered with. The only home of aws-smithy-xml, which reads S3's answers in AWS's SDK too.
+//!
+//! Source: [Error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). `CanonicalRequest` and
+//! `StringToSign` are in that of `SignatureDoesNotMatch`.
+
+use std::borrow::Cow;
+
+use aws_smithy_xml::decode::{Document, try_data};
+
+use super::canonical::Canonical;
+
+/// What S3 said.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(super) struct ErrorBody {
+    pub(super) code: String,
+    pub(super) message: String,
+    /// The region that S3 expected in the scope.
+    pub(super) region: Option<String>,
+    access_key_id: Option<String>,
+    signature_provided: Option<String>,
+    canonical_request: Option<String>,
+}
+
+/// What S3's refusal is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refusal {
+    Signature,
+    Expired,
+    NotYetValid,
+    TokenExpired,
+    TokenInvalid,
+    AccessKey,
+    Region,
+    HeadersNotSigned,
+    NoSuchKey,
+    Other,
+}
+
+impl ErrorBody {
+    /// Reads a document; nothing when it is no error of S3's.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut document = Document::new(text.trim_start_matches('\u{feff}').trim());
+        let mut root = document.root_element().ok().filter(|root| root.start_el().local() == "Error")?;
+        let mut body = Self::default();
+        while let Some(mut tag) = root.next_tag() {
+            let name = tag.start_el().local().to_owned();
+            let mut text = || try_data(&mut tag).ok().map(Cow::into_owned);
+            match name.as_str() {
+                "Code" => body.code = text()?,
+                "Message" => body.message = text()?,
+                "Region" => body.region = text(),
+                "AWSAccessKeyId" => body.access_key_id = text(),
+                "SignatureProvided" => body.signature_provided = text(),
+                "CanonicalRequest" => body.canonical_request = text(),
+                _ => {}
+            }
+        }
+        (!body.code.is_empty()).then_some(body)
+    }
+
+    /// Whether S3 says that it was about another request.
+    pub(super) fn is_of_another(&self, access_key_id: &str, signature: &str) -> bool {
+        let other = |said: &Option<String>, ours: &str| said.as_deref().is_some_and(|said| said != ours);
+        other(&self.access_key_id, access_key_id) || other(&self.signature_provided, signature)
+    }
+
+    /// What S3 received.
+    pub(super) fn received(&self) -> Option<Canonical> {
+        Canonical::parse(self.canonical_request.as_deref()?)
+    }
+
+    /// What the refusal is about.
+    ///
+    /// Source: [Error codes](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList), and for
+    /// expired and early URLs, which have no code of their own, the message that S3 sends with `AccessDenied`.
+    pub(super) fn refusal(&self) -> Refusal {
+        let says = |text: &str| self.message.to_ascii_lowercase().contains(text);
+        match self.code.as_str() {
+            "SignatureDoesNotMatch" => Refusal::Signature,
+            "AccessDenied" | "RequestExpired" if says("has expired") => Refusal::Expired,
+            "AccessDenied" if says("not yet valid") || says("not valid yet") => Refusal::NotYetValid,
+            "AccessDenied" if says("were not signed") => Refusal::HeadersNotSigned,
+            "RequestTimeTooSkewed" => Refusal::NotYetValid,
+            "ExpiredToken" | "ExpiredTokenException" => Refusal::TokenExpired,
+            "InvalidToken" => Refusal::TokenInvalid,
+            "InvalidAccessKeyId" => Refusal::AccessKey,
+            "AuthorizationQueryParametersError" | "AuthorizationHeaderMalformed"
+                if self.region.is_some() || says("region") =>
+            {
+                Refusal::Region
+            }
+            "PermanentRedirect" | "TemporaryRedirect" => Refusal::Region,
+            "NoSuchKey" => Refusal::NoSuchKey,
+            _ => Refusal::Other,
+        }
+    }
+
+    /// The code, as far as it is one.
+    pub(super) fn shown_code(&self) -> String {
+        self.code.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_elements_of_an_error_are_read_with_their_entities() {
+        let body = ErrorBody::parse(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SignatureDoesNotMatch</Code>\
+             <Message>does &quot;not&quot; match</Message><AWSAccessKeyId>AKID</AWSAccessKeyId>\
+             <StringToSign>AWS4</StringToSign><SignatureProvided>ab</SignatureProvided>\
+             <CanonicalRequest>GET\n/a\nx=1&amp;y=&#50;\nhost:h\n\nhost\nUNSIGNED-PAYLOAD</CanonicalRequest>\
+             <Nested><Code>No</Code></Nested><Empty/><HostId>x</HostId></Error>",
+        )
+        .unwrap();
+        assert_eq!(
+            (body.code.as_str(), body.message.as_str()),
+            ("SignatureDoesNotMatch", "does \"not\" match")
+        );
+        assert_eq!(body.refusal(), Refusal::Signature);
+        let received = body.received().unwrap();
+        assert_eq!(received.text(), "GET\n/a\nx=1&y=2\nhost:h\n\nhost\nUNSIGNED-PAYLOAD");
+        assert!(!body.is_of_another("AKID", "ab"));
+        assert!(body.is_of_another("AKID", "cd") && body.is_of_another("OTHER", "ab"));
+    }
+
+    #[test]
+    fn what_is_no_error_document_is_told() {
+        for text in
+            ["", "<html></html>", "<Error></Error>", "{}", "<Error><Code>", "<Error><Code>a&b</Code></Error>"]
+        {
+            assert!(ErrorBody::parse(text).is_none_or(|body| body.code == "a"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(text in any::<String>(), tags in "[<>/a!?&;\\[\\]\"=' -]{0,40}") {
+            ErrorBody::parse(&text);
+            ErrorBody::parse(&tags);
+            if let Some(body) = ErrorBody::parse(&format!("<Error><Code>x</Code>{tags}</Error>")) {
+                body.received();
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What may have been signed when a signature does not fit: requests near to the one that is used. The one that the
+//! signature fits is what was signed, and its difference to the one that is used is what went wrong.
+
+use std::{cell::Cell, iter};
+
+use super::{
+    authentication::{Authentication, TOKENS},
+    canonical::Canonical,
+    escapes, near,
+    place::{self, Place},
+    url::Url,
+};
+use crate::presign::{
+    sign::{self, Verifier},
+    snapshot::Snapshot,
+};
+
+/// So much is hashed in all before the search is given up: some milliseconds of work.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many parts of one kind are looked at one by one: parts of the path, parameters, endpoints.
+pub(super) const MOST_PARTS: usize = 48;
+
+/// What looks for the request that was signed.
+pub(super) struct Search<'a> {
+    pub(super) auth: &'a Authentication,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) place: &'a Place,
+    pub(super) url: &'a Url,
+    /// For the scope in the URL.
+    verifier: Verifier,
+    hashed: Cell<usize>,
+}
+
+/// A request that may have been signed; the scope is another where the credential in its query is another.
+pub(super) struct Guess {
+    canonical: Canonical,
+    scope: Option<(String, &'static str)>,
+}
+
+impl From<Canonical> for Guess {
+    fn from(canonical: Canonical) -> Self {
+        Self { canonical, scope: None }
+    }
+}
+
+/// Made one by one: a request may be long.
+pub(super) type Guesses<'g> = Box<dyn Iterator<Item = Guess> + 'g>;
+
+impl<'a> Search<'a> {
+    pub(super) fn new(
+        auth: &'a Authentication,
+        snapshot: &'a Snapshot,
+        place: &'a Place,
+        url: &'a Url,
+    ) -> Self {
+        let credentials = snapshot.credentials();
+        let verifier =
+            Verifier::new(credentials, auth.algorithm, auth.signed_at, &auth.region, &auth.service);
+        Self { auth, snapshot, place, url, verifier, hashed: Cell::new(0) }
+    }
+
+    /// Whether the signature is that of a request.
+    pub(super) fn fits(&self, canonical: &Canonical) -> bool {
+        self.fits_in(&self.verifier, canonical, &self.auth.region, &self.auth.service)
+    }
+
+    fn fits_in(&self, verifier: &Verifier, canonical: &Canonical, region: &str, service: &str) -> bool {
+        let text = canonical.text();
+        self.hashed.set(self.hashed.get() + text.len());
+        let scope = self.auth.scope(region, service);
+        let text = sign::string_to_sign(self.auth.algorithm, &self.auth.date, &scope, &text);
+        verifier.fits(&text, &self.auth.signature)
+    }
+
+    /// The request that was signed, where it is near to the one that is used.
+    pub(super) fn signed(&self, used: &Canonical) -> Option<Canonical> {
+        let near = near::methods(used)
+            .chain(near::encodings(used, self.url))
+            .chain(near::content_types(used))
+            .chain(self.token(used))
+            .chain(near::fewer_parameters(used))
+            .chain(self.hosts(used))
+            .chain(near::paths(used))
+            .chain(near::more_parameters(used))
+            .chain(self.scopes(used));
+        near.take_while(|_| self.hashed.get() < MOST_BYTES)
+            .find(|guess| self.was_signed(guess))
+            .map(|guess| guess.canonical)
+    }
+
+    fn was_signed(&self, guess: &Guess) -> bool {
+        let Some((region, service)) = &guess.scope else { return self.fits(&guess.canonical) };
+        let credentials = self.snapshot.credentials();
+        let verifier = Verifier::new(credentials, self.auth.algorithm, self.auth.signed_at, region, service);
+        self.fits_in(&verifier, &guess.canonical, region, service)
+    }
+
+    /// With the session token that belongs to the access key.
+    fn token(&self, used: &Canonical) -> Option<Guess> {
+        let token = self.snapshot.credentials().session_token()?;
+        Some(used.with_parameter(TOKENS[0], token.expose()).into())
+    }
+
+    /// Other hosts, each with the path that belongs to it.
+    fn hosts<'g>(&'g self, used: &'g Canonical) -> Guesses<'g> {
+        let key_path = match self.place.key_path.as_str() {
+            "" => String::new(),
+            raw => escapes::canonical_path(raw, self.place.plus()),
+        };
+        let places =
+            self.ports(used).chain(self.recent(used, &key_path)).chain(self.by_rule(used, &key_path));
+        let others = places.filter(|(host, path)| used.header("host") != Some(host) || *path != used.path);
+        let others: Vec<_> = others.collect();
+        Box::new(
+            others.into_iter().map(|(host, path)| used.with_header("host", &host).with_path(path).into()),
+        )
+    }
+
+    /// The same host, with a port and without.
+    fn ports(&self, used: &Canonical) -> impl Iterator<Item = (String, String)> {
+        let authority = self.url.authority.as_str();
+        let name = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+        let name = name.map_or(authority, |(name, _)| name);
+        let hosts = [name.to_owned(), authority.to_owned(), format!("{name}:443"), format!("{name}:80")];
+        hosts.map(|host| (host, used.path.clone())).into_iter()
+    }
+
+    /// Where the signer signed for lately, with the whole path and with the key's.
+    fn recent(&self, used: &Canonical, key_path: &str) -> impl Iterator<Item = (String, String)> {
+        self.snapshot.recent_endpoints().take(MOST_PARTS).flat_map(move |prepared| {
+            let endpoint = prepared.endpoint();
+            let base = endpoint.url().get(endpoint.path_at()..).unwrap_or_default();
+            let host = endpoint.host().as_str();
+            [&used.path, key_path].map(|path| (host.to_owned(), format!("{base}{path}")))
+        })
+    }
+
+    /// Where the bucket is by the rules of the signer, and by those of AWS.
+    fn by_rule(&self, used: &Canonical, key_path: &str) -> Vec<(String, String)> {
+        let (bucket, region) = (&self.place.bucket, &self.auth.region);
+        let mut places = Vec::new();
+        if let Some(endpoint) = &self.snapshot.rules().endpoint.endpoint {
+            let (authority, base) = place::split(endpoint);
+            places.push((authority.clone(), format!("{base}{}", used.path)));
+            places.push((authority.clone(), format!("{base}/{bucket}{key_path}")));
+            places.push((format!("{bucket}.{authority}"), format!("{base}{key_path}")));
+        }
+        if !bucket.is_empty() {
+            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            places.push((format!("{bucket}.s3.{region}.{suffix}"), key_path.to_owned()));
+            places.push((format!("{bucket}.s3.{suffix}"), key_path.to_owned()));
+            places.push((format!("s3.{region}.{suffix}"), format!("/{bucket}{key_path}")));
+        }
+        places
+    }
+
+    /// Another region or service in the credential.
+    fn scopes<'g>(&'g self, used: &'g Canonical) -> Guesses<'g> {
+        let of_host = self.place.aws.as_ref().and_then(|aws| aws.region.clone());
+        let of_signer = self.snapshot.rules().endpoint.region.as_ref().map(ToString::to_string);
+        let others = of_host.into_iter().chain(of_signer).chain(["us-east-1".to_owned()]);
+        // The scope of SigV4A has no region.
+        let others = others.filter(|_| !self.auth.region.is_empty());
+        let regions = iter::once(self.auth.region.clone()).chain(others);
+        let scopes = regions.flat_map(|region| SERVICES.map(|service| (region.clone(), service)));
+        Box::new(scopes.map(|(region, service)| {
+            let scope = self.auth.scope(&region, service);
+            let credential = format!("{}/{scope}", self.auth.access_key_id);
+            let canonical = used.with_parameter("X-Amz-Credential", &credential);
+            Guess { canonical, scope: Some((region, service)) }
+        }))
+    }
+}
+
+/// The services that S3's hosts belong to.
+const SERVICES: [&str; 4] = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];

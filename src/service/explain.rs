@@ -1,0 +1,87 @@
+//! Why a URL fails: the request is taken apart and handed to the core, and what it finds is put into the answer.
+
+use std::sync::Arc;
+
+use prost_types::Timestamp;
+use tokio::task::JoinError;
+
+use super::{Shared, status::Failure};
+use crate::{
+    pb,
+    presign::explain::{self, Explanation, MAX_ERROR_BODY_BYTES, Sent, SentError, Verdict},
+};
+
+/// Explains one URL.
+pub(super) async fn explain(
+    shared: &Arc<Shared>,
+    asked: pb::ExplainRequest,
+) -> Result<pb::ExplainResponse, Failure> {
+    let headers = asked.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let sent = Sent::new(&asked.url, &asked.method, headers)?;
+    let error_body = asked.s3_error_body;
+    if error_body.len() > MAX_ERROR_BODY_BYTES {
+        return Err(SentError::ErrorBodyTooLong(error_body.len()).into());
+    }
+    // Policy: whether this caller may sign what it wants explained is looked at here, before anything is verified.
+    let all = shared.signers.all();
+    let signers: Vec<_> = all.iter().filter_map(|signer| signer.snapshot()).collect();
+    if signers.is_empty() {
+        let signer = all.first().map_or("default", |signer| signer.name()).to_owned();
+        return Err(Failure::NoCredentials { signer });
+    }
+    let now = shared.clock.now();
+    // It may take some milliseconds: beside the calls for URLs, and on no more cores than there are. The semaphore is
+    // never closed.
+    let place = Arc::clone(&shared.cores).acquire_owned().await.ok();
+    let work = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        answer(explain::explain(&sent, &error_body, &signers, now))
+    });
+    match work.await.map_err(JoinError::try_into_panic) {
+        Ok(answer) => Ok(answer),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // It never began: the server is stopping.
+        Err(Err(_)) => Err(Failure::Overloaded),
+    }
+}
+
+fn answer(explained: Explanation) -> pb::ExplainResponse {
+    let Explanation { parts, host, place, canonical_request, string_to_sign, verdict, findings } = explained;
+    let expires_at = parts.expires_at().map(Timestamp::from);
+    pb::ExplainResponse {
+        signed_at: parts.signed_at.map(Timestamp::from),
+        expires_at,
+        parts: Some(pb::UrlParts {
+            algorithm: parts.algorithm,
+            access_key_id: parts.access_key_id,
+            scope_date: parts.scope_date,
+            scope_region: parts.scope_region,
+            scope_service: parts.scope_service,
+            signed_headers: parts.signed_headers,
+            host,
+            bucket: place.bucket,
+            key: place.key,
+            expires: parts.expires.map(seconds),
+            has_session_token: parts.has_session_token,
+        }),
+        canonical_request,
+        string_to_sign,
+        verdict: wire(verdict).into(),
+        findings: findings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn seconds(number: u64) -> prost_types::Duration {
+    prost_types::Duration { seconds: i64::try_from(number).unwrap_or(i64::MAX), nanos: 0 }
+}
+
+fn wire(verdict: Verdict) -> pb::Verdict {
+    match verdict {
+        Verdict::Valid => pb::Verdict::Valid,
+        Verdict::Expired => pb::Verdict::Expired,
+        Verdict::NotYetValid => pb::Verdict::NotYetValid,
+        Verdict::SignatureMismatch => pb::Verdict::SignatureMismatch,
+        Verdict::UnknownAccessKey => pb::Verdict::UnknownAccessKey,
+        Verdict::Malformed => pb::Verdict::Malformed,
+    }
+}

@@ -1,0 +1,68 @@
+//! Explain: each cause of a failure is produced for real, with a URL that presignd made and somebody damaged.
+
+mod answers;
+mod causes;
+mod command;
+mod secrets;
+mod soundness;
+mod times;
+
+use std::collections::BTreeMap;
+
+use presignd::pb::{self, PresignedRequest, presign_service_client::PresignServiceClient};
+use tonic::transport::Channel;
+
+use crate::support::http::Request;
+
+/// A request with a presigned URL, as it is used.
+#[derive(Clone)]
+struct Used {
+    url: String,
+    method: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl Used {
+    fn of(presigned: &PresignedRequest) -> Self {
+        let PresignedRequest { url, method, headers, .. } = presigned.clone();
+        Self { url, method, headers }
+    }
+
+    /// Puts something in the place of something that must be there.
+    fn replace(&mut self, from: &str, to: &str) {
+        assert!(self.url.contains(from), "{from} is in the URL");
+        self.url = self.url.replacen(from, to, 1);
+    }
+
+    fn header(&mut self, name: &str, value: &str) {
+        self.headers.insert(name.to_owned(), value.to_owned());
+    }
+
+    fn question(&self, error_body: &str) -> pb::ExplainRequest {
+        pb::ExplainRequest {
+            url: self.url.clone(),
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            s3_error_body: error_body.to_owned(),
+        }
+    }
+
+    /// The same, to be sent.
+    fn to_send(&self) -> Request {
+        let (method, url, headers) = (self.method.clone(), self.url.clone(), self.headers.clone());
+        Request::of(&PresignedRequest { method, url, headers, ..Default::default() })
+    }
+}
+
+async fn explained(
+    client: &mut PresignServiceClient<Channel>,
+    used: &Used,
+    error_body: &str,
+) -> pb::ExplainResponse {
+    client.explain(used.question(error_body)).await.expect("it can be explained").into_inner()
+}
+
+/// The name of the verdict.
+fn verdict(answer: &pb::ExplainResponse) -> &'static str {
+    answer.verdict().as_str_name().trim_start_matches("VERDICT_")
+}

@@ -1,0 +1,181 @@
+//! What an explanation never has in it: secrets, tokens, and signatures that were computed.
+
+use presignd::pb::{self, PutObject, presign_request::Operation};
+
+use super::{Used, explained, verdict};
+use crate::support::{
+    SECRET_KEY,
+    grpc::{Told, parameter, presigned, refused, request, says_when_to_retry},
+    provider::Provider,
+    sidecar::{Sidecar, presignd},
+};
+
+const TOKEN: &str = "canary//session+token==";
+const SSE_KEY: &str = "Y2FuYXJ5IGN1c3RvbWVyIGtleQ==";
+
+async fn start() -> Sidecar {
+    let mut command = presignd();
+    command
+        .env("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("AWS_SESSION_TOKEN", TOKEN)
+        .env("AWS_REGION", "us-east-1")
+        .env("RUST_LOG", "trace");
+    let sidecar = Sidecar::spawn(command, &[]);
+    sidecar.serving().await;
+    sidecar
+}
+
+/// Everything that an answer says, in one text.
+fn all_of(answer: &pb::ExplainResponse) -> String {
+    let parts = answer.parts.clone().unwrap();
+    [
+        answer.findings.join("\n"),
+        answer.canonical_request.clone(),
+        answer.string_to_sign.clone(),
+        [parts.algorithm, parts.access_key_id, parts.scope_date, parts.scope_region, parts.scope_service]
+            .join("\n"),
+        [parts.signed_headers.join("\n"), parts.host, parts.bucket, parts.key].join("\n"),
+    ]
+    .join("\n")
+}
+
+#[tokio::test]
+async fn no_secret_and_no_signature_is_in_an_explanation_whatever_was_damaged() {
+    let sidecar = start().await;
+    let mut client = sidecar.client().await;
+    let put = PutObject {
+        sse_customer_algorithm: "AES256".to_owned(),
+        sse_customer_key: SSE_KEY.to_owned(),
+        content_type: "text/plain".to_owned(),
+        ..Default::default()
+    };
+    let good = Used::of(&presigned(client.presign(request("a b", Operation::PutObject(put))).await));
+    let signature = parameter(&good.url, "X-Amz-Signature").to_owned();
+    let token = parameter(&good.url, "X-Amz-Security-Token").to_owned();
+    let without_token = good.url.replace(&format!("&X-Amz-Security-Token={token}"), "");
+    let forged = good.url.replace(&signature, &"0".repeat(64));
+    let secret_header = "x-amz-server-side-encryption-customer-key";
+    let mut rows = vec![good.clone()];
+    let mut add = |change: &dyn Fn(&mut Used)| {
+        let mut used = good.clone();
+        change(&mut used);
+        rows.push(used);
+    };
+    add(&|used| used.method = "GET".to_owned());
+    add(&|used| used.url.clone_from(&without_token));
+    add(&|used| used.url.clone_from(&forged));
+    add(&|used| used.replace("X-Amz-Security-Token=", "X-Amz-Security-Token=0"));
+    add(&|used| used.replace("a%20b", "a%2520b"));
+    add(&|used| drop(used.headers.remove(secret_header)));
+    add(&|used| used.header(secret_header, "b3RoZXIgY2FuYXJ5"));
+    let received = |query: &str, key: &str| {
+        format!(
+            "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>PUT\n/a%20b\n{query}\n\
+             content-type:text/plain\nhost:h\n{secret_header}:{key}\n\ncontent-type;host\nUNSIGNED-PAYLOAD\
+             </CanonicalRequest></Error>"
+        )
+    };
+    let bodies = [
+        String::new(),
+        received(
+            "X-Amz-Security-Token=b3RoZXIgY2FuYXJ5&amp;X-Amz-Signature=b3RoZXIgY2FuYXJ5",
+            "b3RoZXIgY2FuYXJ5",
+        ),
+        received(&format!("X-Amz-Security-Token={token}"), SSE_KEY),
+    ];
+    for (used, body) in rows.iter().flat_map(|used| bodies.iter().map(move |body| (used, body))) {
+        let answer = explained(&mut client, used, body).await;
+        let text = all_of(&answer);
+        assert!(answer.canonical_request.contains("***"), "{text}");
+        for secret in [SECRET_KEY, TOKEN, &token, SSE_KEY, &signature, "b3RoZXIgY2FuYXJ5"] {
+            assert!(!text.contains(secret), "{secret} is in {} {text}", verdict(&answer));
+        }
+    }
+    let log = sidecar.log();
+    for secret in [SECRET_KEY, TOKEN, &token, SSE_KEY, &signature, "X-Amz-"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing() {
+    let sidecar = start().await;
+    let mut client = sidecar.client().await;
+    let canary = "canary-canary";
+    let good = || pb::ExplainRequest {
+        url: format!("https://h/{canary}"),
+        method: "GET".to_owned(),
+        headers: [("x-a".to_owned(), canary.to_owned())].into(),
+        s3_error_body: String::new(),
+    };
+    let with = |name: &str, value: &str| pb::ExplainRequest {
+        headers: [(name.to_owned(), value.to_owned())].into(),
+        ..good()
+    };
+    let many = (0..101).map(|number| (format!("x-{number}"), canary.to_owned())).collect();
+    let rows = [
+        (
+            pb::ExplainRequest { url: String::new(), ..good() },
+            "url",
+            "url is empty: give the whole URL, as it was used",
+        ),
+        (
+            pb::ExplainRequest { url: canary.repeat(8_000), ..good() },
+            "url",
+            "url has 104000 bytes: at most 65536 are read",
+        ),
+        (
+            pb::ExplainRequest { method: String::new(), ..good() },
+            "method",
+            "method is empty: give the HTTP method with which the URL was used, such as GET",
+        ),
+        (
+            pb::ExplainRequest { method: format!("GET {canary}"), ..good() },
+            "method",
+            "method is not an HTTP method: write it as GET or PUT",
+        ),
+        (
+            with("a b", canary),
+            "headers",
+            "\"a b\" is not a header name: header names have letters, digits and !#$%&'*+-.^_`|~",
+        ),
+        (with("x-a", &canary.repeat(1_000)), "headers", "the value of header x-a is longer than 8192 bytes"),
+        (
+            pb::ExplainRequest {
+                headers: [("X-A".to_owned(), canary.to_owned()), ("x-a".to_owned(), canary.to_owned())]
+                    .into(),
+                ..good()
+            },
+            "headers",
+            "header x-a is given twice: names are compared without regard to case",
+        ),
+        (pb::ExplainRequest { headers: many, ..good() }, "headers", "more than 100 headers"),
+        (
+            pb::ExplainRequest { s3_error_body: canary.repeat(30_000), ..good() },
+            "s3_error_body",
+            "s3_error_body has 390000 bytes: at most 262144 are read",
+        ),
+    ];
+    for (request, field, message) in rows {
+        let status = refused(client.explain(request).await);
+        let expected = Told::new(tonic::Code::InvalidArgument, "EXPLAIN_INVALID", Some(field), message);
+        assert_eq!(Told::of(&status), expected);
+        assert!(!format!("{status:?}").contains(canary), "{status:?}");
+    }
+    assert_eq!(verdict(&client.explain(good()).await.unwrap().into_inner()), "MALFORMED");
+}
+
+#[tokio::test]
+async fn before_there_are_credentials_nothing_is_explained() {
+    let provider = Provider::waiting();
+    let sidecar = Sidecar::spawn(provider.command(), &[]);
+    let mut client = sidecar.client().await;
+    let request =
+        pb::ExplainRequest { url: "https://h/".to_owned(), method: "GET".to_owned(), ..Default::default() };
+    let status = refused(client.explain(request).await);
+    let message = "signer default has no credentials yet: try again shortly, or see presignd's log for what its \
+        provider says";
+    assert_eq!(Told::of(&status), Told::new(tonic::Code::Unavailable, "CREDENTIALS_MISSING", None, message));
+    assert!(says_when_to_retry(&status));
+}
