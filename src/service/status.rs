@@ -39,8 +39,6 @@ pub(super) enum Failure {
     Explain(#[from] SentError),
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
-    #[error("{0} is not supported by this version of presignd")]
-    NotInThisVersion(&'static str),
     #[error("{field} {problem}")]
     Duration { field: &'static str, problem: &'static str },
     #[error("there is no signer {name:?}: this server has {known}")]
@@ -119,7 +117,6 @@ impl Failure {
             Self::Malformed { field, .. } => invalid("MESSAGE_MALFORMED", field),
             Self::Explain(error) => invalid("EXPLAIN_INVALID", error.field()),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
-            Self::NotInThisVersion(_) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),
             Self::UnknownSigner { .. } => plain(Code::NotFound, "SIGNER_UNKNOWN"),
             Self::NoCredentials { .. } => passing(Code::Unavailable, "CREDENTIALS_MISSING"),

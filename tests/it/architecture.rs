@@ -7,7 +7,7 @@ use presignd::{config::settings::SETTINGS, metrics::definitions};
 use crate::support::python;
 
 /// Each outside crate, and the one place that uses it.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: &[(&str, &[&str])] = &[
     ("aws_sigv4", &["src/presign/sign.rs"]),
     ("sha2", &["src/presign/sign.rs"]),
     ("hmac", &["src/presign/sign.rs"]),
