@@ -4,6 +4,7 @@ mod files;
 mod keeper;
 pub mod roles;
 pub mod schedule;
+pub mod sessions;
 mod signers;
 pub mod source;
 
@@ -19,7 +20,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Notify, watch};
 
 pub use self::signers::{ReloadError, Signers, Surroundings};
-use self::source::SourceSettings;
+use self::{sessions::Sessions, source::SourceSettings};
 use crate::{
     clock::{Clock, Stopwatch},
     metrics::SignerMetrics,
@@ -61,6 +62,8 @@ pub struct Signer {
     wanted: Notify,
     /// An operator wants them loaded anew.
     nudged: Notify,
+    /// For directory buckets.
+    sessions: Arc<Sessions>,
     /// Whether callers can name it: until then, and after, its gauges are another's.
     is_public: AtomicBool,
     metrics: SignerMetrics,
@@ -85,7 +88,7 @@ pub struct Progress {
 
 impl Signer {
     /// A signer without credentials.
-    pub fn new(settings: SignerSettings, metrics: SignerMetrics) -> Self {
+    pub fn new(settings: SignerSettings, metrics: SignerMetrics, clock: Clock) -> Self {
         Self {
             settings,
             current: ArcSwapOption::empty(),
@@ -97,6 +100,7 @@ impl Signer {
             age: Stopwatch::start(),
             wanted: Notify::new(),
             nudged: Notify::new(),
+            sessions: Sessions::new(metrics.clone(), clock),
             is_public: AtomicBool::new(false),
             metrics,
         }
@@ -120,6 +124,11 @@ impl Signer {
     /// Tells, now and on each change, whether there are credentials that a URL could be signed with.
     pub fn usable(&self) -> watch::Receiver<bool> {
         self.usable.subscribe()
+    }
+
+    /// Its sessions of S3 Express.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
     }
 
     /// What became of the attempts to load credentials.

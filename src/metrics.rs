@@ -218,6 +218,7 @@ impl Drop for Counted {
 type OperationLabel = (&'static str, usize);
 
 /// The counters of one signer.
+#[derive(Clone)]
 pub struct SignerMetrics {
     metrics: Metrics,
     name: String,
@@ -268,6 +269,12 @@ impl SignerMetrics {
     /// Counts an attempt to load credentials.
     pub fn refreshed(&self, outcome: &'static str) {
         counter(&self.metrics.0.recorder, &definitions::CREDENTIALS_REFRESH, &[&self.name, outcome])
+            .increment(1);
+    }
+
+    /// Counts an attempt to have a session of S3 Express.
+    pub fn session(&self, outcome: &'static str) {
+        counter(&self.metrics.0.recorder, &definitions::EXPRESS_SESSIONS, &[&self.name, outcome])
             .increment(1);
     }
 

@@ -92,14 +92,10 @@ fn grant(
     min_expires_in: Option<Seconds>,
     signing: &Signing,
 ) -> Result<(Seconds, Grant), Error> {
-    let (rules, credentials) = (signing.snapshot().rules(), signing.snapshot().credentials());
+    let rules = signing.snapshot().rules();
+    let (credentials, session) = signing.snapshot().ends();
     let requested = expires_in.unwrap_or(rules.default_expiry);
-    let bounds = Bounds {
-        server: rules.max_expiry,
-        policy: None,
-        credentials: credentials.expires_at(),
-        session: None,
-    };
+    let bounds = Bounds { server: rules.max_expiry, policy: None, credentials, session };
     let grant = expiry::clamp(requested, &bounds, signing.signed_at())?;
     let left = match signing.window() {
         Some(window) => window.left_of(grant, requested, &bounds)?,

@@ -11,6 +11,7 @@ mod post;
 mod request;
 mod results;
 pub mod room;
+mod sessions;
 pub mod status;
 mod stream;
 mod wire;
@@ -29,7 +30,7 @@ use self::{
     rpc::presign_service_server::PresignService,
     status::{Failure, code_label},
     wire::Item,
-    work::{Moment, Work},
+    work::Work,
 };
 use crate::{
     clock::{Clock, Stopwatch},
@@ -158,7 +159,7 @@ async fn presign(shared: &Shared, message: &[u8], deadline: Option<Duration>) ->
     let item = Item::read(message)?;
     let request = Merged::new(&item, None);
     early::renew_for_one(shared, request.signer(), request.asks_for(), deadline).await;
-    let moment = Moment::new(shared);
+    let moment = sessions::for_one(shared, request).await;
     let mut answer = BytesMut::new();
     Work::new(shared, &moment).sign(&item, None, answer::write_response, &mut answer)?;
     if answer.len() > batch::ANSWER_LIMIT {

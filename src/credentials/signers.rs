@@ -59,7 +59,7 @@ impl Signers {
         let metrics = &surroundings.metrics;
         let list = settings.into_iter().map(|settings| {
             let of_this_name = metrics.signer(&settings.name);
-            let signer = Signer::new(settings, of_this_name);
+            let signer = Signer::new(settings, of_this_name, surroundings.clock.clone());
             signer.publish(true);
             Arc::new(signer)
         });
@@ -131,7 +131,7 @@ impl Signers {
             return Ok(Next::Same(Arc::clone(same)));
         }
         let metrics = self.surroundings.metrics.signer(&settings.name);
-        let signer = Arc::new(Signer::new(settings, metrics));
+        let signer = Arc::new(Signer::new(settings, metrics, self.surroundings.clock.clone()));
         if let Some(known) = known.filter(|known| known.settings.source == signer.settings.source) {
             return Ok(Next::OtherRules(signer, Arc::clone(known)));
         }

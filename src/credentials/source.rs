@@ -5,7 +5,7 @@ mod found;
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -151,8 +151,14 @@ async fn sdk_config(settings: &SourceSettings) -> SdkConfig {
     loader.load().await
 }
 
-/// The SDK's own default client but for its cryptography: ours is ring.
-fn http_client() -> SharedHttpClient {
+/// The SDK's own default client but for its cryptography: ours is ring. It is made once, with its connections and the
+/// system's certificates.
+pub(super) fn http_client() -> SharedHttpClient {
+    static CLIENT: OnceLock<SharedHttpClient> = OnceLock::new();
+    CLIENT.get_or_init(new_http_client).clone()
+}
+
+fn new_http_client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let mut connector = ConnectorBuilder::default().tls_provider(ring);
@@ -331,7 +337,7 @@ pub async fn files(settings: &SourceSettings, environment: &Environment) -> BTre
 ///
 /// Not in their Debug form, which can hold a provider's whole answer; and without what somebody else wrote into them, which
 /// may be anything.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut lines: Vec<String> = Vec::new();
     for cause in causes {

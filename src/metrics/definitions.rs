@@ -74,6 +74,8 @@ definitions! {
         "When the provider last handed out the signer's credentials, in Unix time; 0 before the first time.";
     CREDENTIALS_REFRESH = "presignd_credentials_refresh_total", Counter, ["signer", "outcome"],
         "Attempts to load credentials: ok, unchanged (the same as before), expired (they had ended) or error.";
+    EXPRESS_SESSIONS = "presignd_express_sessions_total", Counter, ["signer", "outcome"],
+        "Sessions for directory buckets that S3 was asked for: ok or error.";
     CONFIG_RELOADS = "presignd_config_reloads_total", Counter, ["outcome"],
         "Reloads of the configuration on SIGHUP: ok (all of it) or error (nothing was changed).";
     REJECTED = "presignd_rejected_total", Counter, ["reason"],

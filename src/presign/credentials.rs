@@ -74,6 +74,12 @@ impl Credentials {
         self.expires_at
     }
 
+    /// Access key ID, secret and token, for AWS's own client, which signs with them. For nothing else.
+    pub fn expose_to_aws(&self) -> (&str, &str, Option<&str>) {
+        let token = self.session_token.as_ref().map(Secret::expose);
+        (&self.access_key_id, self.secret_access_key.expose(), token)
+    }
+
     /// Whether these are the same key and token as others: what is signed with either works as long.
     pub fn are_the_same_as(&self, other: &Self) -> bool {
         self.access_key_id == other.access_key_id

@@ -31,6 +31,8 @@ pub struct Endpoint {
     host: Host,
     /// What signatures for this target are for.
     scope: Scope,
+    /// Whether they are made with the credentials of an S3 Express session.
+    needs_session: bool,
     kind: TargetKind,
 }
 
@@ -53,6 +55,11 @@ impl Endpoint {
     /// What signatures for this target are for.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// Whether signatures for this target are made with the credentials of an S3 Express session.
+    pub fn needs_session(&self) -> bool {
+        self.needs_session
     }
 
     /// The kind of the target.
@@ -139,7 +146,8 @@ fn endpoint(
     let host = Host::new(authority.strip_suffix(own_port).unwrap_or(authority).to_owned());
     let path_at = scheme.len() + "://".len() + authority.len();
     let scope = scope(resolved, region, rules)?;
-    Ok(Endpoint { url, path_at, host, scope, kind })
+    let needs_session = named(resolved, WITH_SESSION).is_some();
+    Ok(Endpoint { url, path_at, host, scope, needs_session, kind })
 }
 
 /// The name that AWS's rules have for signatures with the credentials of an S3 Express session.
@@ -148,15 +156,12 @@ const WITH_SESSION: &str = "sigv4-s3express";
 /// What a signature is for. For Outposts the rules list SigV4A first: it is taken when the signer asks for it, or when
 /// there is nothing else.
 fn scope(resolved: &Resolved, region: &Region, rules: &EndpointRules) -> Result<Scope, EndpointError> {
-    let named = |name: &str| resolved.auth_schemes().iter().find(|scheme| scheme.name() == name);
     let text =
         |scheme: &AuthScheme, name: &str| scheme.get(name).and_then(Document::as_string).map(str::to_owned);
-    // The one place where sessions are missing.
-    if named(WITH_SESSION).is_some() {
-        return Err(EndpointError::Session);
-    }
     let prefers_sigv4a = rules.sigv4a == Some(true);
-    let (scheme, regions) = match (named("sigv4"), named("sigv4a")) {
+    // A session's credentials sign as others do.
+    let sigv4 = named(resolved, WITH_SESSION).or_else(|| named(resolved, "sigv4"));
+    let (scheme, regions) = match (sigv4, named(resolved, "sigv4a")) {
         (Some(sigv4), other) if other.is_none() || !prefers_sigv4a => {
             let region = match text(sigv4, "signingRegion") {
                 Some(text) => text.parse().map_err(|_| unexpected("its signing region is none"))?,
@@ -168,6 +173,10 @@ fn scope(resolved: &Resolved, region: &Region, rules: &EndpointRules) -> Result<
         (_, None) => return Err(unexpected("it can be signed with neither SigV4 nor SigV4A")),
     };
     Ok(Scope { regions, service: text(scheme, "signingName").unwrap_or("s3".to_owned()).into() })
+}
+
+fn named<'r>(resolved: &'r Resolved, name: &str) -> Option<&'r AuthScheme> {
+    resolved.auth_schemes().iter().find(|scheme| scheme.name() == name)
 }
 
 fn region_set(sigv4a: &AuthScheme) -> Box<str> {
@@ -374,24 +383,24 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_bucket_is_signed_for_s3express_without_a_session_and_with_one_not_yet() {
+    fn a_directory_bucket_is_signed_for_s3express_without_a_session_or_with_one() {
         let set = |disable_session_auth| EndpointRules {
             disable_session_auth,
             ..rules("us-east-1", None, Addressing::VirtualHost)
         };
-        let endpoint = resolved("logs--use1-az4--x-s3", &set(Some(true)));
-        assert_eq!(
-            (endpoint.url(), place(endpoint.scope()), &*endpoint.scope().service),
-            (
-                "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
-                "us-east-1",
-                "s3express"
-            )
-        );
-        for session in [None, Some(false)] {
-            let target = "logs--use1-az4--x-s3".parse().unwrap();
-            assert_eq!(resolve(&target, &set(session)), Err(EndpointError::Session));
+        for (disabled, needs_session) in [(Some(true), false), (Some(false), true), (None, true)] {
+            let endpoint = resolved("logs--use1-az4--x-s3", &set(disabled));
+            assert_eq!(
+                (endpoint.url(), place(endpoint.scope()), &*endpoint.scope().service),
+                (
+                    "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+                    "us-east-1",
+                    "s3express"
+                )
+            );
+            assert_eq!(endpoint.needs_session(), needs_session, "{disabled:?}");
         }
+        assert!(!resolved("plain-bucket", &set(None)).needs_session());
     }
 
     #[test]

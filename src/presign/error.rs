@@ -28,6 +28,9 @@ pub enum Error {
     /// The target has no endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A directory bucket is signed for with the credentials of a session of its own.
+    #[error("the directory bucket needs a session, and there is none yet: try again shortly")]
+    NeedsSession,
     /// A part of a form is wrong, or the target takes no forms.
     #[error(transparent)]
     Post(#[from] PostError),

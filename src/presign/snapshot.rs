@@ -18,6 +18,14 @@ use super::{
 /// through, since the cache keeps what is asked for again.
 const KEPT_TARGETS: usize = 512;
 
+/// The parameter of a session token of STS.
+const SECURITY_TOKEN: &str = "&X-Amz-Security-Token=";
+
+/// The parameter of the token of an S3 Express session, which has the other one's place in the order.
+///
+/// Source: [Authorizing Zonal endpoint API operations with CreateSession](https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-create-session.html).
+const SESSION_TOKEN: &str = "&X-Amz-S3session-Token=";
+
 /// What an operator decided for the signer and the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rules {
@@ -34,22 +42,44 @@ pub struct Rules {
 pub struct Snapshot {
     credentials: Arc<Credentials>,
     rules: Rules,
+    /// For the credentials of an S3 Express session: when those end that it was made with.
+    session: Option<OwnEnd>,
     /// `&X-Amz-Security-Token=…`, encoded; empty for credentials without a token.
     token: Zeroizing<String>,
     targets: Cache<Box<str>, Arc<Prepared>>,
 }
 
+/// When the credentials end that an S3 Express session was made with, if they do.
+type OwnEnd = Option<SystemTime>;
+
 impl Snapshot {
     /// Nothing is prepared yet.
     pub fn new(credentials: impl Into<Arc<Credentials>>, rules: Rules) -> Self {
-        let credentials = credentials.into();
+        Self::with(credentials.into(), rules, None)
+    }
+
+    /// The credentials of an S3 Express session, which sign for its directory bucket; `own_end` is the end of those that it
+    /// was made with.
+    pub fn of_session(credentials: Credentials, rules: Rules, own_end: Option<SystemTime>) -> Self {
+        Self::with(Arc::new(credentials), rules, Some(own_end))
+    }
+
+    fn with(credentials: Arc<Credentials>, rules: Rules, session: Option<OwnEnd>) -> Self {
         let mut token = Zeroizing::new(String::new());
         if let Some(secret) = credentials.session_token() {
             token.reserve_exact(32 + 3 * secret.expose().len());
-            token.push_str("&X-Amz-Security-Token=");
+            token.push_str(if session.is_some() { SESSION_TOKEN } else { SECURITY_TOKEN });
             encode::query(secret.expose(), &mut token);
         }
-        Self { credentials, rules, token, targets: Cache::new(KEPT_TARGETS) }
+        Self { credentials, rules, session, token, targets: Cache::new(KEPT_TARGETS) }
+    }
+
+    /// When the credentials end, and when the session does, if it is one.
+    pub(super) fn ends(&self) -> (Option<SystemTime>, Option<SystemTime>) {
+        match self.session {
+            Some(own_end) => (own_end, self.credentials.expires_at()),
+            None => (self.credentials.expires_at(), None),
+        }
     }
 
     /// The credentials, and the keys derived from them.
@@ -69,7 +99,8 @@ impl Snapshot {
     /// Gets ready to sign for a target at one time. `bucket` is what a request calls it.
     ///
     /// # Errors
-    /// When it is no target, or has no endpoint under the rules.
+    /// When it is no target, or has no endpoint under the rules; [`Error::NeedsSession`] when it is a directory bucket,
+    /// and these are not the credentials of its session.
     pub fn signing(self: &Arc<Self>, bucket: &str, now: SystemTime) -> Result<Signing, Error> {
         self.signing_in_window(bucket, now, None)
     }
@@ -85,7 +116,16 @@ impl Snapshot {
         window: Option<Seconds>,
     ) -> Result<Signing, Error> {
         let prepared = self.prepared(bucket)?;
+        if self.session.is_none() && prepared.endpoint().needs_session() {
+            return Err(Error::NeedsSession);
+        }
         Ok(Signing::new(Arc::clone(self), prepared, now, window.map(|length| Window::at(now, length))))
+    }
+
+    /// Whether a bucket is signed for with the credentials of a session, which these are not.
+    pub fn needs_session(&self, bucket: &str) -> bool {
+        self.session.is_none()
+            && self.prepared(bucket).is_ok_and(|prepared| prepared.endpoint().needs_session())
     }
 
     /// Endpoints of targets that were signed for lately.

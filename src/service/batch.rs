@@ -12,6 +12,7 @@ use super::{
     request::{Defaults, Merged},
     results::Results,
     room::{Held, Taken},
+    sessions,
     status::Failure,
     wire::{Batch, Item},
     work::{Moment, Work},
@@ -70,7 +71,7 @@ impl Signing {
             _ => shared.metrics.batch(items),
         }
         early::renew_for_batch(shared, &batch, time).await;
-        let moment = Arc::new(Moment::new(shared));
+        let moment = Arc::new(sessions::for_batch(shared, &batch).await);
         Ok(Self { shared: Arc::clone(shared), batch: Arc::new(batch), moment, field })
     }
 

@@ -7,15 +7,18 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::presign::{
-    endpoint::EndpointError,
-    error::Error as CoreError,
-    expiry::Expired,
-    explain::SentError,
-    name::KeyError,
-    parameters::ParameterError,
-    post::{Bound, PostError},
-    target::TargetError,
+use crate::{
+    credentials::sessions::SessionError,
+    presign::{
+        endpoint::EndpointError,
+        error::Error as CoreError,
+        expiry::Expired,
+        explain::SentError,
+        name::KeyError,
+        parameters::ParameterError,
+        post::{Bound, PostError},
+        target::TargetError,
+    },
 };
 
 /// `ErrorInfo.domain` of every error.
@@ -47,6 +50,8 @@ pub(super) enum Failure {
         "signer {signer} has no credentials yet: try again shortly, or see presignd's log for what its provider says"
     )]
     NoCredentials { signer: String },
+    #[error(transparent)]
+    Session(#[from] SessionError),
     #[error("the batch is empty: give 1 to {limit} requests")]
     EmptyBatch { limit: usize, field: &'static str },
     #[error("the batch has {items} requests: at most {limit} are allowed, so split it or use StreamPresign")]
@@ -120,6 +125,10 @@ impl Failure {
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),
             Self::UnknownSigner { .. } => plain(Code::NotFound, "SIGNER_UNKNOWN"),
             Self::NoCredentials { .. } => passing(Code::Unavailable, "CREDENTIALS_MISSING"),
+            Self::Session(SessionError::Refused { .. }) => plain(Code::FailedPrecondition, "SESSION_REFUSED"),
+            Self::Session(SessionError::Unavailable { .. }) => {
+                passing(Code::Unavailable, "SESSION_UNAVAILABLE")
+            }
             Self::EmptyBatch { field, .. } => invalid("BATCH_EMPTY", field),
             Self::BatchTooLarge { field, .. } => invalid("BATCH_TOO_LARGE", field),
             Self::NoBatch => invalid("BATCH_MISSING", "batch"),
@@ -238,10 +247,10 @@ fn core_wire(core: &CoreError) -> Wire {
         CoreError::Parameter(error) => invalid(parameter_reason(error), "operation"),
         CoreError::Post(error) => post_wire("fields", error),
         CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
-        CoreError::Endpoint(EndpointError::Session) => plain(Code::Unimplemented, "NOT_IN_THIS_VERSION"),
         CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
         CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),
         CoreError::WindowTooLong { .. } => invalid("REUSE_WINDOW_TOO_LONG", "reuse_window"),
+        CoreError::NeedsSession => passing("SESSION_MISSING"),
         CoreError::Expired(Expired) => passing("CREDENTIALS_EXPIRED"),
         CoreError::NoRandomness(_) => passing("RANDOMNESS_MISSING"),
     }

@@ -127,12 +127,13 @@ impl<'m> Item<'m> {
         Ok(item)
     }
 
-    /// Reads who is to sign and for how long, and nothing else.
+    /// Reads who is to sign, for what bucket and for how long, and nothing else.
     pub(super) fn read_wish(message: &'m [u8]) -> Result<Self> {
         let mut item = Self::default();
         let mut fields = Fields::of(message, "request");
         while let Some((tag, value)) = fields.next()? {
             match tag {
+                1 => item.bucket = value.text("bucket")?,
                 3 => merge_duration(&mut item.expires_in, value, "expires_in")?,
                 5 => item.signer = value.text("signer")?,
                 _ => {}
@@ -390,6 +391,11 @@ impl Batch {
         Ok(())
     }
 
+    /// The whole message that it came in.
+    pub(super) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
     /// How many requests it has, those past the limit included.
     pub(super) fn len(&self) -> usize {
         self.items
@@ -405,7 +411,7 @@ impl Batch {
         self.defaults_message().map(Item::read).transpose()
     }
 
-    /// Of what stands under every request, who is to sign and for how long.
+    /// Of what stands under every request, who is to sign, for what bucket and for how long.
     pub(super) fn defaults_wish(&self) -> Result<Option<Item<'_>>> {
         self.defaults_message().map(Item::read_wish).transpose()
     }

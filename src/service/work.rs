@@ -8,6 +8,7 @@ use super::{
     Shared,
     answer::{Signed, Terms},
     request::{Defaults, Merged},
+    sessions::Session,
     status::{Failure, code_name},
     wire::Item,
 };
@@ -16,8 +17,8 @@ use crate::{
     credentials::Signer,
     metrics::Tally,
     presign::{
-        self, Request, expiry::Seconds, prepared::Signing, presigned::Presigned, sign::Algorithm,
-        snapshot::Snapshot, target::Target,
+        self, Request, error::Error as CoreError, expiry::Seconds, prepared::Signing, presigned::Presigned,
+        sign::Algorithm, snapshot::Snapshot, target::Target,
     },
 };
 
@@ -27,13 +28,15 @@ pub(super) struct Moment {
     signers: Arc<Vec<Arc<Signer>>>,
     /// In their order.
     snapshots: Vec<Option<Arc<Snapshot>>>,
+    /// For directory buckets.
+    sessions: Vec<Session>,
 }
 
 impl Moment {
     pub(super) fn new(shared: &Shared) -> Self {
         let signers = shared.signers.all();
         let snapshots = signers.iter().map(|signer| signer.snapshot()).collect();
-        Self { now: shared.clock.now(), signers, snapshots }
+        Self { now: shared.clock.now(), signers, snapshots, sessions: Vec::new() }
     }
 }
 
@@ -173,7 +176,12 @@ impl<'s> Work<'s> {
             presign::check(request)?;
             return Err(Failure::NoCredentials { signer: signer.name().to_owned() });
         };
-        let signing = snapshot.signing_in_window(bucket, self.moment.now, window)?;
+        let signing = match snapshot.signing_in_window(bucket, self.moment.now, window) {
+            Err(CoreError::NeedsSession) => {
+                self.moment.session(signer, bucket)?.signing_in_window(bucket, self.moment.now, window)?
+            }
+            other => other?,
+        };
         if self.ready.len() == AT_HAND {
             self.ready.remove(0);
         }
@@ -195,8 +203,19 @@ impl Moment {
         self.now
     }
 
+    /// The same credentials with these sessions, now: they had to be waited for.
+    pub(super) fn with_sessions(self, shared: &Shared, sessions: Vec<Session>) -> Self {
+        Self { now: shared.clock.now(), sessions, ..self }
+    }
+
+    /// What signs for a directory bucket.
+    fn session(&self, signer: &Signer, bucket: &str) -> Result<&Arc<Snapshot>, Failure> {
+        let known = self.sessions.iter().find_map(|session| session.of(signer, bucket));
+        Ok(known.ok_or(CoreError::NeedsSession)??)
+    }
+
     /// A signer, with its credentials at this moment.
-    pub(super) fn signer(&self, name: &str) -> Result<(&Signer, Option<&Arc<Snapshot>>), Failure> {
+    pub(super) fn signer(&self, name: &str) -> Result<(&Arc<Signer>, Option<&Arc<Snapshot>>), Failure> {
         let place = self.signers.iter().position(|signer| signer.name() == name);
         let place = place.ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),

@@ -5,6 +5,7 @@ mod container;
 mod early;
 mod endpoints;
 mod environment;
+mod express;
 mod faults;
 mod files;
 mod imds;

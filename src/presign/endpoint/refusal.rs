@@ -40,12 +40,6 @@ pub enum EndpointError {
          use a signer without signers.NAME.endpoint, signers.NAME.public_endpoint and AWS_ENDPOINT_URL"
     )]
     OnlyAtAws,
-    /// Sessions are not in this version.
-    #[error(
-        "sessions for directory buckets are not supported by this version of presignd: \
-         use a signer with signers.NAME.disable_session_auth"
-    )]
-    Session,
     /// AWS has no such combination: in our words.
     #[error("{0}")]
     Refused(&'static str),

@@ -1,4 +1,5 @@
-//! AWS's endpoints for credentials, faked on loopback: IMDS, the container endpoint of ECS and EKS, and STS.
+//! AWS's endpoints for credentials, faked on loopback: IMDS, the container endpoint of ECS and EKS, STS, and CreateSession
+//! of S3 Express.
 //!
 //! Nothing inside presignd is replaced: it is the built binary with AWS's own providers, told where the endpoints are.
 //! Whatever is secret here has `canary` in it, and so has what an endpoint says when it fails.
@@ -41,6 +42,8 @@ pub enum Kind {
     AssumeRole,
     /// STS: credentials for a role, by a web identity token.
     WebIdentity,
+    /// S3: a session for a directory bucket.
+    CreateSession,
     /// Anything, while nothing is answered.
     Refused,
     /// What AWS does not have.
@@ -50,7 +53,10 @@ pub enum Kind {
 impl Kind {
     /// Whether credentials are the answer.
     fn is_for_credentials(self) -> bool {
-        matches!(self, Self::Imds | Self::Container | Self::AssumeRole | Self::WebIdentity)
+        matches!(
+            self,
+            Self::Imds | Self::Container | Self::AssumeRole | Self::WebIdentity | Self::CreateSession
+        )
     }
 }
 

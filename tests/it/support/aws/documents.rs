@@ -20,8 +20,33 @@ pub(super) fn credentials(asked: &Asked, keys: &Keys) -> String {
             )
         }
         Kind::Container => format!("{{{json}}}"),
+        Kind::CreateSession => express(keys),
         _ => sts(asked, keys),
     }
+}
+
+/// Source: [CreateSession](https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
+fn express(keys: &Keys) -> String {
+    let Keys { id, secret, .. } = keys;
+    let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<CreateSessionResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+  <Credentials>
+    <SessionToken>{token}</SessionToken>
+    <SecretAccessKey>{secret}</SecretAccessKey>
+    <AccessKeyId>{id}</AccessKeyId>
+    <Expiration>{end}</Expiration>
+  </Credentials>
+</CreateSessionResult>"#
+    )
+}
+
+/// What S3 says to somebody who may not have a session.
+pub(super) fn no_session() -> String {
+    r#"<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>AccessDenied</Code><Message>canary</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>"#
+        .to_owned()
 }
 
 fn sts(asked: &Asked, keys: &Keys) -> String {

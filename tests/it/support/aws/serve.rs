@@ -110,7 +110,9 @@ fn reply(asked: &Asked, script: &Script) -> Answer {
         Kind::Container if script.authorization.as_ref().is_some_and(|it| *it != asked.authorization) => {
             text(StatusCode::UNAUTHORIZED, "canary".to_owned())
         }
-        Kind::Imds | Kind::Container | Kind::AssumeRole | Kind::WebIdentity => credentials(asked, script),
+        Kind::Imds | Kind::Container | Kind::AssumeRole | Kind::WebIdentity | Kind::CreateSession => {
+            credentials(asked, script)
+        }
         Kind::Refused | Kind::Unknown => text(StatusCode::NOT_FOUND, String::new()),
     }
 }
@@ -118,7 +120,11 @@ fn reply(asked: &Asked, script: &Script) -> Answer {
 fn credentials(asked: &Asked, script: &Script) -> Answer {
     let role = asked.parameter("RoleArn");
     let Some(keys) = script.roles.get(role).or(script.keys.as_ref()) else {
-        return text(StatusCode::FORBIDDEN, documents::denied(role));
+        let document = match asked.kind {
+            Kind::CreateSession => documents::no_session(),
+            _ => documents::denied(role),
+        };
+        return text(StatusCode::FORBIDDEN, document);
     };
     let document = documents::credentials(asked, keys);
     let body = match script.fault {
@@ -154,12 +160,19 @@ async fn read(request: Request<Incoming>) -> Result<Asked, Closed> {
         (&Method::GET, "/latest/meta-data/placement/region", _) => Kind::Region,
         (&Method::GET, path, _) if path.strip_prefix(ROLES) == Some(INSTANCE_ROLE) => Kind::Imds,
         (&Method::GET, "/v2/credentials", _) => Kind::Container,
+        (&Method::GET, path, _) if path.contains("--x-s3") && is_for_session(head.uri.query()) => {
+            Kind::CreateSession
+        }
         (&Method::POST, "/", Some("AssumeRole")) => Kind::AssumeRole,
         (&Method::POST, "/", Some("AssumeRoleWithWebIdentity")) => Kind::WebIdentity,
         _ => Kind::Unknown,
     };
     let session = header(if kind == Kind::Session { TTL } else { "x-aws-ec2-metadata-token" });
     Ok(Asked { kind, form, authorization: header("authorization"), session })
+}
+
+fn is_for_session(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some("session"))
 }
 
 fn decoded(text: &str) -> String {

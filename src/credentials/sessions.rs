@@ -1,0 +1,192 @@
+//! Sessions of S3 Express: a directory bucket is signed for with credentials of its own, which last five minutes.
+//!
+//! Source: [CreateSession](https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
+
+mod create;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwapOption;
+use quick_cache::sync::Cache;
+use thiserror::Error;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::{
+    clock::{Clock, Stopwatch},
+    metrics::SignerMetrics,
+    presign::snapshot::Snapshot,
+};
+
+/// How many buckets' sessions are kept.
+const KEPT: usize = 256;
+
+/// How long a failure counts: who comes meanwhile is told the same, and S3 is not asked.
+const FAILURE_COUNTS: Duration = Duration::from_secs(1);
+
+/// How long a call waits for a session.
+const WAIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why there is no session. Each says what to change; none repeats anything secret.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum SessionError {
+    /// S3 does not give one.
+    #[error(
+        "S3 refuses a session for {bucket}: {problem}; the signer needs s3express:CreateSession for this directory \
+         bucket, or the signer's setting disable_session_auth"
+    )]
+    Refused {
+        /// The directory bucket.
+        bucket: String,
+        /// S3's words.
+        problem: String,
+    },
+    /// S3 cannot be asked.
+    #[error("a session for {bucket} could not be had from S3: {problem}")]
+    Unavailable {
+        /// The directory bucket.
+        bucket: String,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+/// The sessions of one signer.
+pub struct Sessions {
+    slots: Cache<Box<str>, Arc<Slot>>,
+    metrics: SignerMetrics,
+    clock: Clock,
+}
+
+/// The session of one bucket, or the place for it.
+#[derive(Default)]
+struct Slot {
+    current: ArcSwapOption<Held>,
+    /// Held by the one who asks S3.
+    asking: Arc<tokio::sync::Mutex<()>>,
+    failed: Mutex<Option<(Stopwatch, SessionError)>>,
+}
+
+struct Held {
+    snapshot: Arc<Snapshot>,
+    /// When half of its time is over: then another one is made.
+    renew_at: Option<SystemTime>,
+}
+
+impl Sessions {
+    /// None yet.
+    pub fn new(metrics: SignerMetrics, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { slots: Cache::new(KEPT), metrics, clock })
+    }
+
+    /// The session of a directory bucket: at once when there is one that is good, or when S3 has answered. Where half of its
+    /// time is over, another one is made in the background. S3 is asked once, however many want the same.
+    ///
+    /// # Errors
+    /// When S3 gives none, or not in time.
+    pub async fn get(
+        self: &Arc<Self>,
+        own: &Arc<Snapshot>,
+        bucket: &str,
+    ) -> Result<Arc<Snapshot>, SessionError> {
+        let slot = self.slot(bucket);
+        if let Some(held) = slot.usable_at(self.clock.now()) {
+            if held.renew_at.is_some_and(|at| at <= self.clock.now())
+                && let Ok(asking) = Arc::clone(&slot.asking).try_lock_owned()
+            {
+                self.ask(&slot, own, bucket, asking);
+            }
+            return Ok(Arc::clone(&held.snapshot));
+        }
+        let waiting = self.get_from_s3(&slot, own, bucket);
+        tokio::time::timeout(WAIT_LIMIT, waiting).await.unwrap_or_else(|_| {
+            let problem = format!("it did not answer within {}", humantime::format_duration(WAIT_LIMIT));
+            Err(SessionError::Unavailable { bucket: bucket.to_owned(), problem })
+        })
+    }
+
+    fn slot(&self, bucket: &str) -> Arc<Slot> {
+        self.slots.get(bucket).unwrap_or_else(|| {
+            // Two may come at once: one's place is forgotten, with at most a session in it.
+            let new = Arc::<Slot>::default();
+            self.slots.insert(bucket.into(), Arc::clone(&new));
+            new
+        })
+    }
+
+    async fn get_from_s3(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        own: &Arc<Snapshot>,
+        bucket: &str,
+    ) -> Result<Arc<Snapshot>, SessionError> {
+        let asking = Arc::clone(&slot.asking).lock_owned().await;
+        // Somebody may have asked while this one waited for its turn.
+        if let Some(held) = slot.usable_at(self.clock.now()) {
+            return Ok(Arc::clone(&held.snapshot));
+        }
+        if let Some(failure) = slot.recent_failure() {
+            return Err(failure);
+        }
+        // It is asked to the end, also when the caller goes away: others wait for the answer.
+        let asked = self.ask(slot, own, bucket, asking).await;
+        asked.unwrap_or_else(|error| {
+            Err(SessionError::Unavailable { bucket: bucket.to_owned(), problem: error.to_string() })
+        })
+    }
+
+    fn ask(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        own: &Arc<Snapshot>,
+        bucket: &str,
+        asking: OwnedMutexGuard<()>,
+    ) -> tokio::task::JoinHandle<Result<Arc<Snapshot>, SessionError>> {
+        let (sessions, slot, own, bucket) =
+            (Arc::clone(self), Arc::clone(slot), Arc::clone(own), bucket.to_owned());
+        tokio::spawn(async move {
+            let _asking = asking;
+            let created = Box::pin(create::session(&own, &bucket)).await;
+            match created {
+                Ok(credentials) => {
+                    sessions.metrics.session("ok");
+                    let (now, end) = (sessions.clock.now(), credentials.expires_at());
+                    let renew_at = end.map(|end| now + end.duration_since(now).unwrap_or_default() / 2);
+                    let own_end = own.credentials().expires_at();
+                    let snapshot = Arc::new(Snapshot::of_session(credentials, own.rules().clone(), own_end));
+                    let held = Held { snapshot: Arc::clone(&snapshot), renew_at };
+                    slot.current.store(Some(Arc::new(held)));
+                    Ok(snapshot)
+                }
+                Err(error) => {
+                    sessions.metrics.session("error");
+                    tracing::warn!("{error}");
+                    let failed = Some((Stopwatch::start(), error.clone()));
+                    *slot.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+impl Slot {
+    fn usable_at(&self, now: SystemTime) -> Option<Arc<Held>> {
+        self.current.load_full().filter(|held| held.snapshot.credentials().usable_at(now))
+    }
+
+    fn recent_failure(&self) -> Option<SessionError> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_COUNTS);
+        recent.map(|(_, error)| error.clone())
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("kept", &self.slots.len()).finish_non_exhaustive()
+    }
+}
