@@ -108,6 +108,12 @@ impl Sessions {
         })
     }
 
+    /// Those that there are now.
+    pub fn all(&self) -> Vec<Arc<Snapshot>> {
+        let held = self.slots.iter().filter_map(|(_, slot)| slot.current.load_full());
+        held.map(|held| Arc::clone(&held.snapshot)).collect()
+    }
+
     fn slot(&self, bucket: &str) -> Arc<Slot> {
         self.slots.get(bucket).unwrap_or_else(|| {
             // Two may come at once: one's place is forgotten, with at most a session in it.

@@ -24,7 +24,8 @@ pub(super) async fn explain(
     }
     // Policy: whether this caller may sign what it wants explained is looked at here, before anything is verified.
     let all = shared.signers.all();
-    let signers: Vec<_> = all.iter().filter_map(|signer| signer.snapshot()).collect();
+    let own = all.iter().filter_map(|signer| signer.snapshot());
+    let signers: Vec<_> = own.chain(all.iter().flat_map(|signer| signer.sessions().all())).collect();
     if signers.is_empty() {
         let signer = all.first().map_or("default", |signer| signer.name()).to_owned();
         return Err(Failure::NoCredentials { signer });

@@ -92,6 +92,16 @@ async fn a_directory_bucket_is_signed_for_with_a_session_and_the_url_ends_with_i
     assert_eq!(url.expires_at, session.end.map(Timestamp::from));
     assert_eq!(url.clamp_reason().as_str_name(), "CLAMP_REASON_SESSION_EXPIRY");
     let asked = s3.asked(Kind::CreateSession, 1).await;
+    let explained = presignd::pb::ExplainRequest {
+        url: url.url.clone(),
+        method: url.method.clone(),
+        ..Default::default()
+    };
+    let explained = sidecar.client().await.explain(explained).await.unwrap().into_inner();
+    assert_eq!(
+        (explained.verdict().as_str_name(), explained.findings.as_slice()),
+        ("VERDICT_VALID", &[][..])
+    );
     assert_eq!(asked.signed_by(), own.id);
     assert!(asked.authorization.contains("/us-east-1/s3express/aws4_request"), "the scope of the call");
     kept_secrets(&sidecar).await;
