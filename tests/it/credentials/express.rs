@@ -1,4 +1,4 @@
-//! Directory buckets: signed for with the credentials of a session of their own, had from a faked CreateSession.
+//! Directory buckets: signed for with the credentials of a session of their own, which a faked S3 gives.
 
 use std::{process::Command, time::Duration};
 

@@ -1,5 +1,5 @@
-//! AWS's endpoints for credentials, faked on loopback: IMDS, the container endpoint of ECS and EKS, STS, and CreateSession
-//! of S3 Express.
+//! AWS's endpoints for credentials, faked on loopback: IMDS, the container endpoint of ECS and EKS, STS, and sessions of
+//! S3 Express.
 //!
 //! Nothing inside presignd is replaced: it is the built binary with AWS's own providers, told where the endpoints are.
 //! Whatever is secret here has `canary` in it, and so has what an endpoint says when it fails.
