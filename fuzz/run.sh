@@ -24,9 +24,8 @@ for target; do
         grep -E 'inline 8-bit counters|DONE|stat::(number_of_executed|average_exec|new_units|peak_rss)' "$log" || true
     else
         broken+=("$target")
-        # What was found, in what, and how to see it again; all of the output when it is none of these.
-        sed -nE '/panicked at|ERROR:|^SUMMARY|Test unit written|^error/,+1p; /Reproduce with/,+1p' "$log" | grep -v '^note:' ||
-            cat "$log"
+        # What was found, and in what; all of the output when it is none of these.
+        grep -aE -A2 'panicked at|ERROR: libFuzzer|Test unit written|^error' "$log" | grep -av '^note:' || cat "$log"
     fi
 done
 
