@@ -76,9 +76,9 @@ pub fn snapshot(rules: Rules, with_token: bool) -> Arc<Snapshot> {
     ))
 }
 
-/// The time of AWS's worked example.
+/// The time of the worked example in AWS's documentation: 2013-05-24T00:00:00Z.
 pub fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600)
+    SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 15_849)
 }
 
 /// A URL taken apart at its first `://`, `/` and `?`.
