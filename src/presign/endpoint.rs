@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 
 pub use self::{
     refusal::EndpointError,
-    rules::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError, Found},
+    rules::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError, Found, without_user},
 };
 use super::{
     canonical::Host,

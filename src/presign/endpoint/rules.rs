@@ -1,6 +1,6 @@
 //! What bears on the endpoint: what an operator set for a signer, and what was found where nothing was set.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use thiserror::Error;
 
@@ -84,7 +84,7 @@ pub enum Addressing {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndpointUrl(String);
 
-/// A text that is not an endpoint. It is not repeated where it came from the environment: a password may be in it.
+/// A text that is not an endpoint, [without its user](without_user). It is not repeated where it came from the environment: a password may be in it.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error(
     "{0:?} is not an endpoint: write http://HOST[:PORT][/BASE] or https://…, without user, query or fragment"
@@ -95,7 +95,7 @@ impl FromStr for EndpointUrl {
     type Err = EndpointUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || EndpointUrlError(text.to_owned());
+        let error = || EndpointUrlError(without_user(text).into_owned());
         let uri: http::Uri = text.parse().map_err(|_| error())?;
         let authority = uri.authority().ok_or_else(error)?;
         let scheme =
@@ -117,6 +117,14 @@ impl FromStr for EndpointUrl {
             Err(error())
         }
     }
+}
+
+/// A text that should be an endpoint, fit to be shown: a user and a password in front of the host are left out.
+pub fn without_user(text: &str) -> Cow<'_, str> {
+    let Some((before, host)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
+    let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    Cow::Owned(format!("{scheme}{separator}***@{host}"))
 }
 
 /// A name, an IPv4 address, or an IPv6 address in brackets.
@@ -183,6 +191,20 @@ mod tests {
             "http://127.1",
         ] {
             assert!(text.parse::<EndpointUrl>().is_err(), "{text:?}");
+        }
+    }
+
+    /// Found by the fuzz target `config`.
+    #[test]
+    fn a_password_in_an_endpoint_is_not_repeated() {
+        for text in [
+            "https://user:pa55word@s3.example",
+            "user:pa55word@s3.example:9000",
+            "https://user:pa55word/x@y@s3.example",
+            "://pa55word@",
+        ] {
+            let error = text.parse::<EndpointUrl>().unwrap_err().to_string();
+            assert!(error.contains("***@") && !error.contains("pa55word"), "{error}");
         }
     }
 
