@@ -5,6 +5,7 @@
 
 mod authentication;
 mod canonical;
+mod change;
 mod compare;
 mod error_body;
 mod escapes;
@@ -14,6 +15,7 @@ mod hypotheses;
 mod judge;
 mod near;
 mod place;
+mod scrub;
 mod sent;
 mod url;
 
@@ -22,10 +24,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use self::{authentication::Authentication, canonical::Canonical, judge::Judge, url::Url};
+use self::{authentication::Authentication, canonical::Canonical, judge::Judge, scrub::Secrets, url::Url};
 pub use self::{
     authentication::Parts,
-    finding::{Change, Finding, Way},
+    change::{Change, Way},
+    finding::Finding,
     flaw::Flaw,
     place::Place,
     sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, Sent, SentError},
@@ -78,28 +81,55 @@ pub struct Explanation {
 /// Explains a request with a presigned URL; `error_body` is what S3 answered, and may be empty. The signers are those that
 /// have credentials now.
 pub fn explain(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
+    explain_all(sent, error_body, signers, now).without(sent.secrets())
+}
+
+fn explain_all(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
     let Some(url) = sent.url() else {
-        return malformed(Parts::default(), Flaw::NotAUrl);
+        return malformed(Parts::default(), sent.copied_or(Flaw::NotAUrl));
     };
     let parts = Parts::of(url);
+    let rules = signers.iter().map(|signer| &signer.rules().endpoint);
     let endpoints: Vec<_> =
-        signers.iter().filter_map(|signer| signer.rules().endpoint.endpoint.as_ref()).collect();
+        rules.flat_map(|rules| [rules.in_url(), rules.endpoint.as_ref()]).flatten().collect();
     let place = Place::of(url, sent.host(url), &endpoints);
-    let auth = if sent.has_white_space() {
-        Err(Flaw::WhiteSpace)
+    let auth = if let Some(flaw) = sent.white_space() {
+        Err(sent.copied_or(flaw.clone()))
     } else if sent.header("authorization").is_some() {
         Err(Flaw::TwoWays)
     } else {
-        Authentication::read(url, &parts)
+        Authentication::read(url, &parts).map_err(|flaw| sent.copied_or(flaw))
     };
-    let host = url.authority.clone();
+    let host = place::host_in(&url.authority);
     match auth {
-        Err(flaw) => Explanation { host, place, ..malformed(parts, flaw) },
+        Err(flaw) => Explanation { host, place: place.without_query(), ..malformed(parts, flaw) },
         Ok(auth) => {
             let request = Request { sent, url, auth: &auth, place: &place };
             let explained = request.explain(error_body, signers, now);
             Explanation { parts, host, place, ..explained }
         }
+    }
+}
+
+impl Explanation {
+    /// The same without what is secret, which may have come to stand where nobody looks for it.
+    fn without(mut self, secrets: &Secrets) -> Self {
+        let Parts { access_key_id, scope_date, scope_region, scope_service, signed_headers, .. } =
+            &mut self.parts;
+        let parts = [access_key_id, scope_date, scope_region, scope_service];
+        let texts = [&mut self.host, &mut self.canonical_request, &mut self.string_to_sign];
+        let texts = texts.into_iter().chain([&mut self.place.bucket, &mut self.place.key]);
+        for text in parts.into_iter().chain(texts).chain(signed_headers) {
+            secrets.hide_in(text);
+        }
+        for finding in &mut self.findings {
+            let mut told = finding.to_string();
+            if secrets.are_in(&told) {
+                secrets.hide_in(&mut told);
+                *finding = Finding::Hidden(told);
+            }
+        }
+        self
     }
 }
 
@@ -130,12 +160,12 @@ impl Request<'_> {
         let scope = auth.scope(&auth.region, &auth.service);
         let string_to_sign = sign::string_to_sign(auth.algorithm, &auth.date, &scope, &canonical.text());
         let canonical_request = canonical.shown();
-        let mut judge = Judge::new(self, canonical);
+        let mut judge = Judge::new(self, canonical, now);
         let body = judge.read(error_body);
         judge.compare(body.as_ref());
-        judge.check_signature(signers, now);
+        judge.check_signature(signers);
         judge.check_scope();
-        judge.check_time(now);
+        judge.check_time();
         judge.heed(body.as_ref());
         let (verdict, findings) = judge.end();
         Explanation {
