@@ -33,7 +33,7 @@ pub use self::{
     place::Place,
     sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, Sent, SentError},
 };
-use super::{sign, snapshot::Snapshot};
+use super::{credentials::Secret, sign, snapshot::Snapshot};
 
 /// How far in the future S3 lets a signing time lie.
 ///
@@ -81,7 +81,9 @@ pub struct Explanation {
 /// Explains a request with a presigned URL; `error_body` is what S3 answered, and may be empty. The signers are those that
 /// have credentials now.
 pub fn explain(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
-    explain_all(sent, error_body, signers, now).without(sent.secrets())
+    let tokens = signers.iter().filter_map(|signer| signer.credentials().session_token());
+    let secrets = sent.secrets().and(tokens.map(Secret::expose));
+    explain_all(sent, error_body, signers, now).without(&secrets)
 }
 
 fn explain_all(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
@@ -184,10 +186,7 @@ mod tests {
 
     use super::*;
     use crate::presign::{
-        credentials::{Credentials, Secret},
-        endpoint::EndpointRules,
-        expiry::Seconds,
-        snapshot::Rules,
+        credentials::Credentials, endpoint::EndpointRules, expiry::Seconds, snapshot::Rules,
     };
 
     /// The worked example of
@@ -272,6 +271,24 @@ mod tests {
     fn a_signature_that_is_right_is_of_no_use_without_the_token_of_its_credentials() {
         let known = explained(EXAMPLE, signer(Some("token")));
         assert_eq!((known.verdict, known.findings), (Verdict::UnknownAccessKey, vec![Finding::TokenMissing]));
+    }
+
+    #[test]
+    fn token_and_end_are_those_of_the_credentials_that_fit_where_several_have_the_access_key() {
+        let ended = SystemTime::UNIX_EPOCH + NOW - Duration::from_secs(1);
+        let secret = |text: &str| Secret::from(text.to_owned());
+        let credentials = Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret("another"),
+            Some(secret("token")),
+            Some(ended),
+        );
+        let other = Arc::new(Snapshot::new(credentials, signer(None).rules().clone()));
+        let sent = Sent::new(EXAMPLE, "GET", []).unwrap();
+        for signers in [[other.clone(), signer(None)], [signer(None), other]] {
+            let known = explain(&sent, "", &signers, SystemTime::UNIX_EPOCH + NOW);
+            assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]));
+        }
     }
 
     proptest! {

@@ -56,7 +56,17 @@ const PARTITIONS: [(&str, &str); 6] = [
 ];
 
 /// Where authentication begins that became a part of a path, in lower case.
-const QUERY: [&str; 5] = ["?x-amz-", "%3fx-amz-", "x-amz-signature=", "?awsaccesskeyid=", "awsaccesskeyid="];
+const QUERY: [&str; 9] = [
+    "?x-amz-",
+    "%3fx-amz-",
+    "\\u003fx-amz-",
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-signature",
+    "?awsaccesskeyid",
+    "%3fawsaccesskeyid",
+    "awsaccesskeyid",
+];
 
 impl Place {
     /// `endpoints` are those that an operator set.
@@ -68,14 +78,18 @@ impl Place {
         if let Some((bucket, aws)) = at_aws(name) {
             return Self { aws: Some(aws), ..Self::new(bucket, &url.path, Plus::Space) };
         }
-        for endpoint in endpoints {
-            let (authority, base) = split(endpoint);
-            let path = url.path.strip_prefix(&base).filter(|rest| rest.starts_with('/'));
-            let Some(path) = path else { continue };
-            if authority == host {
+        // A proxy may have taken the base path away: an endpoint whose path is there comes first.
+        let known: Vec<_> = endpoints.iter().map(|endpoint| split(endpoint)).collect();
+        let behind = |base: &str| url.path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
+        let whole = known.iter().filter_map(|(authority, base)| Some((authority, behind(base)?)));
+        let stripped = known.iter().map(|(authority, _)| (authority, url.path.as_str()));
+        for (authority, path) in whole.chain(stripped) {
+            if *authority == host {
                 return new(None, path);
             }
-            if let Some(bucket) = host.strip_suffix(&authority).and_then(|bucket| bucket.strip_suffix('.')) {
+            if let Some(bucket) =
+                host.strip_suffix(authority.as_str()).and_then(|bucket| bucket.strip_suffix('.'))
+            {
                 return new(Some(bucket), path);
             }
         }

@@ -6,8 +6,15 @@ use crate::presign::encode;
 /// Values of signatures, tokens and keys that stand in a URL, in each way in which they could be told; in lower case.
 pub(super) struct Secrets(Vec<String>);
 
-/// The ends of the names of parameters that have something secret as their value, in lower case.
-const NAMES: [&str; 4] = ["signature", "security-token", "s3session-token", "customer-key"];
+/// The ends of the names of parameters that have something secret as their value, in lower case, and whether they are
+/// known as such where the sign behind them was lost: a key may have a word in it.
+const NAMES: [(&str, bool); 5] = [
+    ("x-amz-signature", true),
+    ("security-token", true),
+    ("s3session-token", true),
+    ("signature", false),
+    ("customer-key", false),
+];
 
 /// How `=` may be written behind a name.
 const EQUALS: [&str; 7] = ["=", "%3d", "%253d", "%25253d", "\\u003d", "&#61;", "&#x3d;"];
@@ -19,7 +26,7 @@ const ENDS: [&str; 10] = ["&", "%26", "%2526", "%252526", "\\", "\"", "'", "<", 
 const SHORTEST: usize = 16;
 
 /// So many values of one name are looked for.
-const MOST: usize = 16;
+const MOST: usize = 8;
 
 /// So many times a value may have been encoded.
 const LAYERS: usize = 4;
@@ -31,13 +38,24 @@ impl Secrets {
     pub(super) fn of(text: &str) -> Self {
         // It has the same bytes at the same places.
         let lower = text.to_ascii_lowercase();
-        let behind =
-            |name: &'static str| lower.match_indices(name).map(move |(at, _)| at + name.len()).take(MOST);
-        let places = NAMES.into_iter().flat_map(behind);
-        let values =
-            places.filter_map(|at| value(lower.get(at..)?).map(|(from, to)| &text[at + from..at + to]));
-        let mut known: Vec<String> =
-            values.flat_map(spellings).map(|text| text.to_ascii_lowercase()).collect();
+        let values = NAMES.into_iter().flat_map(|(name, without_sign)| {
+            let places = lower.match_indices(name).map(|(at, _)| at + name.len()).take(MOST);
+            let values = places.filter_map(|at| {
+                let (from, to) = value(lower.get(at..)?, without_sign)?;
+                text.get(at + from..at + to)
+            });
+            values.collect::<Vec<_>>()
+        });
+        Self::sorted(values.flat_map(spellings).map(|text| text.to_ascii_lowercase()).collect())
+    }
+
+    /// The same with others that are known.
+    pub(super) fn and<'a>(&self, others: impl Iterator<Item = &'a str>) -> Self {
+        let new = others.flat_map(spellings).map(|text| text.to_ascii_lowercase());
+        Self::sorted(self.0.iter().cloned().chain(new).collect())
+    }
+
+    fn sorted(mut known: Vec<String>) -> Self {
         known.retain(|value| value.len() >= SHORTEST);
         // The longer one first: one may be a part of another.
         known.sort_unstable_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
@@ -53,19 +71,21 @@ impl Secrets {
 
     /// Takes them out of a text.
     pub(super) fn hide_in(&self, text: &mut String) {
+        let mut lower = text.to_ascii_lowercase();
         for secret in &self.0 {
-            let lower = text.to_ascii_lowercase();
-            let mut places: Vec<usize> = lower.match_indices(secret).map(|(at, _)| at).collect();
-            while let Some(at) = places.pop() {
+            while let Some(at) = lower.find(secret) {
                 text.replace_range(at..at + secret.len(), HIDDEN);
+                lower.replace_range(at..at + secret.len(), HIDDEN);
             }
         }
     }
 }
 
-/// Where the value stands in what is behind a name.
-fn value(behind: &str) -> Option<(usize, usize)> {
-    let from = EQUALS.iter().find(|sign| behind.starts_with(*sign))?.len();
+/// Where the value stands in what is behind a name. Where the sign may be lost, something else than a sign is there.
+fn value(behind: &str, without_sign: bool) -> Option<(usize, usize)> {
+    let is_lost = without_sign && behind.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let sign = EQUALS.iter().find(|sign| behind.starts_with(*sign)).copied();
+    let from = sign.or(is_lost.then_some(""))?.len();
     let rest = &behind[from..];
     let ends = ENDS.iter().filter_map(|end| rest.find(end));
     let to = ends.chain(rest.find(char::is_whitespace)).min().unwrap_or(rest.len());
