@@ -43,7 +43,8 @@ use super::{credentials::Secret, sign, snapshot::Snapshot};
 /// 15 minutes. A URL from further in the future is refused with "Request is not yet valid".
 pub const CLOCK_SKEW: Duration = Duration::from_mins(15);
 
-/// What S3 would say.
+/// What S3 would say, as far as can be known; it documents no order in which it looks at things. Where several are due:
+/// whether there is a key to check with, then the signature, then the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// The signature is right, and the URL in its time.
@@ -68,13 +69,13 @@ pub struct Explanation {
     pub host: String,
     /// What host and path name.
     pub place: Place,
-    /// Without what is secret in it; empty when the URL is malformed.
+    /// Without what is secret in it; empty when the URL cannot be read.
     pub canonical_request: String,
-    /// Empty when the URL is malformed.
+    /// Empty when the URL cannot be read.
     pub string_to_sign: String,
     /// The one verdict.
     pub verdict: Verdict,
-    /// What is wrong, the likeliest first.
+    /// What is wrong, the likeliest first; not more than about twenty.
     pub findings: Vec<Finding>,
 }
 

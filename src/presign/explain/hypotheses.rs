@@ -183,3 +183,45 @@ impl<'a> Search<'a> {
 
 /// The services that S3's hosts belong to.
 const SERVICES: [&str; 4] = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presign::{
+        credentials::{Credentials, Secret},
+        endpoint::EndpointRules,
+        expiry::Seconds,
+        explain::{authentication::Parts, sent::Sent},
+        snapshot::Rules,
+    };
+
+    #[test]
+    fn all_signers_with_one_access_key_hash_no_more_than_one_may() {
+        let text = format!(
+            "https://b.s3.us-east-1.amazonaws.com/{}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20130524T000000Z\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Expires=900\
+             &X-Amz-SignedHeaders=host&X-Amz-Signature={}",
+            "a/".repeat(16 * 1024),
+            "0".repeat(64)
+        );
+        let sent = Sent::new(&text, "GET", []).unwrap();
+        let url = sent.url().unwrap();
+        let auth = Authentication::read(url, &Parts::of(url)).ok().unwrap();
+        let place = Place::of(url, url.host(), &[]);
+        let used = Canonical::of(&sent, url, &auth, place.plus());
+        let hashed = Cell::new(0);
+        for number in 0..20 {
+            let secret = Secret::from(format!("secret-{number}"));
+            let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, None, None);
+            let rules = Rules {
+                endpoint: EndpointRules::default(),
+                default_expiry: Seconds::ONE,
+                max_expiry: Seconds::ONE,
+            };
+            let snapshot = Snapshot::new(credentials, rules);
+            let search = Search::new(&auth, &snapshot, &place, url, &hashed);
+            assert!(search.signed(&used).is_none());
+        }
+        assert!(hashed.get() < MOST_BYTES + 2 * text.len(), "{} bytes", hashed.get());
+    }
+}

@@ -43,6 +43,8 @@ enum Signature {
     /// Nobody has the key.
     Unknown,
     Right,
+    /// It is that of what arrived at S3, which is not what was given.
+    OfWhatArrived,
     Wrong,
 }
 
@@ -114,24 +116,24 @@ impl<'a> Judge<'a> {
         let hashed = Cell::new(0);
         let searches: Vec<_> = ours.map(|signer| Search::new(auth, signer, place, url, &hashed)).collect();
         let Some(first) = searches.first() else { return self.nobody_has_the_key() };
-        let given = searches.iter().find(|search| search.fits(&self.given));
-        let received = self.received.as_ref();
-        let arrived =
-            || searches.iter().find(|search| received.is_some_and(|received| search.fits(received)));
-        if let Some(search) = given.or_else(arrived) {
-            self.signature = Signature::Right;
-            // What is asked about is not what arrived, and S3 was right to refuse the one or wrong the other.
-            self.verdict = given.is_none().then_some(Verdict::SignatureMismatch);
-            self.signature_is_right(search.snapshot.credentials());
-            return self.check_end(search.snapshot.credentials());
+        let fitting = |canonical: &Canonical| searches.iter().find(|search| search.fits(canonical));
+        let right = fitting(&self.given).map(|search| (search, Signature::Right));
+        let arrived = || Some((fitting(self.received.as_ref()?)?, Signature::OfWhatArrived));
+        if let Some((search, signature)) = right.or_else(arrived) {
+            let credentials = search.snapshot.credentials();
+            self.signature = signature;
+            if signature == Signature::OfWhatArrived {
+                self.verdict = Some(Verdict::SignatureMismatch);
+            }
+            self.signature_is_right(credentials);
+            return self.check_end(credentials);
         }
         self.signature = Signature::Wrong;
         self.verdict = Some(Verdict::SignatureMismatch);
         let signed = searches.iter().find_map(|search| Some((search, self.signed(search)?)));
         let (search, proven) = signed.map_or((first, None), |(search, proven)| (search, Some(proven)));
-        let credentials = search.snapshot.credentials();
         self.tell_what_was_signed(proven);
-        self.check_end(credentials);
+        self.check_end(search.snapshot.credentials());
     }
 
     fn look_for_missing_headers(&mut self) {

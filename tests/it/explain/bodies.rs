@@ -86,6 +86,13 @@ async fn each_answer_of_s3_has_its_finding_and_verdict() {
             "the wrong region was signed for: the credential scope has us-east-1, it must be eu-west-1",
         ),
         (
+            "a bucket that is elsewhere, it is not said where",
+            case(),
+            error("PermanentRedirect", "<Region/>"),
+            "SIGNATURE_MISMATCH",
+            "the wrong region was signed for: the bucket is not in us-east-1, the region of the credential scope",
+        ),
+        (
             "a token that is the right one",
             with_token(),
             error("InvalidToken", "<Message>The provided token is malformed or otherwise invalid.</Message>"),
@@ -187,6 +194,12 @@ async fn headers_that_were_not_given_are_taken_from_what_s3_received() {
     let wrong = Used { method: "DELETE".to_owned(), ..bare.clone() };
     let findings = ask(&Used { url: wrong.url.replace("a%20key", "another"), ..wrong }, &good).await;
     assert_eq!(findings[0], secret_differs, "{findings:?}");
+
+    // It arrived as it was signed, and was over by then.
+    let late = Case { time: case.time + 1_000, ..case.clone() };
+    let asked = Used { method: "DELETE".to_owned(), ..bare.clone() };
+    let answer = service.explain(&late, None, asked.question(&answer_of_aws(&good))).await;
+    assert_eq!((verdict(&answer), answer.findings[0].as_str()), ("SIGNATURE_MISMATCH", secret_differs));
 
     // What arrived is near to what was signed, what was asked is far from it.
     let mut asked = bare.clone();

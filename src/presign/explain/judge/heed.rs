@@ -19,7 +19,7 @@ impl Judge<'_> {
             Refusal::Signature => (Verdict::SignatureMismatch, self.right_and_refused()),
             Refusal::HeadersNotSigned => (Verdict::SignatureMismatch, self.headers_not_signed(body)),
             Refusal::Region => self.elsewhere(body),
-            Refusal::Parameters => self.parameters(body),
+            Refusal::Parameters => (parameters_verdict(body), Some(refused_parameters(body))),
             Refusal::Expired => (Verdict::Expired, self.expired(body)),
             Refusal::TokenExpired => (
                 Verdict::Expired,
@@ -45,17 +45,16 @@ impl Judge<'_> {
 
     /// S3 says that the signature does not match, and here it does.
     fn right_and_refused(&self) -> Option<Finding> {
-        if self.signature != Signature::Right {
-            return None;
-        }
-        match &self.received {
+        let received = match self.signature {
+            Signature::Right => &self.received,
+            Signature::OfWhatArrived => return Some(Finding::SecretDiffers),
+            Signature::Wrong | Signature::Unknown => return None,
+        };
+        match received {
             // Not at every server, it seems.
             None if self.findings.iter().any(|told| matches!(told, Finding::PlusForSpace(_))) => None,
             None => Some(Finding::RightAndRefused),
-            // The verdict is set when it is what arrived that was signed.
-            Some(received) if received.text() == self.given.text() || self.verdict.is_some() => {
-                Some(Finding::SecretDiffers)
-            }
+            Some(received) if received.text() == self.given.text() => Some(Finding::SecretDiffers),
             // What differs was told.
             Some(_) => None,
         }
@@ -70,13 +69,14 @@ impl Judge<'_> {
     fn elsewhere(&self, body: &ErrorBody) -> (Verdict, Option<Finding>) {
         let region = self.request.auth.region.as_str();
         let host = body.endpoint();
-        let right = body.region.as_deref().map(shortened).or_else(|| place::region_of(host?));
+        let right = body.region.as_deref().map(str::trim).filter(|region| !region.is_empty());
+        let right = right.map(shortened).or_else(|| place::region_of(host?));
         let is_same = right.as_deref() == Some(region);
         let finding = match host {
             Some(host) if is_same || (right.is_none() && body.is_temporary_redirect()) => {
                 Some(Finding::Redirected(host.to_owned()))
             }
-            _ if is_same => return self.parameters(body),
+            _ if is_same => Some(refused_parameters(body)),
             _ => {
                 let scope = match region {
                     "" => "X-Amz-Region-Set".to_owned(),
@@ -86,17 +86,6 @@ impl Judge<'_> {
             }
         };
         (Verdict::SignatureMismatch, finding)
-    }
-
-    /// The credential, or another parameter: S3 says which.
-    fn parameters(&self, body: &ErrorBody) -> (Verdict, Option<Finding>) {
-        let is_scope = ["service", "region"].iter().any(|what| body.message.contains(what));
-        let verdict = if is_scope { Verdict::SignatureMismatch } else { Verdict::Malformed };
-        let said = match body.message.trim() {
-            "" => body.shown_code(),
-            message => shortened(message),
-        };
-        (verdict, Some(Finding::ParametersRefused(said)))
     }
 
     fn expired(&self, body: &ErrorBody) -> Option<Finding> {
@@ -146,6 +135,19 @@ impl Judge<'_> {
             self.findings.push(Finding::OtherError(body.shown_code()));
         }
     }
+}
+
+/// A scope that does not fit the host is another signature; what else S3 does not take, it could not read.
+fn parameters_verdict(body: &ErrorBody) -> Verdict {
+    if body.message.contains("service") { Verdict::SignatureMismatch } else { Verdict::Malformed }
+}
+
+/// The credential, or another parameter: S3 says which.
+fn refused_parameters(body: &ErrorBody) -> Finding {
+    Finding::ParametersRefused(match body.message.trim() {
+        "" => body.shown_code(),
+        message => shortened(message),
+    })
 }
 
 fn is_about_the_token(finding: &Finding) -> bool {
