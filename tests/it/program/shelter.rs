@@ -155,7 +155,9 @@ async fn a_credential_process_does_not_inherit_the_keys() {
 fn copied_to(folder: &Path) -> Command {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.join("presignd");
-    fs::copy(env!("CARGO_BIN_EXE_presignd"), &copy).unwrap();
+    // By a program of its own: a process that another test starts would inherit the open file, and make it busy.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_presignd")).arg(&copy).status().unwrap();
+    assert!(copied.success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(copy);
     let given = with_keys();
