@@ -151,11 +151,11 @@ pub enum ConfigError {
     #[error(transparent)]
     Layer(#[from] LayerError),
     /// A value does not fit.
-    #[error("{name} is {text:?} ({origin}), but must be {expected}")]
+    #[error("{name} is {text} ({origin}), but must be {expected}")]
     Value {
         /// The setting.
         name: String,
-        /// What was written.
+        /// What was written, in quotes, where it can be repeated.
         text: String,
         /// Where.
         origin: Origin,
@@ -301,10 +301,19 @@ fn read<T>(
     let Some(layers::Value { text, origin }) = layers.get(name) else { return Ok(None) };
     parse(text).map(Some).map_err(|expected| ConfigError::Value {
         name: name.to_owned(),
-        text: text.clone(),
+        text: repeated(text),
         origin: origin.clone(),
         expected,
     })
+}
+
+/// What was written, for an error message: not where a password may be in it.
+fn repeated(text: &str) -> String {
+    if text.contains('@') {
+        "a text with an @, not repeated here since it may hold a password".to_owned()
+    } else {
+        format!("{text:?}")
+    }
 }
 
 fn required<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
@@ -397,8 +406,8 @@ mod tests {
             ("PRESIGND_EXPIRY_MAX", "8d", "a duration from 1s to 7d"),
             ("PRESIGND_EXPIRY_DEFAULT", "0s", "a duration from 1s to 7d"),
             ("PRESIGND_LIMITS_BATCH_ITEMS", "1001", "a number from 1 to 1000"),
-            ("PRESIGND_SIGNERS_DEFAULT_REGION", "US East", "is not a region"),
-            ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "minio:9000", "is not an endpoint"),
+            ("PRESIGND_SIGNERS_DEFAULT_REGION", "US East", "must be a region as AWS writes it"),
+            ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "minio:9000", "must be an endpoint, http://HOST"),
             ("PRESIGND_REFLECTION", "yes", "true or false"),
             ("PRESIGND_LOG_FORMAT", "xml", "text or json"),
         ] {

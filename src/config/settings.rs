@@ -108,19 +108,22 @@ pub const SETTINGS: &[Setting] = &[
         "signers.default.endpoint",
         None,
         Some("URL"),
-        "S3-compatible server or private link in the place of AWS's endpoint; otherwise as the AWS SDKs find it",
+        "S3-compatible server or private link in the place of AWS's endpoint, or aws for that; otherwise as the AWS SDKs find it. \
+         The bucket goes into the host unless path_style is set, which most such servers need",
     ),
     setting(
         "signers.default.public_endpoint",
         None,
         Some("URL"),
-        "what the URL's user sees in front of S3 or of the endpoint (proxy, CDN): the URL has it",
+        "another name for the endpoint, by which the URL's user reaches it: the URL has it. Host and path must reach the \
+         server as they are, so this is nothing to put in front of AWS S3 but a VPC endpoint's name",
     ),
     setting(
         "signers.default.path_style",
         Some("false"),
         None,
-        "put the bucket into the path, not into the host",
+        "put the bucket into the path, not into the host: most S3-compatible servers need it (MinIO, Ceph), and unlike \
+         boto3, presignd does not do so by itself",
     ),
     setting(
         "signers.default.fips",

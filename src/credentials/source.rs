@@ -35,7 +35,7 @@ use super::roles::{RoleArn, Roles};
 use crate::{
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::{EndpointRules, Found},
         name::Region,
     },
     shelter::Environment,
@@ -50,8 +50,38 @@ pub struct SourceSettings {
     pub profile: Option<String>,
     /// `signers.NAME.region`: comes before the one that the same places name.
     pub region: Option<Region>,
+    /// What else the operator set of what the same places may say.
+    pub given: Given,
     /// The roles that are assumed with what the provider hands out.
     pub roles: Roles,
+}
+
+/// What of endpoints the operator set, and what is therefore not looked for elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Given {
+    /// `signers.NAME.fips`, which is for STS as well.
+    pub fips: Option<bool>,
+    /// `signers.NAME.dual_stack`, which is for STS as well.
+    pub dual_stack: Option<bool>,
+    /// Whether `signers.NAME.endpoint` is set.
+    pub endpoint: bool,
+    /// Whether `signers.NAME.use_arn_region` is set.
+    pub use_arn_region: bool,
+    /// Whether `signers.NAME.disable_session_auth` is set.
+    pub disable_session_auth: bool,
+}
+
+impl Given {
+    /// By these rules.
+    pub fn by(rules: &EndpointRules) -> Self {
+        Self {
+            fips: rules.fips,
+            dual_stack: rules.dual_stack,
+            endpoint: rules.at_aws || rules.endpoint.is_some(),
+            use_arn_region: rules.use_arn_region.is_some(),
+            disable_session_auth: rules.disable_session_auth.is_some(),
+        }
+    }
 }
 
 /// Which of AWS's providers is asked.
@@ -120,7 +150,7 @@ pub async fn load(
     environment: &Arc<Environment>,
 ) -> Result<(Credentials, Found), LoadError> {
     let sdk = sdk_config(settings).await;
-    let found = found::in_config(&sdk)?;
+    let found = found::in_config(&sdk, settings.given)?;
     let parts = Parts {
         config: provider_config(&sdk),
         environment,
@@ -147,6 +177,12 @@ async fn sdk_config(settings: &SourceSettings) -> SdkConfig {
     }
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
+    }
+    if let Some(fips) = settings.given.fips {
+        loader = loader.use_fips(fips);
+    }
+    if let Some(dual_stack) = settings.given.dual_stack {
+        loader = loader.use_dual_stack(dual_stack);
     }
     loader.load().await
 }
@@ -364,6 +400,16 @@ const LONGEST_LINE: usize = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn fips_and_dual_stack_of_the_signer_are_for_sts_too() {
+        for set in [Some(true), Some(false)] {
+            let given = Given { fips: set, dual_stack: set, ..Given::default() };
+            let region = Some("us-east-1".parse().unwrap());
+            let sdk = sdk_config(&SourceSettings { given, region, ..SourceSettings::default() }).await;
+            assert_eq!((sdk.use_fips(), sdk.use_dual_stack()), (set, set));
+        }
+    }
 
     #[test]
     fn an_error_is_told_in_one_line_without_what_a_process_printed() {
