@@ -221,18 +221,21 @@ fn check_name(name: &str, origin: &Origin) -> Result<(), LayerError> {
     }
 }
 
-/// `LISTEN_TCP` is `listen.tcp`; `SIGNERS_PARTNER_REGION` is `signers.partner.region`.
+/// `LISTEN_TCP` is `listen.tcp`; `SIGNERS_PARTNER_REGION` is `signers.partner.region`; `SIGNERS_PARTNER_PUBLIC_ENDPOINT` is
+/// the longer of the settings that it may mean, and not the `endpoint` of a signer `partner_public`.
 fn setting_of_variable(rest: &str) -> Option<String> {
     let exact = SETTINGS.iter().find(|setting| setting.variable()[ENVIRONMENT_PREFIX.len()..] == *rest);
     if let Some(setting) = exact {
         return Some(setting.name.to_owned());
     }
     let below = rest.strip_prefix("SIGNERS_")?;
-    SETTINGS.iter().find_map(|setting| {
+    let fitting = SETTINGS.iter().filter_map(|setting| {
         let last = setting.name.strip_prefix(settings::SIGNER_PREFIX)?;
         let signer = below.strip_suffix(&format!("_{}", last.to_uppercase()))?;
-        (!signer.is_empty()).then(|| format!("signers.{}.{last}", signer.to_lowercase()))
-    })
+        (!signer.is_empty()).then_some((signer, last))
+    });
+    let (signer, last) = fitting.max_by_key(|(_, last)| last.len())?;
+    Some(format!("signers.{}.{last}", signer.to_lowercase()))
 }
 
 fn nearest_variable(variable: &str) -> Option<String> {

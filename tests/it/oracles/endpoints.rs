@@ -250,7 +250,8 @@ async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it
     }
 }
 
-/// What boto3 is asked about: it ignores `path_style` for ARNs, and cannot do directory buckets.
+/// What boto3 is asked about: it ignores `path_style` for ARNs, cannot do directory buckets, and drops FIPS, dual-stack and
+/// accelerate in silence where there is an endpoint.
 fn grid_for_boto3() -> Vec<Place> {
     let mut all: Vec<Place> = Vec::new();
     for region in ["us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1"] {
@@ -258,7 +259,11 @@ fn grid_for_boto3() -> Vec<Place> {
             for endpoint in &ENDPOINTS[1..] {
                 for flags in 0..16_u8 {
                     let path_style = flags & 8 != 0;
-                    if path_style && (endpoint.is_none() || bucket.starts_with("arn:")) {
+                    let asked = match endpoint {
+                        None => !path_style,
+                        Some(_) => flags & 7 == 0 && !(path_style && bucket.starts_with("arn:")),
+                    };
+                    if !asked {
                         continue;
                     }
                     all.push(Place {
