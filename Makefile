@@ -13,6 +13,10 @@ PYTHON ?= python3
 BUF := $(TOOLS)/buf/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo/bin/cargo-deny
+FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TOOLS)/cargo/bin/cargo-fuzz
+FUZZ_TARGETS ?= arn target config key url explain
+FUZZ_SECONDS ?= 30
 NODE_BENCH := $(TOOLS)/bench-node
 BENCH_TARGET ?= target
 PROTO_BASE = $(shell git log --diff-filter=A --format=%H -- proto/presign/v1/presign.proto | tail -n 1)
@@ -55,6 +59,15 @@ instructions-binary:
 	@command -v valgrind >/dev/null || { echo "valgrind is needed: apt-get install valgrind" >&2; exit 1; }
 	cargo build --release --locked --manifest-path benches/Cargo.toml --target-dir target --no-default-features
 
+# A fuzz target needs the counters of LLVM's coverage pass, which stable Rust has (-Cpasses=sancov-module), and a
+# sanitizer, which only nightly has. presignd is free of unsafe code, so it is fuzzed without one: the compiler is the
+# same that builds it, and RUSTC_BOOTSTRAP is not needed. Panics, broken laws, overflows, hanging and memory are findings.
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Look for inputs that break a law, FUZZ_SECONDS (30) for each of FUZZ_TARGETS; needs a C++ compiler
+	cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
+	$(CARGO_FUZZ) build --sanitizer none --release
+	CARGO_FUZZ=$(CARGO_FUZZ) fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 .PHONY: build
 build: ## The release binary
 	cargo build --release --locked
@@ -66,6 +79,7 @@ check: fmt clippy doc deny proto deploy ## Every check that is not a test
 fmt: ## The format of the code
 	cargo fmt --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 .PHONY: clippy
 clippy: ## Lints, warnings denied
@@ -92,7 +106,7 @@ deploy: $(VENV)/.done ## The files in deploy/, as far as they can be checked wit
 
 .PHONY: clean
 clean: ## Remove what was built and installed
-	rm -rf target $(TOOLS)
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(TOOLS)
 
 $(VENV)/.done: tests/python/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -114,3 +128,6 @@ $(NODE_BENCH)/.done: benches/node/package-lock.json
 $(DENY):
 	cargo install cargo-deny --locked --version $(DENY_VERSION) --no-default-features --root $(TOOLS)/cargo \
 		--target-dir $(TOOLS)/cargo-build
+
+$(CARGO_FUZZ):
+	cargo install cargo-fuzz --locked --version $(FUZZ_VERSION) --root $(TOOLS)/cargo --target-dir $(TOOLS)/cargo-build

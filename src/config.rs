@@ -6,14 +6,17 @@ pub mod reload;
 pub mod settings;
 mod signers;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
 use self::layers::{LayerError, Layers, Origin};
 use crate::{
     credentials::SignerSettings,
-    presign::expiry::{SERVICE_MAXIMUM, Seconds},
+    presign::{
+        endpoint::without_user,
+        expiry::{SERVICE_MAXIMUM, Seconds},
+    },
 };
 
 /// The most requests that a batch may have, whatever is set: the contract says so.
@@ -151,11 +154,11 @@ pub enum ConfigError {
     #[error(transparent)]
     Layer(#[from] LayerError),
     /// A value does not fit.
-    #[error("{name} is {text} ({origin}), but must be {expected}")]
+    #[error("{name} is {text:?} ({origin}), but must be {expected}")]
     Value {
         /// The setting.
         name: String,
-        /// What was written, in quotes, where it can be repeated.
+        /// What was written.
         text: String,
         /// Where.
         origin: Origin,
@@ -301,19 +304,15 @@ fn read<T>(
     let Some(layers::Value { text, origin }) = layers.get(name) else { return Ok(None) };
     parse(text).map(Some).map_err(|expected| ConfigError::Value {
         name: name.to_owned(),
-        text: repeated(text),
+        text: fit_to_be_shown(name, text).into_owned(),
         origin: origin.clone(),
         expected,
     })
 }
 
-/// What was written, for an error message: not where a password may be in it.
-fn repeated(text: &str) -> String {
-    if text.contains('@') {
-        "a text with an @, not repeated here since it may hold a password".to_owned()
-    } else {
-        format!("{text:?}")
-    }
+/// Operators write passwords into endpoints, where none belongs.
+fn fit_to_be_shown<'t>(name: &str, text: &'t str) -> Cow<'t, str> {
+    if name.ends_with("endpoint") { without_user(text) } else { Cow::Borrowed(text) }
 }
 
 fn required<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
@@ -414,6 +413,14 @@ mod tests {
             let error = with(&[(variable, text)]).unwrap_err();
             assert!(error.contains(message), "{variable}={text}: {error}");
         }
+    }
+
+    /// Found by the fuzz target `config`.
+    #[test]
+    fn a_password_in_an_endpoint_is_not_repeated() {
+        let endpoint = ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "https://user:pa55word@s3.example");
+        let error = with(&[endpoint]).unwrap_err();
+        assert!(error.contains("\"https://***@s3.example\"") && !error.contains("pa55word"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{future::Future, process::ExitCode};
+use std::{fmt, future::Future, io, process::ExitCode};
 
 use presignd::{
     client,
@@ -38,12 +38,12 @@ fn main() -> ExitCode {
         Invocation::ConfigCheck(layers) => config_check(&layers),
         Invocation::Presign(given) => client(async {
             let (shown, details) = client::presign(given).await?;
-            eprint!("{details}");
+            print(&mut io::stderr(), format_args!("{details}"));
             Ok((shown, ExitCode::SUCCESS))
         }),
         Invocation::Post(given) => client(async {
             let (shown, details) = client::post::post(given).await?;
-            eprint!("{details}");
+            print(&mut io::stderr(), format_args!("{details}"));
             Ok((shown, ExitCode::SUCCESS))
         }),
         Invocation::Explain(given) => client(async {
@@ -80,7 +80,7 @@ fn serve(layers: Layers) -> ExitCode {
 
 fn config_check(layers: &Layers) -> ExitCode {
     for (name, value) in layers.iter() {
-        println!("{name} = {:?}  # {}", value.text, value.origin);
+        print(&mut io::stdout(), format_args!("{name} = {:?}  # {}\n", value.text, value.origin));
     }
     match checked(layers) {
         Ok(_) => ExitCode::SUCCESS,
@@ -99,7 +99,7 @@ fn checked(layers: &Layers) -> Result<Config, ConfigError> {
 fn client(command: impl Future<Output = Result<(String, ExitCode), Failed>>) -> ExitCode {
     match runtime(tokio::runtime::Builder::new_current_thread(), command) {
         Ok((answer, code)) => {
-            println!("{answer}");
+            print(&mut io::stdout(), format_args!("{answer}\n"));
             code
         }
         Err(error) => fail(&*error, ExitCode::FAILURE),
@@ -117,7 +117,12 @@ fn runtime<T>(
     done
 }
 
+/// Prints. That nobody reads it any more, as behind `| head -n 1`, is no failure.
+fn print(to: &mut impl io::Write, text: fmt::Arguments<'_>) {
+    let _reader_is_gone = to.write_fmt(text).and_then(|()| to.flush());
+}
+
 fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
-    eprintln!("presignd: {error}");
+    print(&mut io::stderr(), format_args!("presignd: {error}\n"));
     code
 }

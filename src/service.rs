@@ -158,7 +158,7 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
 async fn presign(shared: &Shared, message: &[u8], deadline: Option<Duration>) -> Result<Answer, Failure> {
     let item = Item::read(message)?;
     let request = Merged::new(&item, None);
-    early::renew_for_one(shared, request.signer(), request.asks_for(), deadline).await;
+    early::renew_for_request(shared, request, deadline).await;
     let moment = sessions::for_one(shared, request).await;
     let mut answer = BytesMut::new();
     Work::new(shared, &moment).sign(&item, None, answer::write_response, &mut answer)?;

@@ -18,7 +18,11 @@ pub async fn post(arguments: PostArguments) -> Result<(String, String), ClientEr
     let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign_post(request).await;
     let form = answer.map_err(|status| failed(&place, status))?.into_inner();
-    let details = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
+    let mut details = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
+    if !arguments.json && !supplied.is_empty() {
+        let names: Vec<&str> = supplied.keys().map(String::as_str).collect();
+        details.push_str(&format!("complete {}: the values only begin as they must\n", names.join(", ")));
+    }
     let shown = if arguments.json { as_json(&form) } else { curl::of_form(&form, &supplied) };
     Ok((shown, details))
 }

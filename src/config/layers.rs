@@ -161,16 +161,18 @@ impl Layers {
     pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
         for (variable, text) in variables {
             let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            if rest == "CONFIG" || made_by_kubernetes(rest) {
-                continue;
+            match setting_of_variable(rest) {
+                // A signer may have a name that looks like a part of Kubernetes' variables, so settings go first.
+                Some(name) => self.set(&name, text.clone(), Origin::Environment(variable.clone()))?,
+                None if rest == "CONFIG" || made_by_kubernetes(rest) => {}
+                None => {
+                    return Err(LayerError::Unknown {
+                        name: variable.clone(),
+                        origin: Origin::Environment("the environment".to_owned()),
+                        nearest: nearest_variable(variable),
+                    });
+                }
             }
-            let origin = Origin::Environment(variable.clone());
-            let name = setting_of_variable(rest).ok_or_else(|| LayerError::Unknown {
-                name: variable.clone(),
-                origin: Origin::Environment("the environment".to_owned()),
-                nearest: nearest_variable(variable),
-            })?;
-            self.set(&name, text.clone(), origin)?;
         }
         Ok(())
     }
@@ -232,10 +234,11 @@ fn setting_of_variable(rest: &str) -> Option<String> {
     let fitting = SETTINGS.iter().filter_map(|setting| {
         let last = setting.name.strip_prefix(settings::SIGNER_PREFIX)?;
         let signer = below.strip_suffix(&format!("_{}", last.to_uppercase()))?;
-        (!signer.is_empty()).then_some((signer, last))
+        (!signer.is_empty()).then(|| (last, signer.to_lowercase()))
     });
-    let (signer, last) = fitting.max_by_key(|(_, last)| last.len())?;
-    Some(format!("signers.{}.{last}", signer.to_lowercase()))
+    // Where one setting's name ends in another's, the longer is meant, and not a signer with a longer name.
+    let (last, signer) = fitting.max_by_key(|(last, _)| last.len())?;
+    Some(format!("signers.{signer}.{last}"))
 }
 
 fn nearest_variable(variable: &str) -> Option<String> {
@@ -333,5 +336,27 @@ mod tests {
         let mut layers = Layers::default();
         layers.environment(&[("PRESIGND_SIGNERS_PARTNER_PATH_STYLE".into(), "true".into())]).unwrap();
         assert_eq!(layers.get("signers.partner.path_style").unwrap().text, "true");
+    }
+
+    /// Found by the fuzz target `config`.
+    #[test]
+    fn a_variable_means_the_longest_setting_that_it_ends_in() {
+        let mut layers = Layers::default();
+        layers
+            .environment(&[("PRESIGND_SIGNERS_PARTNER_PUBLIC_ENDPOINT".into(), "http://h".into())])
+            .unwrap();
+        assert_eq!(layers.get("signers.partner.public_endpoint").unwrap().text, "http://h");
+    }
+
+    /// Found by the fuzz target `config`.
+    #[test]
+    fn the_environment_reaches_a_signer_whose_name_looks_like_a_part_of_kubernetes_variables() {
+        for signer in ["PORT", "A_SERVICE_HOST", "X_PORT_1"] {
+            let mut layers = Layers::default();
+            let variable = format!("PRESIGND_SIGNERS_{signer}_REGION");
+            layers.environment(&[(variable, "us-east-1".into())]).unwrap();
+            let name = format!("signers.{}.region", signer.to_lowercase());
+            assert_eq!(layers.get(&name).map(|value| value.text.as_str()), Some("us-east-1"));
+        }
     }
 }

@@ -129,13 +129,13 @@ pub const SETTINGS: &[Setting] = &[
         "signers.default.fips",
         None,
         None,
-        "use AWS's FIPS endpoints; otherwise as the AWS SDKs find it, or false",
+        "use AWS's FIPS endpoints, of STS too; otherwise as the AWS SDKs find it, or false",
     ),
     setting(
         "signers.default.dual_stack",
         None,
         None,
-        "use AWS's endpoints for IPv4 and IPv6; otherwise as the AWS SDKs find it, or false",
+        "use AWS's endpoints for IPv4 and IPv6, of STS too; otherwise as the AWS SDKs find it, or false",
     ),
     setting("signers.default.accelerate", Some("false"), None, "use S3 Transfer Acceleration"),
     setting(

@@ -313,7 +313,7 @@ mod tests {
             ),
             (
                 &[("endpoint", "http://user:canary@minio")],
-                "signers.partner.endpoint is a text with an @, not repeated here since it may hold a password \
+                "signers.partner.endpoint is \"http://***@minio\" \
                  (PRESIGND_SIGNERS_PARTNER_ENDPOINT), but must be an endpoint",
             ),
         ] {

@@ -35,6 +35,7 @@ impl FromStr for RoleArn {
         let ["arn", partition, "iam", "", account, role] = parts[..] else { return Err(RoleArnError) };
         let name = role.strip_prefix("role/").ok_or(RoleArnError)?;
         let fits = partition.starts_with("aws")
+            && partition.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
             && account.len() == 12
             && account.bytes().all(|byte| byte.is_ascii_digit())
             && !name.is_empty()
@@ -73,6 +74,14 @@ mod tests {
             "arn:aws:iam::123456789012:role/a b",
         ] {
             assert_eq!(bad.parse::<RoleArn>(), Err(RoleArnError), "{bad}");
+        }
+    }
+
+    /// Found by the fuzz target `arn`.
+    #[test]
+    fn a_partition_with_control_characters_is_none() {
+        for bad in ["arn:aws\0:iam::123456789012:role/path/reader", "arn:aws\u{b}:iam::123456789012:role/a"] {
+            assert_eq!(bad.parse::<RoleArn>(), Err(RoleArnError), "{bad:?}");
         }
     }
 }

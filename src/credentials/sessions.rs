@@ -5,6 +5,7 @@
 mod create;
 
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -54,9 +55,16 @@ pub enum SessionError {
     },
 }
 
+impl SessionError {
+    /// S3 cannot be asked, or not now.
+    pub fn unavailable(bucket: &str, problem: String) -> Self {
+        Self::Unavailable { bucket: bucket.to_owned(), problem }
+    }
+}
+
 /// The sessions of one signer.
 pub struct Sessions {
-    slots: Cache<Box<str>, Arc<Slot>>,
+    slots: Cache<String, Arc<Slot>>,
     metrics: SignerMetrics,
     clock: Clock,
 }
@@ -82,29 +90,34 @@ impl Sessions {
         Arc::new(Self { slots: Cache::new(KEPT), metrics, clock })
     }
 
-    /// The session of a directory bucket: at once when there is one that is good, or when S3 has answered. Where half of its
-    /// time is over, another one is made in the background. S3 is asked once, however many want the same.
+    /// The session of a directory bucket, when there is one that is good. Where half of its time is over, another one is made
+    /// in the background.
+    pub fn at_hand(self: &Arc<Self>, own: &Arc<Snapshot>, bucket: &str) -> Option<Arc<Snapshot>> {
+        let slot = self.slots.get(bucket)?;
+        let now = self.clock.now();
+        let held = slot.usable_at(now)?;
+        let is_due = held.renew_at.is_some_and(|at| at <= now) && slot.recent_failure().is_none();
+        if is_due && let Ok(asking) = Arc::clone(&slot.asking).try_lock_owned() {
+            self.ask(&slot, own, bucket, asking);
+        }
+        Some(Arc::clone(&held.snapshot))
+    }
+
+    /// The session of a directory bucket, when S3 has answered: it is asked once, however many want the same.
     ///
     /// # Errors
     /// When S3 gives none, or not in time.
-    pub async fn get(
+    pub async fn from_s3(
         self: &Arc<Self>,
         own: &Arc<Snapshot>,
         bucket: &str,
     ) -> Result<Arc<Snapshot>, SessionError> {
-        let slot = self.slot(bucket);
-        if let Some(held) = slot.usable_at(self.clock.now()) {
-            if held.renew_at.is_some_and(|at| at <= self.clock.now())
-                && let Ok(asking) = Arc::clone(&slot.asking).try_lock_owned()
-            {
-                self.ask(&slot, own, bucket, asking);
-            }
-            return Ok(Arc::clone(&held.snapshot));
-        }
+        let made = self.slots.get_or_insert_with(bucket, || Ok::<_, Infallible>(Arc::<Slot>::default()));
+        let slot = made.unwrap_or_else(|never| match never {});
         let waiting = self.get_from_s3(&slot, own, bucket);
         tokio::time::timeout(WAIT_LIMIT, waiting).await.unwrap_or_else(|_| {
             let problem = format!("it did not answer within {}", humantime::format_duration(WAIT_LIMIT));
-            Err(SessionError::Unavailable { bucket: bucket.to_owned(), problem })
+            Err(SessionError::unavailable(bucket, problem))
         })
     }
 
@@ -112,15 +125,6 @@ impl Sessions {
     pub fn all(&self) -> Vec<Arc<Snapshot>> {
         let held = self.slots.iter().filter_map(|(_, slot)| slot.current.load_full());
         held.map(|held| Arc::clone(&held.snapshot)).collect()
-    }
-
-    fn slot(&self, bucket: &str) -> Arc<Slot> {
-        self.slots.get(bucket).unwrap_or_else(|| {
-            // Two may come at once: one's place is forgotten, with at most a session in it.
-            let new = Arc::<Slot>::default();
-            self.slots.insert(bucket.into(), Arc::clone(&new));
-            new
-        })
     }
 
     async fn get_from_s3(
@@ -139,9 +143,7 @@ impl Sessions {
         }
         // It is asked to the end, also when the caller goes away: others wait for the answer.
         let asked = self.ask(slot, own, bucket, asking).await;
-        asked.unwrap_or_else(|error| {
-            Err(SessionError::Unavailable { bucket: bucket.to_owned(), problem: error.to_string() })
-        })
+        asked.unwrap_or_else(|error| Err(SessionError::unavailable(bucket, error.to_string())))
     }
 
     fn ask(

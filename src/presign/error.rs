@@ -34,9 +34,9 @@ pub enum Error {
     /// A part of a form is wrong, or the target takes no forms.
     #[error(transparent)]
     Post(#[from] PostError),
-    /// The URL would work for less than the caller needs.
+    /// The URL, or the form, would work for less than the caller needs.
     #[error(
-        "the URL could work for {} only, less than the min_expires_in of {}: {}",
+        "it could work for {} only, less than the min_expires_in of {}: {}",
         format_duration(grant.granted.as_duration()),
         format_duration(minimum.as_duration()),
         explain(*grant)

@@ -169,7 +169,7 @@ pub enum ParameterError {
     #[error("query parameter {0} may not be given: it belongs to the authentication that presignd adds")]
     ForbiddenQuery(String),
     /// The same query parameter twice.
-    #[error("query parameter {0} is given twice: set it once, in the operation or in query")]
+    #[error("query parameter {} is given twice: set it once, in the operation or in query", .0.escape_debug())]
     QueryTwice(String),
     /// A parameter without which S3 refuses the request.
     #[error("{operation} needs {name}: S3 refuses the request without it")]
@@ -198,7 +198,7 @@ pub enum ParameterError {
     #[error("more than {MAX_PARAMETERS} headers or query parameters")]
     TooMany,
     /// A value too long.
-    #[error("the value of {0} is longer than {MAX_VALUE_BYTES} bytes")]
+    #[error("the value of {} is longer than {MAX_VALUE_BYTES} bytes", .0.escape_debug())]
     TooLong(String),
 }
 
@@ -428,6 +428,18 @@ mod tests {
         for value in ["a\nb", "a\r\nx: y", "\u{0}", "a\tb", "ü", "\u{7f}"] {
             let error = Headers::default().add("x-amz-meta-a", value).unwrap_err();
             assert_eq!(error, ParameterError::HeaderValue("x-amz-meta-a".into()), "{value:?}");
+        }
+    }
+
+    /// Found by the fuzz target `url`.
+    #[test]
+    fn no_error_holds_a_control_character_of_a_name() {
+        let mut query = Query::default();
+        query.add("W\0loadId\n", "a").unwrap();
+        let twice = query.add("W\0loadId\n", "b").unwrap_err();
+        let long = query.add("x\u{1b}[0m", "y".repeat(MAX_VALUE_BYTES + 1)).unwrap_err();
+        for error in [twice, long] {
+            assert!(!error.to_string().contains(char::is_control), "{error:?}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Newer credentials for requests that outlive those at hand, before anything is signed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::future::join_all;
 
@@ -9,13 +12,35 @@ use super::{
     request::Merged,
     wire::{Batch, Item},
 };
-use crate::{credentials::Signer, presign::expiry::Seconds};
+use crate::{
+    credentials::Signer,
+    presign::expiry::{Seconds, Window},
+};
 
 /// Requests looked at before others get their turn.
 const TURN: usize = 128;
 
 /// How long the requests of a call want their URLs to work, for each signer whose credentials may be renewed for them.
-struct Wishes(Vec<(Arc<Signer>, Option<Seconds>)>);
+struct Wishes(Vec<(Arc<Signer>, Option<Duration>)>);
+
+/// How long a URL or a form should work.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// Who is to sign.
+    pub(super) signer: &'a str,
+    /// `expires_in`; nothing where the server's default counts.
+    pub(super) asked: Option<Seconds>,
+    /// `reuse_window`.
+    pub(super) window: Option<Seconds>,
+}
+
+impl<'a> Wish<'a> {
+    /// What a request wishes. What is not valid in it is refused where it is signed.
+    fn of(request: Merged<'a>) -> Self {
+        let window = request.reuse_window().ok().flatten();
+        Self { signer: request.signer(), asked: request.asks_for(), window }
+    }
+}
 
 impl Wishes {
     /// None yet; nothing when no credentials may be renewed, which is so for the most part of their time when they are
@@ -28,9 +53,15 @@ impl Wishes {
         (!wishes.is_empty()).then_some(Self(wishes))
     }
 
-    fn add(&mut self, name: &str, asked: Option<Seconds>) {
-        if let Some((signer, longest)) = self.0.iter_mut().find(|(signer, _)| signer.name() == name) {
-            *longest = (*longest).max(Some(asked.unwrap_or(signer.default_expiry())));
+    fn add(&mut self, wish: Wish<'_>, now: SystemTime) {
+        let of_this_name = self.0.iter_mut().find(|(signer, _)| signer.name() == wish.signer);
+        if let Some((signer, longest)) = of_this_name {
+            let asked = wish.asked.unwrap_or(signer.default_expiry()).as_duration();
+            // A URL of a window ends as if it had been asked for at the window's beginning: newer credentials in the
+            // middle of one would give another URL, and no more time.
+            let since = wish.window.map_or(now, |length| Window::at(now, length).begins_at());
+            let left = asked.saturating_sub(now.duration_since(since).unwrap_or_default());
+            *longest = (*longest).max(Some(left));
         }
     }
 
@@ -40,24 +71,21 @@ impl Wishes {
         let Ok(_place) = Arc::clone(&shared.waiting).try_acquire_owned() else { return };
         let now = shared.clock.now();
         let time = time.map(|time| time / 2);
-        let renewing = self
-            .0
-            .iter()
-            .filter_map(|(signer, longest)| Some(signer.renew_for((*longest)?.as_duration(), now, time)));
+        let renewing =
+            self.0.iter().filter_map(|(signer, longest)| Some(signer.renew_for((*longest)?, now, time)));
         join_all(renewing).await;
     }
 }
 
-/// Has credentials renewed that a URL or a form would outlive, where that helps. `asked` is nothing where the server's
-/// default counts.
-pub(super) async fn renew_for_one(
-    shared: &Shared,
-    signer: &str,
-    asked: Option<Seconds>,
-    time: Option<Duration>,
-) {
+/// Has credentials renewed that a URL would outlive, where that helps.
+pub(super) async fn renew_for_request(shared: &Shared, request: Merged<'_>, time: Option<Duration>) {
+    renew_for_one(shared, Wish::of(request), time).await;
+}
+
+/// Has credentials renewed that a URL or a form would outlive, where that helps.
+pub(super) async fn renew_for_one(shared: &Shared, wish: Wish<'_>, time: Option<Duration>) {
     if let Some(mut wishes) = Wishes::new(shared) {
-        wishes.add(signer, asked);
+        wishes.add(wish, shared.clock.now());
         wishes.grant(shared, time).await;
     }
 }
@@ -65,6 +93,7 @@ pub(super) async fn renew_for_one(
 /// Has credentials renewed that one of the batch's requests would outlive, where that helps.
 pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option<Duration>) {
     let Some(mut wishes) = Wishes::new(shared) else { return };
+    let now = shared.clock.now();
     let defaults = batch.defaults_wish().unwrap_or_default();
     for index in 0..batch.len() {
         if index % TURN == TURN - 1 {
@@ -72,8 +101,7 @@ pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option
         }
         // What cannot be read is refused where it is signed.
         if let Ok(item) = Item::read_wish(batch.request(index)) {
-            let request = Merged::new(&item, defaults.as_ref());
-            wishes.add(request.signer(), request.asks_for());
+            wishes.add(Wish::of(Merged::new(&item, defaults.as_ref())), now);
         }
     }
     wishes.grant(shared, time).await;

@@ -12,7 +12,7 @@ use super::{
     DEFAULT_SIGNER, Shared,
     answer::{clamp_reason, duration},
     codec::Answer,
-    early,
+    early::{self, Wish},
     request::{expires_in, min_expires_in},
     status::{Failure, code_name},
     wire::Malformed,
@@ -36,7 +36,8 @@ pub(super) async fn presign_post(
     let request = pb::PresignPostRequest::decode(message).map_err(|_| Malformed::new("request"))?;
     // What is not valid is refused where it is signed.
     let asked = expires_in(request.expires_in.as_ref()).ok().flatten();
-    early::renew_for_one(shared, signer_of(&request), asked, deadline).await;
+    let wish = Wish { signer: signer_of(&request), asked, window: None };
+    early::renew_for_one(shared, wish, deadline).await;
     let moment = Moment::new(shared);
     match sign(&request, &moment) {
         Ok(form) => {
@@ -61,9 +62,9 @@ fn sign(request: &pb::PresignPostRequest, moment: &Moment) -> Result<pb::Presign
     let fields = fields(request)?;
     let to_sign = to_core(request, &fields)?;
     let (signer, snapshot) = moment.signer(signer_of(request))?;
+    // What can never work is said first, with credentials or without.
+    post::check(&request.bucket.parse::<Target>()?)?;
     let Some(snapshot) = snapshot else {
-        // What can never work is said at once, with credentials or without.
-        post::check(&request.bucket.parse::<Target>()?)?;
         return Err(Failure::NoCredentials { signer: signer.name().to_owned() });
     };
     let signing = snapshot.signing(&request.bucket, moment.now())?;

@@ -80,10 +80,26 @@ async fn with_sessions(shared: &Shared, moment: Moment, wanted: BTreeSet<(&str, 
     let mut sessions = Vec::with_capacity(needed.len());
     for some in needed.chunks(AT_ONCE) {
         let asking = some.iter().map(|(signer, snapshot, bucket)| async move {
-            let outcome = signer.sessions().get(snapshot, bucket).await;
+            let outcome = match signer.sessions().at_hand(snapshot, bucket) {
+                Some(session) => Ok(session),
+                None => wait_for(shared, signer, snapshot, bucket).await,
+            };
             Session { signer: Arc::clone(signer), bucket: (*bucket).into(), outcome }
         });
         sessions.extend(join_all(asking).await);
     }
     moment.with_sessions(shared, sessions)
+}
+
+/// Only so many wait at once that there are places for calls that need nothing.
+async fn wait_for(
+    shared: &Shared,
+    signer: &Signer,
+    own: &Arc<Snapshot>,
+    bucket: &str,
+) -> Result<Arc<Snapshot>, SessionError> {
+    let Ok(_place) = Arc::clone(&shared.waiting).try_acquire_owned() else {
+        return Err(SessionError::unavailable(bucket, "too many calls wait for S3 already".to_owned()));
+    };
+    signer.sessions().from_s3(own, bucket).await
 }

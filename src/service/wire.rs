@@ -127,7 +127,7 @@ impl<'m> Item<'m> {
         Ok(item)
     }
 
-    /// Reads who is to sign, for what bucket and for how long, and nothing else.
+    /// Reads who is to sign, for what bucket, for how long and in what window, and nothing else.
     pub(super) fn read_wish(message: &'m [u8]) -> Result<Self> {
         let mut item = Self::default();
         let mut fields = Fields::of(message, "request");
@@ -136,6 +136,7 @@ impl<'m> Item<'m> {
                 1 => item.bucket = value.text("bucket")?,
                 3 => merge_duration(&mut item.expires_in, value, "expires_in")?,
                 5 => item.signer = value.text("signer")?,
+                8 => merge_duration(&mut item.reuse_window, value, "reuse_window")?,
                 _ => {}
             }
         }

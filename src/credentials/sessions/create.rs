@@ -30,12 +30,12 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 /// A session of a directory bucket, made with a signer's own credentials. It may read and write, or what the credentials
 /// allow of that.
 pub(super) async fn session(own: &Snapshot, bucket: &str) -> Result<Credentials, SessionError> {
-    let unavailable = |problem: String| SessionError::Unavailable { bucket: bucket.to_owned(), problem };
+    let unavailable = |problem: &str| SessionError::unavailable(bucket, problem.to_owned());
     let asked = client(own).create_session().bucket(bucket).send().await;
     let CreateSessionOutput { credentials, .. } = asked.map_err(|error| failure(&error, bucket))?;
-    let session = credentials.ok_or_else(|| unavailable("its answer has no credentials".to_owned()))?;
+    let session = credentials.ok_or_else(|| unavailable("its answer has no credentials"))?;
     let end = SystemTime::try_from(session.expiration)
-        .map_err(|_| unavailable("its answer has no end that is a time".to_owned()))?;
+        .map_err(|_| unavailable("its answer has no end that is a time"))?;
     Ok(Credentials::new(
         session.access_key_id,
         Secret::from(session.secret_access_key),

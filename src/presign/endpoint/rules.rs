@@ -1,6 +1,6 @@
 //! What bears on the endpoint: what an operator set for a signer, and what was found where nothing was set.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use thiserror::Error;
 
@@ -129,6 +129,14 @@ impl FromStr for EndpointUrl {
     }
 }
 
+/// A text that should be an endpoint, fit to be shown: a user and a password in front of the host are left out.
+pub fn without_user(text: &str) -> Cow<'_, str> {
+    let Some((before, host)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
+    let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    Cow::Owned(format!("{scheme}{separator}***@{host}"))
+}
+
 /// A name, an IPv4 address, or an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -209,6 +217,22 @@ mod tests {
             "http://127.1",
         ] {
             assert!(text.parse::<EndpointUrl>().is_err(), "{text:?}");
+        }
+    }
+
+    /// Found by the fuzz target `config`.
+    #[test]
+    fn a_password_in_an_endpoint_is_not_repeated() {
+        for text in [
+            "https://user:pa55word@s3.example",
+            "user:pa55word@s3.example:9000",
+            "https://user:pa55word/x@y@s3.example",
+            "://pa55word@",
+        ] {
+            assert_eq!(text.parse::<EndpointUrl>(), Err(EndpointUrlError));
+            assert!(!EndpointUrlError.to_string().contains("pa55word"));
+            let shown = without_user(text);
+            assert!(shown.contains("***@") && !shown.contains("pa55word"), "{shown}");
         }
     }
 

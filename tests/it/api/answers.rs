@@ -154,7 +154,7 @@ async fn a_minimum_that_cannot_be_met_is_a_failed_precondition_that_says_what_co
         (
             7_200,
             7_200,
-            "the URL could work for 1h only, less than the min_expires_in of 2h: \
+            "it could work for 1h only, less than the min_expires_in of 2h: \
              this server's expiry.max allows no more",
             "3600",
             "SERVER_MAXIMUM",
@@ -162,7 +162,7 @@ async fn a_minimum_that_cannot_be_met_is_a_failed_precondition_that_says_what_co
         (
             60,
             61,
-            "the URL could work for 1m only, less than the min_expires_in of 1m 1s: expires_in asks for no more",
+            "it could work for 1m only, less than the min_expires_in of 1m 1s: expires_in asks for no more",
             "60",
             "NONE",
         ),

@@ -28,11 +28,6 @@ fn invalid(request: pb::PresignRequest, reason: &str, field: &str, message: &str
     Row { request, told: Told::new(Code::InvalidArgument, reason, Some(field), message) }
 }
 
-/// A request that is UNIMPLEMENTED.
-fn not_yet(request: pb::PresignRequest, message: &str) -> Row {
-    Row { request, told: Told::new(Code::Unimplemented, "NOT_IN_THIS_VERSION", None, message) }
-}
-
 /// A good request, changed.
 fn but(change: impl FnOnce(&mut pb::PresignRequest)) -> pb::PresignRequest {
     let mut request = get("key");

@@ -15,6 +15,7 @@ use crate::support::{
     callers::long,
     clock::{OwnClock, Sets},
     grpc::{Told, batch, get, metadata, presigned, refused, results, seconds, url_of},
+    provider::from_now,
     scrape::Scrape,
     sidecar::Sidecar,
 };
@@ -189,6 +190,31 @@ async fn a_least_time_is_met_with_newer_credentials_or_refused_with_what_could_b
     // What is said to be grantable is granted.
     let url = presigned(client.presign(all_or_nothing(i64::try_from(grantable).unwrap() - 5)).await);
     assert_eq!(reason(&url), "NONE");
+}
+
+/// Newer credentials in the middle of a window would give another URL, which ends when the first one does.
+#[tokio::test]
+async fn a_url_of_a_window_is_the_same_until_its_credentials_cannot_do_what_was_asked_at_its_beginning() {
+    let aged = Aged::by(1, &[]).await;
+    let mut client = aged.sidecar.client().await;
+    // A window that began long before: what is asked for is over before the credentials end.
+    let in_a_window = PresignRequest { reuse_window: Some(seconds(100_000_000)), ..asking_for(200_000_000) };
+    let status = refused(client.presign(in_a_window).await);
+    assert_eq!(Told::of(&status).reason, "REUSE_WINDOW_TOO_LONG");
+    assert_eq!(aged.loads(), 1);
+    let now = prost_types::Timestamp::from(from_now(Duration::ZERO)).seconds + 62;
+    // One that began about half an hour ago, and one that begins now.
+    for (window, loads) in [(window_that_began(now, 1_800), 1), (window_that_began(now, 0), 2)] {
+        let request = PresignRequest { reuse_window: Some(seconds(window)), ..asking_for(3_580) };
+        let _signed_or_not = client.presign(request).await;
+        assert_eq!(aged.loads(), loads, "a window of {window} s");
+    }
+}
+
+/// A window of half an hour to an hour that began so many seconds before a time, give or take a few.
+fn window_that_began(now: i64, before: i64) -> i64 {
+    let fits = |window: &i64| (now % window - before).abs() < 5;
+    (1_805..3_500).find(fits).expect("there is such a window")
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ impl Place {
         (self.is_arn() && self.is_at_ip_address()).then_some("so needs a host name there")
     }
 
-    /// The SDK would ask S3 for a session first.
+    /// S3 would be asked for a session first.
     fn needs_session(&self) -> bool {
         let directory = self.bucket.ends_with("--x-s3") || self.bucket.ends_with("--xa-s3");
         directory && !self.disable_session_auth
@@ -193,11 +193,7 @@ async fn ours(service: &InProcess, place: &Place, x_id: bool) -> Result<Presigne
 
 /// The message of a refusal, which must be one of ours.
 fn told(refused: &Status, place: &Place) -> String {
-    let fits = match refused.code() {
-        Code::Unimplemented => place.needs_session(),
-        code => code == Code::InvalidArgument,
-    };
-    assert!(fits, "{refused} for {place:?}");
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused} for {place:?}");
     let unknown = refused.message().contains("S3 has no endpoint for this target");
     assert!(!unknown, "AWS's reason is not told in our words: {refused} for {place:?}");
     refused.message().to_owned()
@@ -207,8 +203,9 @@ fn told(refused: &Status, place: &Place) -> String {
 async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it_refuses() {
     let service = InProcess::new();
     let (mut same, mut on_purpose, mut reasons) = (0, 0, BTreeMap::new());
-    for place in grid() {
-        let theirs = if place.needs_session() { None } else { place.by_sdk().await };
+    // For the others, S3 would be asked for a session first: see `credentials/express`.
+    for place in grid().into_iter().filter(|place| !place.needs_session()) {
+        let theirs = place.by_sdk().await;
         match (theirs, ours(&service, &place, true).await) {
             (Some(theirs), Ok(ours)) => {
                 assert_eq!(Parts::of(&ours.url), theirs, "{place:?}");
@@ -223,7 +220,7 @@ async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it
             (theirs, ours) => panic!("the SDK {theirs:?}, we {:?}: {place:?}", ours.map(|ours| ours.url)),
         }
     }
-    assert!(same > 900 && on_purpose > 50, "{same} targets were compared, {on_purpose} refused on purpose");
+    assert!(same > 700 && on_purpose > 100, "{same} targets were compared, {on_purpose} refused on purpose");
     for reason in [
         "S3 Transfer Acceleration has no FIPS endpoint",
         "dual-stack is a choice among AWS's own endpoints",
@@ -244,7 +241,6 @@ async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it
         "the Outposts access point alias is not one that S3 made",
         "the ARN is in partition",
         "the ARN is in region",
-        "sessions for directory buckets",
     ] {
         assert!(reasons.keys().any(|told| told.contains(reason)), "nobody was told {reason:?}: {reasons:#?}");
     }

@@ -165,7 +165,7 @@ async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
         ),
         (
             &["s3://plain-bucket/key", "--min-expires-in", "1h"],
-            "the URL could work for 15m only, less than the min_expires_in of 1h: expires_in asks for no more",
+            "it could work for 15m only, less than the min_expires_in of 1h: expires_in asks for no more",
         ),
         (
             &["s3://plain-bucket/key", "--header", "Content-Type"],
@@ -232,4 +232,20 @@ fn the_version_is_that_of_the_package() {
     let mut command = presignd();
     command.arg("--version");
     assert_eq!(printed(super::ended(command)), format!("presignd {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn a_reader_who_goes_away_is_no_failure() {
+    let sidecar = Sidecar::start(&[]).await;
+    for arguments in [
+        &["config", "check", "--open"][..],
+        &["presign", "get", "s3://plain-bucket/key", "--server", &sidecar.tcp],
+        &["post", "s3://plain-bucket/key", "--server", &sidecar.tcp],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = crate::support::sidecar::presignd();
+        let status = command.args(arguments).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Targets: names and ARNs with one part wrong in turn, and kinds that this version does not sign for.
 
-use super::{Row, but, check, invalid, not_yet};
+use super::{Row, but, check, invalid};
 use crate::support::OUTPOSTS_ARN;
 
 fn to(bucket: &str) -> presignd::pb::PresignRequest {
@@ -143,17 +143,6 @@ async fn a_name_that_ends_as_another_kind_does_and_is_none_is_refused_with_what_
             "a name that ends in --x-s3 is that of a directory bucket or of its access point, but this is none: \
              it is NAME--ZONE-ID--x-s3, such as logs--use1-az4--x-s3, of 63 lower-case letters, digits and '-' at most",
         ),
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn sessions_for_directory_buckets_are_not_there_yet_and_say_so() {
-    let message = "sessions for directory buckets are not supported by this version of presignd: \
-                   use a signer with signers.NAME.disable_session_auth";
-    check(vec![
-        not_yet(to("logs--use1-az4--x-s3"), message),
-        not_yet(to("reports--use1-az4--xa-s3"), message),
     ])
     .await;
 }

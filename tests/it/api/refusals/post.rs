@@ -63,6 +63,8 @@ async fn a_target_that_takes_no_forms_is_refused() {
         (OUTPOSTS_ARN, not_offered("outposts")),
         (alias, not_offered("outposts")),
         ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", not_offered("multi_region_access_point")),
+        ("arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/reports", not_offered("object_lambda")),
+        ("logs--use1-az4--x-s3", not_offered("directory_bucket")),
         ("arn:aws:s3:us-east-1:123456789012:accesspoint/reports", arn.to_owned()),
     ];
     let rows = rows.map(|(bucket, message)| {
@@ -241,7 +243,7 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
         Told::new(Code::InvalidArgument, "DURATION_INVALID", Some("expires_in"), short)
     );
     let status = refused(client.presign_post(lasting(7_200, 7_200)).await);
-    let kept = "the URL could work for 1h only, less than the min_expires_in of 2h: \
+    let kept = "it could work for 1h only, less than the min_expires_in of 2h: \
                 this server's expiry.max allows no more";
     assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, kept));
     assert_eq!(metadata(&status)["grantable_seconds"], "3600");

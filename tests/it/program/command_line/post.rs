@@ -23,9 +23,10 @@ async fn post_prints_a_command_with_every_field_and_the_file_last() {
     for name in ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"] {
         assert!(stdout.contains(&format!(" --form-string '{name}=")), "{stdout}");
     }
-    let [expires, asked] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    let [expires, asked, complete] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
     assert!(expires.starts_with("expires  20") && expires.ends_with("Z (granted 7days)"), "{expires}");
     assert_eq!(asked, "asked    8days, cut by service_maximum");
+    assert_eq!(complete, "complete Content-Type: the values only begin as they must");
 }
 
 #[tokio::test]

@@ -101,7 +101,9 @@ async fn what_post_prints_runs_in_a_shell_and_puts_the_files_name_into_the_key()
             "--content-length-range",
             "1:10",
         ];
-        let command = printed(ask(&sidecar, &[&["post", &uri], &conditions[..]].concat()));
+        let Ended { stdout: command, stderr, .. } =
+            ask(&sidecar, &[&["post", &uri], &conditions[..]].concat());
+        assert_eq!(stderr, "complete Content-Type: the values only begin as they must\n");
         assert!(
             command.starts_with("curl --fail --form-string ") && command.contains(" --form file=@FILE '")
         );

@@ -1,0 +1,119 @@
+//! What Explain reads out of a URL: for a URL of presignd the target, the key and a verdict that it is valid; for any
+//! other no part that does not stand in it, the path with the bytes that it has, and never a secret.
+//!
+//! Input: the method; `key` or `url`; and then an object's key, or a whole URL.
+
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use presignd::presign::{
+    self, Request,
+    explain::{Explanation, Sent, Verdict, explain},
+    name::ObjectKey,
+    operation::{GET_OBJECT, OPERATIONS, Operation},
+    parameters::{Headers, Query},
+    snapshot::Snapshot,
+};
+use presignd_fuzz::{CANARY, Parts, assert_can_be_shown, decoded, lines, now, rules, snapshot};
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Ok(text) = str::from_utf8(data) else { return Corpus::Reject };
+    let Some(([method, what], rest)) = lines(text) else { return Corpus::Reject };
+    let rules = rules(&[("region", "us-east-1")]).expect("the settings are good");
+    let signer = snapshot(rules, true);
+    match what {
+        "key" => assert_own_url_is_understood(rest, &signer),
+        "url" => match Sent::new(rest, method, []) {
+            Ok(sent) => {
+                let explanation = explain(&sent, "", &[signer], now());
+                assert_nothing_is_made_up(rest.trim(), &explanation);
+            }
+            Err(error) => assert_can_be_shown(&error.to_string()),
+        },
+        _ => return Corpus::Reject,
+    }
+    Corpus::Keep
+});
+
+/// A URL that was just made is valid, and names the key that it was made for.
+fn assert_own_url_is_understood(key: &str, signer: &Arc<Snapshot>) {
+    let Ok(key) = ObjectKey::try_from(key) else { return };
+    let operation: &Operation<'_> = if key.as_str().is_empty() { OPERATIONS[16] } else { &GET_OBJECT };
+    let request = Request {
+        key,
+        operation,
+        headers: &Headers::default(),
+        query: &Query::default(),
+        expires_in: None,
+        min_expires_in: None,
+    };
+    let signing = signer.signing("my-bucket", now()).expect("it is a bucket");
+    let mut url = String::new();
+    presign::presign(&request, &signing, &mut url).expect("it can be signed for");
+    let sent = Sent::new(&url, operation.method.as_str(), []).expect("it is a URL");
+    let explanation = explain(&sent, "", &[Arc::clone(signer)], now());
+    assert_eq!(explanation.verdict, Verdict::Valid, "{:?}", explanation.findings);
+    assert_eq!(
+        (explanation.place.bucket.as_str(), explanation.place.key.as_str()),
+        ("my-bucket", key.as_str())
+    );
+    assert_eq!(explanation.host, "my-bucket.s3.us-east-1.amazonaws.com");
+    let path = explanation.canonical_request.lines().nth(1).expect("it has a path");
+    assert_eq!(path, Parts::of(&url).path);
+    assert_nothing_is_made_up(&url, &explanation);
+}
+
+fn assert_nothing_is_made_up(url: &str, explanation: &Explanation) {
+    if has_canary_in_tokens_alone(url) {
+        assert_no_secret(explanation);
+    }
+    assert!(url.contains(&explanation.host), "{}", explanation.host);
+    // Hosts have no escapes; a plus may stand for a space.
+    let with_spaces = url.replace('+', " ");
+    let all = [url.as_bytes(), &decoded(url), &decoded(&with_spaces)].map(String::from_utf8_lossy).join("\n");
+    let parts = &explanation.parts;
+    for part in
+        [&parts.algorithm, &parts.access_key_id, &parts.scope_date, &parts.scope_region, &parts.scope_service]
+    {
+        assert!(all.contains(part.as_str()), "{part} is not in {url}");
+    }
+    let place = &explanation.place;
+    for part in [&place.bucket, &place.key] {
+        assert!(all.to_lowercase().contains(&part.to_lowercase()), "{part} is not in {url}");
+    }
+    if explanation.verdict == Verdict::Malformed {
+        assert!(!explanation.findings.is_empty());
+        return;
+    }
+    // The canonical path stands for the same bytes as the one that was sent, and has as many segments.
+    let sent = Parts::of(url.split_once('#').map_or(url, |(sent, _)| sent)).path;
+    let sent = if sent.is_empty() { "/" } else { sent };
+    let path = explanation.canonical_request.lines().nth(1).expect("it has a path");
+    // (S3 reads a plus in the path as a space; other servers do not.)
+    let path = decoded(path);
+    assert!(path == decoded(sent) || path == decoded(&sent.replace('+', " ")), "{sent}");
+    assert!(
+        explanation.verdict == Verdict::Valid || !explanation.findings.is_empty(),
+        "a verdict has a reason"
+    );
+}
+
+/// Whether everything in a URL that looks like a secret stands where a session token does.
+fn has_canary_in_tokens_alone(url: &str) -> bool {
+    let sent = url.split_once('#').map_or(url, |(sent, _)| sent);
+    let query = sent.split_once('?').map_or("", |(_, query)| query);
+    let token = format!("X-Amz-Security-Token={CANARY}");
+    let in_tokens = query.split('&').filter(|pair| pair.starts_with(&token)).count();
+    String::from_utf8_lossy(&decoded(url)).matches(CANARY).count() == in_tokens
+}
+
+/// Key and token of the signer, and whatever a URL's own token says.
+fn assert_no_secret(explanation: &Explanation) {
+    let shown = [&explanation.canonical_request, &explanation.string_to_sign, &explanation.host];
+    let findings: Vec<_> = explanation.findings.iter().map(ToString::to_string).collect();
+    for text in shown.into_iter().chain(&findings) {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}

@@ -1,0 +1,185 @@
+//! URLs of any key: host and path prefix are those that target and settings gave, the path has the segments of the key
+//! and no others, the query has what was asked for and the authentication, and no error repeats what is secret.
+//!
+//! Input: settings of a signer, `header.NAME`, `query.NAME` and `token` as `NAME=VALUE` lines; an empty line; the
+//! bucket; the operation; and then the key.
+
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use percent_encoding::utf8_percent_encode;
+use presignd::presign::{
+    self, Request,
+    name::ObjectKey,
+    operation::{GET_OBJECT, HTTP, OPERATIONS, Operation},
+    parameters::{Headers, Query},
+    snapshot::Snapshot,
+};
+use presignd_fuzz::{
+    CANARY, PATH, Parts, assert_at_aws, assert_can_be_shown, decoded, lines, now, pairs, rules, snapshot,
+};
+
+/// Without those that belong to credentials.
+const SETTINGS: [&str; 10] = [
+    "region",
+    "endpoint",
+    "public_endpoint",
+    "path_style",
+    "fips",
+    "dual_stack",
+    "accelerate",
+    "use_arn_region",
+    "disable_session_auth",
+    "sigv4a",
+];
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Ok(text) = str::from_utf8(data) else { return Corpus::Reject };
+    let Some(case) = Case::read(text) else { return Corpus::Reject };
+    let Some(rules) = rules(&case.settings) else { return Corpus::Reject };
+    let at_aws = rules.endpoint.in_url().is_none();
+    let snapshot = snapshot(rules, case.with_token);
+    match case.url(&snapshot) {
+        Ok(url) => case.assert_laws(&url, &snapshot, at_aws),
+        Err(message) => assert_can_be_shown(&message),
+    }
+    Corpus::Keep
+});
+
+struct Case<'a> {
+    settings: Vec<(&'a str, &'a str)>,
+    headers: Vec<(&'a str, String)>,
+    query: Vec<(&'a str, String)>,
+    with_token: bool,
+    bucket: &'a str,
+    operation: &'static Operation<'static>,
+    key: &'a str,
+}
+
+impl<'a> Case<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (pairs, rest) = pairs(text)?;
+        let ([bucket, operation], key) = lines(rest)?;
+        let mut known = OPERATIONS.into_iter().chain([&HTTP]);
+        let operation = known.find(|known| known.name == operation)?;
+        let mut case = Self {
+            settings: Vec::new(),
+            headers: Vec::new(),
+            query: Vec::new(),
+            with_token: false,
+            bucket,
+            operation,
+            key,
+        };
+        for (name, value) in pairs {
+            // Values may be secret (the keys of SSE-C are).
+            let secret = || format!("{value}{CANARY}");
+            match name.split_once('.') {
+                Some(("header", name)) => case.headers.push((name, secret())),
+                Some(("query", name)) => case.query.push((name, secret())),
+                None if name == "token" => case.with_token = true,
+                None if SETTINGS.contains(&name) => case.settings.push((name, value)),
+                _ => return None,
+            }
+        }
+        Some(case)
+    }
+
+    fn url(&self, snapshot: &Arc<Snapshot>) -> Result<String, String> {
+        let (mut headers, mut query) = (Headers::default(), Query::default());
+        for (name, value) in &self.headers {
+            headers.add(*name, value.as_str()).map_err(|error| error.to_string())?;
+        }
+        for (name, value) in &self.query {
+            query.add(*name, value.as_str()).map_err(|error| error.to_string())?;
+        }
+        let key = ObjectKey::try_from(self.key).map_err(|error| error.to_string())?;
+        let request = Request {
+            key,
+            operation: self.operation,
+            headers: &headers,
+            query: &query,
+            expires_in: None,
+            min_expires_in: None,
+        };
+        let signing = snapshot.signing(self.bucket, now()).map_err(|error| error.to_string())?;
+        let mut url = String::new();
+        presign::presign(&request, &signing, &mut url).map_err(|error| error.to_string())?;
+        Ok(url)
+    }
+
+    /// What is before the key in every URL for this target: that of `x`, without it.
+    fn before_the_key(&self, snapshot: &Arc<Snapshot>) -> String {
+        let settings = self.settings.clone();
+        let (headers, query) = (Vec::new(), Vec::new());
+        let other = Case { settings, headers, query, operation: &GET_OBJECT, key: "x", ..*self };
+        let url = other.url(snapshot).expect("the target is good for one key, so it is for another");
+        let (place, _) = url.split_once('?').expect("it has a query");
+        place.strip_suffix("/x").expect("it ends in the key").to_owned()
+    }
+
+    fn assert_laws(&self, url: &str, snapshot: &Arc<Snapshot>, at_aws: bool) {
+        assert!(url.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte)), "{url}");
+        let parts = Parts::of(url);
+        let before = self.before_the_key(snapshot);
+        assert_eq!(
+            (parts.scheme, parts.authority),
+            (Parts::of(&before).scheme, Parts::of(&before).authority)
+        );
+        if at_aws {
+            assert_at_aws(parts.authority);
+        }
+        let prefix = Parts::of(&before).path;
+        let behind = parts.path.strip_prefix(prefix).expect("the prefix is that of every key");
+        if self.key.is_empty() {
+            assert!(behind == "/" || (behind.is_empty() && !prefix.is_empty()), "{url}");
+        } else {
+            let key = behind.strip_prefix('/').expect("a slash stands before the key");
+            assert_eq!(key, utf8_percent_encode(self.key, PATH).to_string());
+            assert!(key.split('/').map(decoded).eq(self.key.split('/').map(|it| it.as_bytes().to_vec())));
+        }
+        assert_is_read_the_same(url, parts);
+        self.assert_query(parts.query);
+    }
+
+    /// Sorted by name, nothing twice, nothing that was not asked for, and the signature last.
+    fn assert_query(&self, query: &str) {
+        let pairs: Option<Vec<_>> = query.split('&').map(|pair| pair.split_once('=')).collect();
+        let mut pairs = pairs.expect("each has a name and a value");
+        let (last, signature) = pairs.pop().expect("there is one");
+        assert_eq!(last, "X-Amz-Signature");
+        assert!(
+            signature.len() >= 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{signature}"
+        );
+        assert!(pairs.is_sorted_by(|(left, _), (right, _)| left < right), "{query}");
+        let value = |name: &str| {
+            pairs.iter().find(|(known, _)| decoded(known) == name.as_bytes()).map(|it| decoded(it.1))
+        };
+        for (name, wanted) in &self.query {
+            assert_eq!(value(name).as_deref(), Some(wanted.as_bytes()), "{name}");
+        }
+        let mut names: Vec<_> = self.headers.iter().map(|(name, _)| name.to_lowercase()).collect();
+        names.push("host".to_owned());
+        names.sort_unstable();
+        assert_eq!(value("X-Amz-SignedHeaders"), Some(names.join(";").into_bytes()));
+        let authentication =
+            5 + usize::from(self.with_token) + usize::from(value("X-Amz-Region-Set").is_some());
+        let subresource = usize::from(self.operation.subresource.is_some());
+        assert_eq!(pairs.len(), authentication + subresource + self.query.len(), "{query}");
+    }
+}
+
+/// Another parser of URLs finds the same parts.
+fn assert_is_read_the_same(url: &str, parts: Parts<'_>) {
+    let Ok(read) = url.parse::<http::Uri>() else {
+        assert!(url.len() > usize::from(u16::MAX) - 1, "no URL: {url}");
+        return;
+    };
+    let scheme = read.scheme_str().expect("it has a scheme");
+    assert!(scheme.eq_ignore_ascii_case(parts.scheme), "{url}");
+    assert_eq!(read.authority().map(http::uri::Authority::as_str), Some(parts.authority));
+    assert_eq!((read.path(), read.query()), (parts.path, Some(parts.query)));
+}
