@@ -31,11 +31,12 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use aws_types::os_shim_internal::{Env, Fs};
 use thiserror::Error;
 
+pub use self::found::Given;
 use super::roles::{RoleArn, Roles};
 use crate::{
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::{EndpointRules, Found},
+        endpoint::Found,
         name::Region,
     },
     shelter::Environment,
@@ -54,34 +55,6 @@ pub struct SourceSettings {
     pub given: Given,
     /// The roles that are assumed with what the provider hands out.
     pub roles: Roles,
-}
-
-/// What of endpoints the operator set, and what is therefore not looked for elsewhere.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Given {
-    /// `signers.NAME.fips`, which is for STS as well.
-    pub fips: Option<bool>,
-    /// `signers.NAME.dual_stack`, which is for STS as well.
-    pub dual_stack: Option<bool>,
-    /// Whether `signers.NAME.endpoint` is set.
-    pub endpoint: bool,
-    /// Whether `signers.NAME.use_arn_region` is set.
-    pub use_arn_region: bool,
-    /// Whether `signers.NAME.disable_session_auth` is set.
-    pub disable_session_auth: bool,
-}
-
-impl Given {
-    /// By these rules.
-    pub fn by(rules: &EndpointRules) -> Self {
-        Self {
-            fips: rules.fips,
-            dual_stack: rules.dual_stack,
-            endpoint: rules.at_aws || rules.endpoint.is_some(),
-            use_arn_region: rules.use_arn_region.is_some(),
-            disable_session_auth: rules.disable_session_auth.is_some(),
-        }
-    }
 }
 
 /// Which of AWS's providers is asked.
@@ -406,7 +379,7 @@ mod tests {
         for set in [Some(true), Some(false)] {
             let given = Given { fips: set, dual_stack: set, ..Given::default() };
             let region = Some("us-east-1".parse().unwrap());
-            let sdk = sdk_config(&SourceSettings { given, region, ..SourceSettings::default() }).await;
+            let sdk = sdk_config(&SourceSettings { region, given, ..SourceSettings::default() }).await;
             assert_eq!((sdk.use_fips(), sdk.use_dual_stack()), (set, set));
         }
     }

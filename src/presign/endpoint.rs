@@ -368,6 +368,10 @@ mod tests {
             ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
             ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
             ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
+            ("us-iso-east-1", "aws-iso", "c2s.ic.gov"),
+            ("us-isob-east-1", "aws-iso-b", "sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "aws-iso-e", "cloud.adc-e.uk"),
+            ("us-isof-south-1", "aws-iso-f", "csp.hci.ic.gov"),
         ] {
             let arn = arn.replace("arn:aws:", &format!("arn:{partition}:"));
             let endpoint = resolved(&arn, &rules(region, None, Addressing::VirtualHost));

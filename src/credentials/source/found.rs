@@ -2,8 +2,36 @@
 
 use aws_types::{SdkConfig, service_config::ServiceConfigKey};
 
-use super::{Given, LoadError};
-use crate::presign::endpoint::Found;
+use super::LoadError;
+use crate::presign::endpoint::{EndpointRules, Found};
+
+/// What of endpoints the operator set, and what is therefore not looked for elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Given {
+    /// `signers.NAME.fips`, which is for STS as well.
+    pub fips: Option<bool>,
+    /// `signers.NAME.dual_stack`, which is for STS as well.
+    pub dual_stack: Option<bool>,
+    /// Whether `signers.NAME.endpoint` is set.
+    pub endpoint: bool,
+    /// Whether `signers.NAME.use_arn_region` is set.
+    pub use_arn_region: bool,
+    /// Whether `signers.NAME.disable_session_auth` is set.
+    pub disable_session_auth: bool,
+}
+
+impl Given {
+    /// By these rules.
+    pub fn by(rules: &EndpointRules) -> Self {
+        Self {
+            fips: rules.fips,
+            dual_stack: rules.dual_stack,
+            endpoint: rules.at_aws || rules.endpoint.is_some(),
+            use_arn_region: rules.use_arn_region.is_some(),
+            disable_session_auth: rules.disable_session_auth.is_some(),
+        }
+    }
+}
 
 /// What the AWS SDKs read for S3 in the environment and in the profile, where no setting says otherwise: what is set is not
 /// looked for, so that nothing wrong there is in its way.

@@ -257,7 +257,7 @@ fn grid_for_boto3() -> Vec<Place> {
                     let path_style = flags & 8 != 0;
                     let asked = match endpoint {
                         None => !path_style,
-                        Some(_) => flags & 7 == 0 && !(path_style && bucket.starts_with("arn:")),
+                        Some(_) => matches!(flags, 0 | 8) && !(path_style && bucket.starts_with("arn:")),
                     };
                     if !asked {
                         continue;
