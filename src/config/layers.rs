@@ -139,6 +139,14 @@ impl Layers {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             let origin = at(key.span().start);
+            if key.get_ref().contains('.') {
+                // In quotes: beside the same setting without them, one of the two would win in silence.
+                return Err(LayerError::Unknown {
+                    name: format!("\"{}\"", key.get_ref()),
+                    origin,
+                    nearest: settings::known(&name).map(|_| name),
+                });
+            }
             match value.get_ref() {
                 DeValue::Table(below) if is_table(&name) => self.table(&format!("{name}."), below, at)?,
                 DeValue::String(text) => self.set(&name, text.to_string(), origin)?,
@@ -304,6 +312,10 @@ mod tests {
             (
                 "[signers.partner]\nregoin = \"x\"",
                 "FILE:2: there is no setting signers.partner.regoin: did you mean signers.partner.region?",
+            ),
+            (
+                "\"listen.tcp\" = \"off\"",
+                "FILE:1: there is no setting \"listen.tcp\": did you mean listen.tcp?",
             ),
             ("open = [1]", "FILE:1: open takes one value"),
             ("[[allow]]\ncallers = []", "FILE:1: allow is not supported by this version"),
