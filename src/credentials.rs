@@ -49,6 +49,8 @@ pub struct SignerSettings {
 pub struct Signer {
     settings: SignerSettings,
     current: ArcSwapOption<Snapshot>,
+    /// What it signed with before, the last one first: URLs of that time are still in use.
+    past: ArcSwap<Vec<Arc<Snapshot>>>,
     /// What was found beside the credentials.
     found: ArcSwap<Found>,
     usable: watch::Sender<bool>,
@@ -67,6 +69,17 @@ pub struct Signer {
     /// Whether callers can name it: until then, and after, its gauges are another's.
     is_public: AtomicBool,
     metrics: SignerMetrics,
+}
+
+/// How many sets of credentials a signer remembers that others took the place of.
+const MOST_REMEMBERED: usize = 4;
+
+/// How long after their end: they sign nothing any more, and tell that it was they who signed a URL that fails.
+const REMEMBERED_AFTER_END: Duration = Duration::from_hours(1);
+
+/// Only what ends by itself: a key of an IAM user that was replaced has no end that could be told, and may be deleted.
+fn is_remembered(past: &Snapshot, now: SystemTime) -> bool {
+    past.credentials().expires_at().is_some_and(|end| now < end + REMEMBERED_AFTER_END)
 }
 
 /// What became of the attempts to load a signer's credentials.
@@ -92,6 +105,7 @@ impl Signer {
         Self {
             settings,
             current: ArcSwapOption::empty(),
+            past: ArcSwap::default(),
             found: ArcSwap::default(),
             usable: watch::Sender::new(false),
             progress: watch::Sender::default(),
@@ -119,6 +133,11 @@ impl Signer {
     /// What it signs with now; nothing before the first credentials.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.current.load_full()
+    }
+
+    /// What it signed with before, as far as it is kept: for whoever wants to know what became of a URL of that time.
+    pub fn past(&self, now: SystemTime) -> Vec<Arc<Snapshot>> {
+        self.past.load().iter().filter(|past| is_remembered(past, now)).map(Arc::clone).collect()
     }
 
     /// Tells, now and on each change, whether there are credentials that a URL could be signed with.
@@ -152,9 +171,21 @@ impl Signer {
         let mut rules = self.settings.rules.clone();
         rules.endpoint = rules.endpoint.or(&found);
         self.found.store(found);
-        self.current.store(Some(Arc::new(Snapshot::new(credentials, rules))));
+        let new = Arc::new(Snapshot::new(credentials, rules));
+        let before = self.current.swap(Some(Arc::clone(&new)));
+        self.remember(before, &new, clock.now());
         self.tell_metrics();
         self.check(clock);
+    }
+
+    /// Keeps what was signed with until now, when another access key is in its place, and forgets what is long over.
+    fn remember(&self, before: Option<Arc<Snapshot>>, new: &Snapshot, now: SystemTime) {
+        let key = |snapshot: &Snapshot| snapshot.credentials().access_key_id().to_owned();
+        let before = before.filter(|before| key(before) != key(new));
+        self.past.rcu(|past| {
+            let all = before.iter().chain(past.iter()).filter(|past| is_remembered(past, now));
+            all.take(MOST_REMEMBERED).map(Arc::clone).collect::<Vec<_>>()
+        });
     }
 
     /// Looks whether the credentials are still good, and tells whoever watches when that changes.

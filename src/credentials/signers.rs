@@ -173,6 +173,7 @@ impl Next {
 impl Signer {
     /// Takes the credentials of one that has the same source.
     fn take_over_from(&self, other: &Self, clock: &Clock) {
+        self.past.store(other.past.load_full());
         if let Some(snapshot) = other.snapshot() {
             self.progress.send_replace(other.progress());
             self.replace(Arc::clone(snapshot.credentials()), other.found.load_full(), clock);

@@ -5,6 +5,7 @@
 
 mod authentication;
 mod canonical;
+mod change;
 mod compare;
 mod error_body;
 mod escapes;
@@ -14,6 +15,7 @@ mod hypotheses;
 mod judge;
 mod near;
 mod place;
+mod scrub;
 mod sent;
 mod url;
 
@@ -22,15 +24,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use self::{authentication::Authentication, canonical::Canonical, judge::Judge, url::Url};
+use self::{authentication::Authentication, canonical::Canonical, judge::Judge, scrub::Secrets, url::Url};
 pub use self::{
     authentication::Parts,
-    finding::{Change, Finding, Way},
+    change::{Change, Way},
+    finding::Finding,
     flaw::Flaw,
     place::Place,
     sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, Sent, SentError},
 };
-use super::{sign, snapshot::Snapshot};
+use super::{credentials::Secret, sign, snapshot::Snapshot};
 
 /// How far in the future S3 lets a signing time lie.
 ///
@@ -40,7 +43,8 @@ use super::{sign, snapshot::Snapshot};
 /// 15 minutes. A URL from further in the future is refused with "Request is not yet valid".
 pub const CLOCK_SKEW: Duration = Duration::from_mins(15);
 
-/// What S3 would say.
+/// What S3 would say, as far as can be known; it documents no order in which it looks at things. Where several are due:
+/// whether there is a key to check with, then the signature, then the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// The signature is right, and the URL in its time.
@@ -65,41 +69,70 @@ pub struct Explanation {
     pub host: String,
     /// What host and path name.
     pub place: Place,
-    /// Without what is secret in it; empty when the URL is malformed.
+    /// Without what is secret in it; empty when the URL cannot be read.
     pub canonical_request: String,
-    /// Empty when the URL is malformed.
+    /// Empty when the URL cannot be read.
     pub string_to_sign: String,
     /// The one verdict.
     pub verdict: Verdict,
-    /// What is wrong, the likeliest first.
+    /// What is wrong, the likeliest first; not more than about twenty.
     pub findings: Vec<Finding>,
 }
 
 /// Explains a request with a presigned URL; `error_body` is what S3 answered, and may be empty. The signers are those that
 /// have credentials now.
 pub fn explain(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
+    let tokens = signers.iter().filter_map(|signer| signer.credentials().session_token());
+    let secrets = sent.secrets().and(tokens.map(Secret::expose));
+    explain_all(sent, error_body, signers, now).without(&secrets)
+}
+
+fn explain_all(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
     let Some(url) = sent.url() else {
-        return malformed(Parts::default(), Flaw::NotAUrl);
+        return malformed(Parts::default(), sent.copied_or(Flaw::NotAUrl));
     };
     let parts = Parts::of(url);
+    let rules = signers.iter().map(|signer| &signer.rules().endpoint);
     let endpoints: Vec<_> =
-        signers.iter().filter_map(|signer| signer.rules().endpoint.endpoint.as_ref()).collect();
+        rules.flat_map(|rules| [rules.in_url(), rules.endpoint.as_ref()]).flatten().collect();
     let place = Place::of(url, sent.host(url), &endpoints);
-    let auth = if sent.has_white_space() {
-        Err(Flaw::WhiteSpace)
+    let auth = if let Some(flaw) = sent.white_space() {
+        Err(sent.copied_or(flaw.clone()))
     } else if sent.header("authorization").is_some() {
         Err(Flaw::TwoWays)
     } else {
-        Authentication::read(url, &parts)
+        Authentication::read(url, &parts).map_err(|flaw| sent.copied_or(flaw))
     };
-    let host = url.authority.clone();
+    let host = place::host_in(&url.authority);
     match auth {
-        Err(flaw) => Explanation { host, place, ..malformed(parts, flaw) },
+        Err(flaw) => Explanation { host, place: place.without_query(), ..malformed(parts, flaw) },
         Ok(auth) => {
             let request = Request { sent, url, auth: &auth, place: &place };
             let explained = request.explain(error_body, signers, now);
             Explanation { parts, host, place, ..explained }
         }
+    }
+}
+
+impl Explanation {
+    /// The same without what is secret, which may have come to stand where nobody looks for it.
+    fn without(mut self, secrets: &Secrets) -> Self {
+        let Parts { access_key_id, scope_date, scope_region, scope_service, signed_headers, .. } =
+            &mut self.parts;
+        let parts = [access_key_id, scope_date, scope_region, scope_service];
+        let texts = [&mut self.host, &mut self.canonical_request, &mut self.string_to_sign];
+        let texts = texts.into_iter().chain([&mut self.place.bucket, &mut self.place.key]);
+        for text in parts.into_iter().chain(texts).chain(signed_headers) {
+            secrets.hide_in(text);
+        }
+        for finding in &mut self.findings {
+            let mut told = finding.to_string();
+            if secrets.are_in(&told) {
+                secrets.hide_in(&mut told);
+                *finding = Finding::Hidden(told);
+            }
+        }
+        self
     }
 }
 
@@ -130,12 +163,12 @@ impl Request<'_> {
         let scope = auth.scope(&auth.region, &auth.service);
         let string_to_sign = sign::string_to_sign(auth.algorithm, &auth.date, &scope, &canonical.text());
         let canonical_request = canonical.shown();
-        let mut judge = Judge::new(self, canonical);
+        let mut judge = Judge::new(self, canonical, now);
         let body = judge.read(error_body);
         judge.compare(body.as_ref());
-        judge.check_signature(signers, now);
+        judge.check_signature(signers);
         judge.check_scope();
-        judge.check_time(now);
+        judge.check_time();
         judge.heed(body.as_ref());
         let (verdict, findings) = judge.end();
         Explanation {
@@ -154,10 +187,7 @@ mod tests {
 
     use super::*;
     use crate::presign::{
-        credentials::{Credentials, Secret},
-        endpoint::EndpointRules,
-        expiry::Seconds,
-        snapshot::Rules,
+        credentials::Credentials, endpoint::EndpointRules, expiry::Seconds, snapshot::Rules,
     };
 
     /// The worked example of
@@ -242,6 +272,24 @@ mod tests {
     fn a_signature_that_is_right_is_of_no_use_without_the_token_of_its_credentials() {
         let known = explained(EXAMPLE, signer(Some("token")));
         assert_eq!((known.verdict, known.findings), (Verdict::UnknownAccessKey, vec![Finding::TokenMissing]));
+    }
+
+    #[test]
+    fn token_and_end_are_those_of_the_credentials_that_fit_where_several_have_the_access_key() {
+        let ended = SystemTime::UNIX_EPOCH + NOW - Duration::from_secs(1);
+        let secret = |text: &str| Secret::from(text.to_owned());
+        let credentials = Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret("another"),
+            Some(secret("token")),
+            Some(ended),
+        );
+        let other = Arc::new(Snapshot::new(credentials, signer(None).rules().clone()));
+        let sent = Sent::new(EXAMPLE, "GET", []).unwrap();
+        for signers in [[other.clone(), signer(None)], [signer(None), other]] {
+            let known = explain(&sent, "", &signers, SystemTime::UNIX_EPOCH + NOW);
+            assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]));
+        }
     }
 
     proptest! {

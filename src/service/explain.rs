@@ -24,13 +24,15 @@ pub(super) async fn explain(
     }
     // Policy: whether this caller may sign what it wants explained is looked at here, before anything is verified.
     let all = shared.signers.all();
+    let now = shared.clock.now();
     let own = all.iter().filter_map(|signer| signer.snapshot());
-    let signers: Vec<_> = own.chain(all.iter().flat_map(|signer| signer.sessions().all())).collect();
+    let sessions = all.iter().flat_map(|signer| signer.sessions().all());
+    let past = all.iter().flat_map(|signer| signer.past(now));
+    let signers: Vec<_> = own.chain(sessions).chain(past).collect();
     if signers.is_empty() {
         let signer = all.first().map_or("default", |signer| signer.name()).to_owned();
         return Err(Failure::NoCredentials { signer });
     }
-    let now = shared.clock.now();
     // It may take some milliseconds: beside the calls for URLs, and on no more cores than there are. The semaphore is
     // never closed.
     let place = Arc::clone(&shared.cores).acquire_owned().await.ok();

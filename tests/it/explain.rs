@@ -1,8 +1,10 @@
 //! Explain: each cause of a failure is produced for real, with a URL that presignd made and somebody damaged.
 
 mod answers;
+mod bodies;
 mod causes;
 mod command;
+mod rotation;
 mod secrets;
 mod soundness;
 mod times;

@@ -6,13 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use time::{Date, Month, Time, UtcDateTime};
 
-use super::{flaw::Flaw, url::Url};
+use super::{
+    escapes::{self, Plus},
+    flaw::Flaw,
+    url::Url,
+};
 use crate::presign::{
     expiry::{SERVICE_MAXIMUM, Seconds},
+    parameters::is_token,
     sign::Algorithm,
 };
 
-/// What the URL says of its authentication, right or wrong. What it does not say is empty.
+/// What the URL says of its authentication, right or wrong. What it does not say is empty, as is what has not the form
+/// that it must have: in a URL that was damaged, anything may stand in its place.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parts {
     /// `X-Amz-Algorithm`.
@@ -56,7 +62,8 @@ impl Parts {
     pub(super) fn of(url: &Url) -> Self {
         let text = |name: &str| url.value(name).unwrap_or_default();
         let mut parts = Self {
-            algorithm: text("X-Amz-Algorithm"),
+            algorithm: algorithm(&text("X-Amz-Algorithm"))
+                .map_or_else(String::new, |known| known.as_str().into()),
             signed_headers: names(&text("X-Amz-SignedHeaders")),
             expires: text("X-Amz-Expires").parse().ok(),
             signed_at: moment(&text("X-Amz-Date")),
@@ -65,13 +72,14 @@ impl Parts {
         };
         let credential = text("X-Amz-Credential");
         let Some([access_key_id, date, region, service]) = credential_parts(&credential) else {
-            credential.split('/').next().unwrap_or_default().clone_into(&mut parts.access_key_id);
+            parts.access_key_id = well_formed(credential.split('/').next().unwrap_or_default());
             return parts;
         };
-        access_key_id.clone_into(&mut parts.access_key_id);
-        date.clone_into(&mut parts.scope_date);
-        parts.scope_region = if region.is_empty() { text("X-Amz-Region-Set") } else { region.to_owned() };
-        service.clone_into(&mut parts.scope_service);
+        parts.access_key_id = well_formed(access_key_id);
+        parts.scope_date = well_formed(date);
+        parts.scope_region =
+            if region.is_empty() { well_formed(&text("X-Amz-Region-Set")) } else { well_formed(region) };
+        parts.scope_service = well_formed(service);
         parts
     }
 
@@ -106,11 +114,10 @@ impl Authentication {
             return Err(Flaw::Twice(name));
         }
         let text = |name: &str| url.value(name).unwrap_or_default();
-        let algorithm = Algorithm::ALL.into_iter().find(|known| known.as_str() == parts.algorithm);
-        let algorithm = algorithm.ok_or(Flaw::Algorithm)?;
+        let algorithm = algorithm(&parts.algorithm).ok_or(Flaw::Algorithm)?;
         let credential = text("X-Amz-Credential");
         let [access_key_id, scope_date, region, service] =
-            credential_parts(&credential).ok_or(Flaw::Credential)?;
+            credential_parts(&credential).ok_or_else(|| flaw_of_credential(&credential))?;
         if region.is_empty() != (algorithm == Algorithm::SigV4A) || access_key_id.is_empty() {
             return Err(Flaw::Credential);
         }
@@ -124,7 +131,8 @@ impl Authentication {
         }
         let expires = parts.expires.and_then(|seconds| Seconds::rounded_down(Duration::from_secs(seconds)));
         let expires = expires.filter(|expires| *expires <= SERVICE_MAXIMUM).ok_or(Flaw::Expires)?;
-        if !parts.signed_headers.iter().any(|name| name == "host") {
+        let signed_headers = names(&text("X-Amz-SignedHeaders"));
+        if !signed_headers.iter().any(|name| name == "host") {
             return Err(Flaw::HostUnsigned);
         }
         Ok(Self {
@@ -134,7 +142,7 @@ impl Authentication {
             expires,
             region: region.to_owned(),
             service: service.to_owned(),
-            signed_headers: parts.signed_headers.clone(),
+            signed_headers,
             token: TOKENS.iter().find_map(|name| url.value(name)),
             signature: text("X-Amz-Signature"),
             date,
@@ -158,9 +166,6 @@ impl Authentication {
 fn look_at_kind(url: &Url) -> Result<(), Flaw> {
     let has = |name: &str| url.count(name) > 0;
     let any = |start: &str| url.query.iter().any(|parameter| parameter.name().starts_with(start));
-    if any("amp;") {
-        return Err(Flaw::Html);
-    }
     if any("X-Amz-Cred") || any("X-Amz-Sign") || any("X-Amz-Algorithm") {
         return Ok(());
     }
@@ -174,6 +179,26 @@ fn look_at_kind(url: &Url) -> Result<(), Flaw> {
         return Err(Flaw::Foreign("Google Cloud Storage"));
     }
     Err(Flaw::NotPresigned)
+}
+
+/// A URL that was encoded once more has another credential when it is decoded once.
+fn flaw_of_credential(credential: &str) -> Flaw {
+    let is_good = credential_parts(&escapes::decoded(credential, Plus::Plus)).is_some();
+    if is_good { Flaw::EncodedTwice } else { Flaw::Credential }
+}
+
+fn algorithm(name: &str) -> Option<Algorithm> {
+    Algorithm::ALL.into_iter().find(|known| known.as_str() == name)
+}
+
+/// The longest part of a credential: IAM's access key IDs have 128 characters at most.
+const LONGEST_PART: usize = 128;
+
+/// A part of the credential, or nothing when it is none.
+fn well_formed(part: &str) -> String {
+    let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+@:~*,".contains(&byte);
+    let is_good = part.len() <= LONGEST_PART && part.bytes().all(may_be);
+    if is_good { part.to_owned() } else { String::new() }
 }
 
 /// Access key, date, region (empty with SigV4A) and service.
@@ -191,7 +216,8 @@ fn credential_parts(credential: &str) -> Option<[&str; 4]> {
 }
 
 fn names(list: &str) -> Vec<String> {
-    list.split(';').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect()
+    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(is_token);
+    list.split(';').filter(is_name).map(str::to_ascii_lowercase).collect()
 }
 
 const DAY: &str = "20130524";
@@ -258,7 +284,7 @@ mod tests {
             ("86400", "604801", Flaw::Expires),
             ("86400", "-1", Flaw::Expires),
             ("SignedHeaders=host", "SignedHeaders=range", Flaw::HostUnsigned),
-            ("&X-Amz-Date", "&amp;X-Amz-Date", Flaw::Html),
+            ("%2F", "%252F", Flaw::EncodedTwice),
         ] {
             let changed = GOOD.replace(from, to);
             assert_ne!(changed, GOOD, "{from}");

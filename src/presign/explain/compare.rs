@@ -3,8 +3,9 @@
 use super::{
     authentication::TOKENS,
     canonical::{Canonical, shown_value},
+    change::{Change, Way},
     escapes::{self, Plus},
-    finding::{Change, Finding, Way},
+    finding::Finding,
 };
 
 /// The longest text of a request that a finding repeats, in characters.
@@ -79,10 +80,10 @@ fn header(name: &str, before: &str, after: Option<&str>, found: &mut Found) {
     match after {
         _ if name == "host" => found.add_if_other(Change::Host, before, after.unwrap_or_default()),
         None | Some("") if !before.is_empty() => {
-            found.add(Change::HeaderMissing(name.to_owned()), shown(before), "");
+            found.add(Change::HeaderMissing(shortened(name)), shown(before), "");
         }
         Some(after) if after != before => {
-            found.add(Change::Header(name.to_owned()), shown(before), shown(after));
+            found.add(Change::Header(shortened(name)), shown(before), shown(after));
         }
         _ => {}
     }
@@ -112,8 +113,16 @@ fn encoding_change(before: &str, after: &str) -> Option<Change> {
 
 fn path_change(before: &str, after: &str) -> Change {
     encoding_change(before, after).unwrap_or_else(|| {
-        let folded = normalised(before) == normalised(after) && before.len() > after.len();
-        if folded { Change::PathNormalised } else { Change::Path }
+        let same = normalised(before) == normalised(after);
+        let slashes = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
+        let more = after.len().saturating_sub(before.len());
+        if same && before.len() > after.len() {
+            Change::PathNormalised
+        } else if same && more == slashes(after).saturating_sub(slashes(before)) {
+            Change::SlashAdded
+        } else {
+            Change::Path
+        }
     })
 }
 
@@ -186,7 +195,7 @@ fn changed_parameter(name: &str, before: &str, after: &str, found: &mut Found) {
             found.add(change, &pair(before), &pair(after));
         }
         _ => found.add(
-            Change::Parameter(name.to_owned()),
+            Change::Parameter(shortened(name)),
             shown_value(name, &decoded(before)),
             shown_value(name, &decoded(after)),
         ),
@@ -229,6 +238,9 @@ mod tests {
             ("/../b", "/b", Change::PathNormalised),
             ("/b/", "/b", Change::PathNormalised),
             ("/a/b", "/a/c", Change::Path),
+            ("/a/b", "//a/b", Change::SlashAdded),
+            ("/a/b", "/a/b/", Change::SlashAdded),
+            ("/a/b", "/a/./b", Change::Path),
         ] {
             assert_eq!(changes(&canonical(before, ""), &canonical(after, "")), [change], "{before} {after}");
         }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use aws_smithy_xml::decode::{Document, try_data};
 
 use super::canonical::Canonical;
+use crate::presign::parameters::is_token;
 
 /// What S3 said.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -16,6 +17,11 @@ pub(super) struct ErrorBody {
     pub(super) message: String,
     /// The region that S3 expected in the scope.
     pub(super) region: Option<String>,
+    /// The host that S3 redirects to.
+    endpoint: Option<String>,
+    /// When S3 answered.
+    server_time: Option<String>,
+    headers_not_signed: Option<String>,
     access_key_id: Option<String>,
     signature_provided: Option<String>,
     canonical_request: Option<String>,
@@ -31,15 +37,19 @@ pub(super) enum Refusal {
     TokenInvalid,
     AccessKey,
     Region,
+    /// The authentication parameters, for another reason than the region.
+    Parameters,
     HeadersNotSigned,
     NoSuchKey,
     Other,
 }
 
 impl ErrorBody {
-    /// Reads a document; nothing when it is no error of S3's.
+    /// Reads a document; nothing when it is no error of S3's. What stands before it is left aside: browsers show a
+    /// sentence of their own there, which is copied with it.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut document = Document::new(text.trim_start_matches('\u{feff}').trim());
+        let start = ["<?xml", "<Error"].iter().filter_map(|start| text.find(start)).min()?;
+        let mut document = Document::new(text[start..].trim());
         let mut root = document.root_element().ok().filter(|root| root.start_el().local() == "Error")?;
         let mut body = Self::default();
         while let Some(mut tag) = root.next_tag() {
@@ -49,6 +59,9 @@ impl ErrorBody {
                 "Code" => body.code = text()?,
                 "Message" => body.message = text()?,
                 "Region" => body.region = text(),
+                "Endpoint" => body.endpoint = text(),
+                "ServerTime" => body.server_time = text(),
+                "HeadersNotSigned" => body.headers_not_signed = text(),
                 "AWSAccessKeyId" => body.access_key_id = text(),
                 "SignatureProvided" => body.signature_provided = text(),
                 "CanonicalRequest" => body.canonical_request = text(),
@@ -89,10 +102,36 @@ impl ErrorBody {
             {
                 Refusal::Region
             }
+            "AuthorizationQueryParametersError" | "AuthorizationHeaderMalformed" => Refusal::Parameters,
             "PermanentRedirect" | "TemporaryRedirect" => Refusal::Region,
             "NoSuchKey" => Refusal::NoSuchKey,
             _ => Refusal::Other,
         }
+    }
+
+    /// Whether S3 would have the request at another endpoint for this time only.
+    pub(super) fn is_temporary_redirect(&self) -> bool {
+        self.code == "TemporaryRedirect"
+    }
+
+    /// The host that S3 redirects to, where it is one.
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+        let is_host = |host: &&str| (1..=255).contains(&host.len()) && host.bytes().all(may_be);
+        self.endpoint.as_deref().map(str::trim).filter(is_host)
+    }
+
+    /// The time of S3's clock, where it has the form of one.
+    pub(super) fn server_time(&self) -> Option<&str> {
+        let may_be = |byte: u8| byte.is_ascii_digit() || b"TZ:.+-".contains(&byte);
+        let is_time = |time: &&str| (1..=40).contains(&time.len()) && time.bytes().all(may_be);
+        self.server_time.as_deref().map(str::trim).filter(is_time)
+    }
+
+    /// The names of headers that were sent and are not signed.
+    pub(super) fn headers_not_signed(&self) -> Vec<&str> {
+        let names = self.headers_not_signed.as_deref().unwrap_or_default().split([',', ' ', '\n']);
+        names.filter(|name| !name.is_empty() && name.bytes().all(is_token)).collect()
     }
 
     /// The code, as far as it is one.
@@ -126,6 +165,18 @@ mod tests {
         assert_eq!(received.text(), "GET\n/a\nx=1&y=2\nhost:h\n\nhost\nUNSIGNED-PAYLOAD");
         assert!(!body.is_of_another("AKID", "ab"));
         assert!(body.is_of_another("AKID", "cd") && body.is_of_another("OTHER", "ab"));
+    }
+
+    #[test]
+    fn what_a_browser_shows_before_the_document_is_left_aside() {
+        let chrome = "This XML file does not appear to have any style information associated with it. The document tree \
+            is shown below.\n<Error>\n<Code>AccessDenied</Code>\n<Message>Request has expired</Message>\n</Error>";
+        for text in [
+            chrome.to_owned(),
+            format!("\u{feff}<?xml version=\"1.0\"?>\n{}", &chrome[chrome.find('<').unwrap()..]),
+        ] {
+            assert_eq!(ErrorBody::parse(&text).map(|body| body.refusal()), Some(Refusal::Expired), "{text}");
+        }
     }
 
     #[test]

@@ -5,66 +5,10 @@ use std::{fmt, time::SystemTime};
 use humantime::format_rfc3339_seconds;
 use thiserror::Error;
 
-use super::flaw::Flaw;
-
-/// Between which two a change happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Way {
-    /// Another request was signed than is used: a signature proves it.
-    SignedAndUsed,
-    /// S3 received another request than was used, by what it says itself.
-    UsedAndReceived,
-}
-
-impl Way {
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::SignedAndUsed => ("was signed", "is used"),
-            Self::UsedAndReceived => ("was sent", "arrived at S3"),
-        }
-    }
-}
-
-/// What differs between two requests. What is shown of values is fit to be shown.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
-    /// The HTTP method.
-    Method,
-    /// `%` became `%25`.
-    EncodedTwice,
-    /// `%25` became `%`.
-    Decoded,
-    /// A space became a plus.
-    PlusForSpace,
-    /// A plus was read as a space.
-    PlusReadAsSpace,
-    /// Slashes or dot segments were folded.
-    PathNormalised,
-    /// The path otherwise.
-    Path,
-    /// The host or its port.
-    Host,
-    /// A signed header is not there.
-    HeaderMissing(String),
-    /// A signed header has another value.
-    Header(String),
-    /// Query parameters were added.
-    ParametersAdded,
-    /// Query parameters were dropped.
-    ParametersDropped,
-    /// A query parameter has another value.
-    Parameter(String),
-    /// Region or service of the credential scope.
-    Scope,
-    /// The session token is not there.
-    TokenMissing,
-    /// Another session token.
-    Token,
-    /// The list of signed headers.
-    SignedHeaders,
-    /// The hash of the payload.
-    Payload,
-}
+use super::{
+    change::{Change, Way, sentence},
+    flaw::Flaw,
+};
 
 /// One thing that is wrong, as a sentence.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -111,6 +55,15 @@ pub enum Finding {
          X-Amz-Security-Token"
     )]
     TokenMissing,
+    /// The right token, and S3 does not take it.
+    ///
+    /// Source: [Managing AWS STS in an AWS Region](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html).
+    #[error(
+        "the session token is the one that belongs to the access key, and S3 does not take it: one of STS's global \
+         endpoint is good only in regions that need not be enabled (take it from a regional endpoint of STS), and one \
+         of another partition or server is good nowhere else"
+    )]
+    TokenNotTaken,
     /// A token of other credentials.
     #[error("the session token is not the one that belongs to the access key")]
     TokenForeign,
@@ -132,10 +85,18 @@ pub enum Finding {
         /// How many characters it has.
         length: usize,
     },
-    /// `x-amz-*` headers that are sent and not signed.
+    /// The signature has more behind it.
     #[error(
-        "{} is sent but not signed: S3 refuses x-amz-* headers that X-Amz-SignedHeaders does not name",
-        .0.join(", ")
+        "X-Amz-Signature has {length} characters, more than a signature has: something was appended to the URL"
+    )]
+    SignatureAppended {
+        /// How many characters it has.
+        length: usize,
+    },
+    /// Headers that are sent and not signed; none when S3 does not say which.
+    #[error(
+        "{} sent but not signed: S3 refuses x-amz-* headers that X-Amz-SignedHeaders does not name",
+        if .0.is_empty() { "a header is".to_owned() } else { format!("{} is", listed(.0)) }
     )]
     HeadersNotSigned(Vec<String>),
     /// A signed header is not sent.
@@ -163,6 +124,34 @@ pub enum Finding {
          or CDN must send that one as Host"
     )]
     HostUnknown(String),
+    /// S3 sends the request elsewhere.
+    ///
+    /// Source: [Request redirection](https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html).
+    #[error(
+        "S3 redirects the request to {0}, and the redirect breaks the signature, which is for the host that was signed: \
+         sign for the regional host {0}"
+    )]
+    Redirected(String),
+    /// S3 could not read the parameters.
+    #[error("S3 does not take the authentication in the query: {0}")]
+    ParametersRefused(String),
+    /// S3's clock and the one here do not agree.
+    #[error(
+        "S3's clock says {}, by which the URL {s3}; the clock of presignd says {}, by which it {here}: one of the two is \
+         wrong",
+        .said.as_deref().unwrap_or("another time"),
+        at(*now)
+    )]
+    OtherClock {
+        /// `ServerTime`, where S3 told it.
+        said: Option<String>,
+        /// What is the matter by S3's clock.
+        s3: &'static str,
+        /// And by the one here.
+        here: &'static str,
+        /// The time here.
+        now: SystemTime,
+    },
     /// Nothing that was tried was signed.
     #[error("{}", unexplained(headers))]
     Unexplained {
@@ -175,6 +164,13 @@ pub enum Finding {
          this access key"
     )]
     SecretDiffers,
+    /// The signature is right by presignd's key, and S3 does not say what it received.
+    #[error(
+        "S3 says that the signature does not match, and by presignd's secret key it is right for the request as given: \
+         another request arrived at S3 (compare method, path, query and headers with those that were sent), or S3 has \
+         another secret for this access key"
+    )]
+    RightAndRefused,
     /// A plus in the path where a space was signed.
     #[error(
         "a + stands in the place of a space: S3 at AWS takes the one in {0} for a space, other servers do not; write %20"
@@ -211,6 +207,24 @@ pub enum Finding {
          signer, so the object key was encoded twice"
     )]
     KeyHoldsEscapes(String),
+    /// There are more findings than are told.
+    #[error("and {0} more")]
+    More(usize),
+    /// A sentence from which something secret was taken.
+    #[error("{0}")]
+    Hidden(String),
+}
+
+/// How many names a sentence lists.
+const LISTED: usize = 10;
+
+/// Names, those beyond the tenth counted.
+fn listed(names: &[String]) -> String {
+    let first = &names[..names.len().min(LISTED)];
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 fn at(time: SystemTime) -> impl fmt::Display {
@@ -233,39 +247,6 @@ fn unexplained(headers: &[String]) -> String {
     format!(
         "the signature belongs to another request; likely a signed header changed: {} must be sent exactly as signed \
          (otherwise path, query or host were changed, or it was made with another secret key)",
-        headers.join(", ")
+        listed(headers)
     )
-}
-
-fn sentence(change: &Change, way: Way, before: &str, after: &str) -> String {
-    let (was, is) = way.words();
-    let what = match change {
-        Change::Method => "the method differs",
-        Change::EncodedTwice => "the object key was encoded twice",
-        Change::Decoded => "the path was decoded on the way",
-        Change::PlusForSpace => "a + stands in the place of a space (write %20)",
-        Change::PlusReadAsSpace => "a + was read as a space (write %2B)",
-        Change::PathNormalised => "the path was normalised on the way (// or dot segments)",
-        Change::Path => "the path differs",
-        Change::Host => "the host differs",
-        Change::Scope => "the credential scope (region or service) differs from the one signed",
-        Change::SignedHeaders => "X-Amz-SignedHeaders differs",
-        Change::Payload => "the hash of the payload differs",
-        Change::HeaderMissing(name) => {
-            return format!("the signed header {name} is missing: {name}: {before} {was}");
-        }
-        Change::Header(name) => {
-            return format!("{name} differs from the one signed: {before:?} {was}, {after:?} {is}");
-        }
-        Change::ParametersAdded => return format!("query parameters were added on the way: {after}"),
-        Change::ParametersDropped => return format!("query parameters were dropped on the way: {before}"),
-        Change::Parameter(name) => {
-            return format!("the query parameter {name} differs: {before:?} {was}, {after:?} {is}");
-        }
-        Change::TokenMissing => {
-            return format!("the session token is missing: the URL {was} with X-Amz-Security-Token");
-        }
-        Change::Token => return format!("the session token differs from the one that {was}"),
-    };
-    format!("{what}: {before} {was}, {after} {is}")
 }

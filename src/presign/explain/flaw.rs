@@ -11,6 +11,9 @@ pub enum Flaw {
     /// White space or a control character.
     #[error("the URL has white space or a line break in it: it was wrapped or cut when it was copied")]
     WhiteSpace,
+    /// Spaces in the path, and nowhere else.
+    #[error("the URL has a space in its path: a space is written %20")]
+    Space,
     /// A URL without a signature.
     #[error(
         "this is not a presigned URL: its query has no X-Amz-Signature and none of the parameters beside it"
@@ -25,9 +28,19 @@ pub enum Flaw {
     /// Another service's signed URL.
     #[error("this is a signed URL of {0}, not of S3: presignd cannot explain it")]
     Foreign(&'static str),
-    /// Escaped for HTML or XML.
-    #[error("the URL has &amp; in the place of &: it was copied out of HTML or XML without being unescaped")]
-    Html,
+    /// Copied with the escapes of a document that it stood in.
+    #[error("the URL was copied out of {0}: & is written as {1} in it, write & again")]
+    Escaped(&'static str, &'static str),
+    /// The query became a part of the path.
+    #[error(
+        "the ? before the query is written as %3F, so that the query is a part of the key: write ? again"
+    )]
+    QuestionMark,
+    /// Encoded as a whole.
+    #[error(
+        "the whole URL was encoded twice, as encodeURI does with one that is encoded already: use it as it was signed"
+    )]
+    EncodedTwice,
     /// Parameters are missing.
     #[error("the URL lacks {}: it was cut, or a proxy dropped a part of its query", .0.join(", "))]
     Missing(Vec<&'static str>),
@@ -60,4 +73,35 @@ pub enum Flaw {
     /// The host is not signed.
     #[error("X-Amz-SignedHeaders does not name host: S3 wants it signed")]
     HostUnsigned,
+}
+
+/// Ampersands as other documents write them, with what the documents are; in lower case.
+const ESCAPED: [(&str, &str, &str); 6] = [
+    ("\\u0026", "JSON", "\\u0026"),
+    ("&amp;", "HTML or XML", "&amp;"),
+    ("&#38;", "HTML or XML", "&#38;"),
+    ("&#038;", "HTML or XML", "&#038;"),
+    ("&#x26;", "HTML or XML", "&#x26;"),
+    ("\\x26", "JavaScript", "\\x26"),
+];
+
+/// What authentication parameters begin with, in lower case.
+const PARAMETERS: [&str; 2] = ["x-amz-", "awsaccesskeyid="];
+
+impl Flaw {
+    /// What went wrong when a URL was copied that cannot be read as it is.
+    pub(super) fn of_copy(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let before_one = |sign: &str| {
+            let mut behind = lower.match_indices(sign).map(|(at, _)| &lower[at + sign.len()..]);
+            behind.any(|rest| PARAMETERS.iter().any(|name| rest.starts_with(name)))
+        };
+        if let Some((_, document, written)) = ESCAPED.iter().find(|(sign, ..)| before_one(sign)) {
+            return Some(Self::Escaped(document, written));
+        }
+        if ["https%3a%2f%2f", "http%3a%2f%2f"].iter().any(|scheme| lower.starts_with(scheme)) {
+            return Some(Self::EncodedTwice);
+        }
+        before_one("%3f").then_some(Self::QuestionMark)
+    }
 }

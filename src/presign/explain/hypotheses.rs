@@ -29,7 +29,8 @@ pub(super) struct Search<'a> {
     pub(super) url: &'a Url,
     /// For the scope in the URL.
     verifier: Verifier,
-    hashed: Cell<usize>,
+    /// How much was hashed for this explanation, by all that search.
+    hashed: &'a Cell<usize>,
 }
 
 /// A request that may have been signed; the scope is another where the credential in its query is another.
@@ -53,11 +54,12 @@ impl<'a> Search<'a> {
         snapshot: &'a Snapshot,
         place: &'a Place,
         url: &'a Url,
+        hashed: &'a Cell<usize>,
     ) -> Self {
         let credentials = snapshot.credentials();
         let verifier =
             Verifier::new(credentials, auth.algorithm, auth.signed_at, &auth.region, &auth.service);
-        Self { auth, snapshot, place, url, verifier, hashed: Cell::new(0) }
+        Self { auth, snapshot, place, url, verifier, hashed }
     }
 
     /// Whether the signature is that of a request.
@@ -80,6 +82,7 @@ impl<'a> Search<'a> {
             .chain(near::content_types(used))
             .chain(self.token(used))
             .chain(near::fewer_parameters(used))
+            .chain(near::lifetimes(used))
             .chain(self.hosts(used))
             .chain(near::paths(used))
             .chain(near::more_parameters(used))
@@ -117,22 +120,25 @@ impl<'a> Search<'a> {
         )
     }
 
-    /// The same host, with a port and without.
+    /// The same host, with a port and without, and without the dot at its end.
     fn ports(&self, used: &Canonical) -> impl Iterator<Item = (String, String)> {
         let authority = self.url.authority.as_str();
         let name = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
         let name = name.map_or(authority, |(name, _)| name);
-        let hosts = [name.to_owned(), authority.to_owned(), format!("{name}:443"), format!("{name}:80")];
-        hosts.map(|host| (host, used.path.clone())).into_iter()
+        let no_dot = name.trim_end_matches('.');
+        let hosts = [name, authority, no_dot].map(str::to_owned).into_iter();
+        let hosts = hosts.chain([format!("{no_dot}:443"), format!("{no_dot}:80")]);
+        hosts.map(|host| (host, used.path.clone()))
     }
 
-    /// Where the signer signed for lately, with the whole path and with the key's.
+    /// Where the signer signed for lately: with the path as it is, behind the endpoint's own, and with the key's.
     fn recent(&self, used: &Canonical, key_path: &str) -> impl Iterator<Item = (String, String)> {
         self.snapshot.recent_endpoints().take(MOST_PARTS).flat_map(move |prepared| {
             let endpoint = prepared.endpoint();
             let base = endpoint.url().get(endpoint.path_at()..).unwrap_or_default();
             let host = endpoint.host().as_str();
-            [&used.path, key_path].map(|path| (host.to_owned(), format!("{base}{path}")))
+            let paths = [used.path.clone(), format!("{base}{}", used.path), format!("{base}{key_path}")];
+            paths.map(|path| (host.to_owned(), path))
         })
     }
 
@@ -140,14 +146,16 @@ impl<'a> Search<'a> {
     fn by_rule(&self, used: &Canonical, key_path: &str) -> Vec<(String, String)> {
         let (bucket, region) = (&self.place.bucket, &self.auth.region);
         let mut places = Vec::new();
-        if let Some(endpoint) = &self.snapshot.rules().endpoint.endpoint {
+        if let Some(endpoint) = self.snapshot.rules().endpoint.in_url() {
             let (authority, base) = place::split(endpoint);
+            places.push((authority.clone(), used.path.clone()));
+            places.push((format!("{bucket}.{authority}"), used.path.clone()));
             places.push((authority.clone(), format!("{base}{}", used.path)));
             places.push((authority.clone(), format!("{base}/{bucket}{key_path}")));
             places.push((format!("{bucket}.{authority}"), format!("{base}{key_path}")));
         }
         if !bucket.is_empty() {
-            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let suffix = place::suffix_of(region);
             places.push((format!("{bucket}.s3.{region}.{suffix}"), key_path.to_owned()));
             places.push((format!("{bucket}.s3.{suffix}"), key_path.to_owned()));
             places.push((format!("s3.{region}.{suffix}"), format!("/{bucket}{key_path}")));
@@ -175,3 +183,45 @@ impl<'a> Search<'a> {
 
 /// The services that S3's hosts belong to.
 const SERVICES: [&str; 4] = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presign::{
+        credentials::{Credentials, Secret},
+        endpoint::EndpointRules,
+        expiry::Seconds,
+        explain::{authentication::Parts, sent::Sent},
+        snapshot::Rules,
+    };
+
+    #[test]
+    fn all_signers_with_one_access_key_hash_no_more_than_one_may() {
+        let text = format!(
+            "https://b.s3.us-east-1.amazonaws.com/{}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20130524T000000Z\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Expires=900\
+             &X-Amz-SignedHeaders=host&X-Amz-Signature={}",
+            "a/".repeat(16 * 1024),
+            "0".repeat(64)
+        );
+        let sent = Sent::new(&text, "GET", []).unwrap();
+        let url = sent.url().unwrap();
+        let auth = Authentication::read(url, &Parts::of(url)).ok().unwrap();
+        let place = Place::of(url, url.host(), &[]);
+        let used = Canonical::of(&sent, url, &auth, place.plus());
+        let hashed = Cell::new(0);
+        for number in 0..20 {
+            let secret = Secret::from(format!("secret-{number}"));
+            let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, None, None);
+            let rules = Rules {
+                endpoint: EndpointRules::default(),
+                default_expiry: Seconds::ONE,
+                max_expiry: Seconds::ONE,
+            };
+            let snapshot = Snapshot::new(credentials, rules);
+            let search = Search::new(&auth, &snapshot, &place, url, &hashed);
+            assert!(search.signed(&used).is_none());
+        }
+        assert!(hashed.get() < MOST_BYTES + 2 * text.len(), "{} bytes", hashed.get());
+    }
+}

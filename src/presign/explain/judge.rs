@@ -1,14 +1,17 @@
 //! From what is known of a request to a verdict, with a finding for each thing that is wrong.
 
-use std::{sync::Arc, time::SystemTime};
+mod heed;
+
+use std::{cell::Cell, sync::Arc, time::SystemTime};
 
 use super::{
     CLOCK_SKEW, Request, Verdict,
     canonical::Canonical,
+    change::{Change, Way},
     compare::{differences, first_difference, shortened},
-    error_body::{ErrorBody, Refusal},
+    error_body::ErrorBody,
     escapes::Plus,
-    finding::{Change, Finding, Way},
+    finding::Finding,
     hypotheses::Search,
 };
 use crate::presign::{credentials::Credentials, sign::Algorithm, snapshot::Snapshot};
@@ -17,11 +20,14 @@ use crate::presign::{credentials::Credentials, sign::Algorithm, snapshot::Snapsh
 /// whether the signature is right, then whether it is the time.
 pub(super) struct Judge<'a> {
     request: &'a Request<'a>,
-    /// The request as it was given.
+    now: SystemTime,
+    /// The request as it was given. Values of headers that were not given are those that arrived at S3, where it told.
     given: Canonical,
     /// What S3 received, where it told.
     received: Option<Canonical>,
     signature: Signature,
+    /// The session token is the one of the key that made the signature.
+    is_own_token: bool,
     verdict: Option<Verdict>,
     findings: Vec<Finding>,
 }
@@ -37,13 +43,26 @@ enum Signature {
     /// Nobody has the key.
     Unknown,
     Right,
+    /// It is that of what arrived at S3, which is not what was given.
+    OfWhatArrived,
     Wrong,
 }
 
+/// So many findings are told, the likeliest ones.
+const MOST_FINDINGS: usize = 20;
+
 impl<'a> Judge<'a> {
-    pub(super) fn new(request: &'a Request<'a>, given: Canonical) -> Self {
-        let (received, verdict) = (None, None);
-        Self { request, given, received, signature: Signature::Unknown, verdict, findings: Vec::new() }
+    pub(super) fn new(request: &'a Request<'a>, given: Canonical, now: SystemTime) -> Self {
+        Self {
+            request,
+            now,
+            given,
+            received: None,
+            signature: Signature::Unknown,
+            is_own_token: false,
+            verdict: None,
+            findings: Vec::new(),
+        }
     }
 
     /// Reads what S3 answered. What is about another URL is left aside.
@@ -61,7 +80,23 @@ impl<'a> Judge<'a> {
             return None;
         }
         self.received = body.received();
+        self.fill_in_what_was_not_given();
         Some(body)
+    }
+
+    /// Headers that were not given, and arrived at S3: the question is often asked with the URL alone.
+    fn fill_in_what_was_not_given(&mut self) {
+        let Some(received) = &self.received else { return };
+        let sent = self.request.sent;
+        for (name, value) in &mut self.given.headers {
+            if name == "host" || sent.header(name).is_some() {
+                continue;
+            }
+            received.header(name).unwrap_or_default().clone_into(value);
+            if name == "x-amz-content-sha256" {
+                received.payload.clone_into(&mut self.given.payload);
+            }
+        }
     }
 
     /// Compares with what S3 received: what differs was changed on the way.
@@ -74,46 +109,73 @@ impl<'a> Judge<'a> {
     }
 
     /// Checks the signature with the key that made it, and looks for what was signed when it does not fit.
-    pub(super) fn check_signature(&mut self, signers: &[Arc<Snapshot>], now: SystemTime) {
-        let auth = self.request.auth;
-        for name in &auth.signed_headers {
-            let missing = name != "host" && self.request.sent.header(name).is_none();
-            // A missing one is as good as an empty one.
-            if missing && name != "x-amz-content-sha256" {
-                self.findings.push(Finding::SignedHeaderMissing(name.clone()));
+    pub(super) fn check_signature(&mut self, signers: &[Arc<Snapshot>]) {
+        self.look_for_missing_headers();
+        let Request { auth, place, url, .. } = *self.request;
+        let ours = signers.iter().filter(|signer| signer.credentials().access_key_id() == auth.access_key_id);
+        let hashed = Cell::new(0);
+        let searches: Vec<_> = ours.map(|signer| Search::new(auth, signer, place, url, &hashed)).collect();
+        let Some(first) = searches.first() else { return self.nobody_has_the_key() };
+        let fitting = |canonical: &Canonical| searches.iter().find(|search| search.fits(canonical));
+        let right = fitting(&self.given).map(|search| (search, Signature::Right));
+        let arrived = || Some((fitting(self.received.as_ref()?)?, Signature::OfWhatArrived));
+        if let Some((search, signature)) = right.or_else(arrived) {
+            let credentials = search.snapshot.credentials();
+            self.signature = signature;
+            if signature == Signature::OfWhatArrived {
+                self.verdict = Some(Verdict::SignatureMismatch);
             }
+            self.signature_is_right(credentials);
+            return self.check_end(credentials);
         }
-        let ours = |signer: &&Arc<Snapshot>| signer.credentials().access_key_id() == auth.access_key_id;
-        let signers: Vec<_> = signers.iter().filter(ours).collect();
-        let Some(first) = signers.first() else {
-            let temporary = auth.access_key_id.starts_with(TEMPORARY);
-            if temporary && auth.token.is_none() {
-                self.findings.push(Finding::TokenMissing);
-            }
-            return self.refuse(Verdict::UnknownAccessKey, Finding::UnknownAccessKey { temporary });
-        };
-        let Request { place, url, .. } = *self.request;
-        let searches: Vec<_> = signers.iter().map(|signer| Search::new(auth, signer, place, url)).collect();
-        if searches.iter().any(|search| search.fits(&self.given)) {
-            self.signature = Signature::Right;
-            if self.request.url.path.contains('+') && place.plus() == Plus::Space {
-                self.findings.push(Finding::PlusForSpace(shortened(&url.path)));
-            }
-            self.findings.retain(|finding| !matches!(finding, Finding::SignedHeaderMissing(_)));
-            self.check_unsigned_headers();
-            self.check_token(first.credentials());
-        } else {
-            self.signature = Signature::Wrong;
-            self.verdict = Some(Verdict::SignatureMismatch);
-            let signed = searches.iter().find_map(|search| search.signed(&self.given));
-            self.tell_what_was_signed(signed);
-        }
-        self.check_end(first.credentials(), now);
+        self.signature = Signature::Wrong;
+        self.verdict = Some(Verdict::SignatureMismatch);
+        let signed = searches.iter().find_map(|search| Some((search, self.signed(search)?)));
+        let (search, proven) = signed.map_or((first, None), |(search, proven)| (search, Some(proven)));
+        self.tell_what_was_signed(proven);
+        self.check_end(search.snapshot.credentials());
     }
 
-    fn tell_what_was_signed(&mut self, signed: Option<Canonical>) {
-        if let Some(signed) = signed {
-            let proven = differences(&signed, &self.given, Way::SignedAndUsed);
+    fn look_for_missing_headers(&mut self) {
+        for (name, value) in &self.given.headers {
+            let missing = name != "host" && value.is_empty() && self.request.sent.header(name).is_none();
+            // A missing one is as good as an empty one.
+            if missing && name != "x-amz-content-sha256" {
+                self.findings.push(Finding::SignedHeaderMissing(shortened(name)));
+            }
+        }
+    }
+
+    fn nobody_has_the_key(&mut self) {
+        let auth = self.request.auth;
+        let temporary = auth.access_key_id.starts_with(TEMPORARY);
+        if temporary && auth.token.is_none() {
+            self.findings.push(Finding::TokenMissing);
+        }
+        self.refuse(Verdict::UnknownAccessKey, Finding::UnknownAccessKey { temporary });
+    }
+
+    fn signature_is_right(&mut self, credentials: &Credentials) {
+        let Request { place, url, .. } = *self.request;
+        if url.path.contains('+') && place.plus() == Plus::Space {
+            self.findings.push(Finding::PlusForSpace(shortened(&url.path)));
+        }
+        self.findings.retain(|finding| !matches!(finding, Finding::SignedHeaderMissing(_)));
+        self.check_unsigned_headers();
+        self.check_token(credentials);
+    }
+
+    /// What was signed instead, near to the request as it was given or to the one that arrived: what differs, proven.
+    fn signed(&self, search: &Search) -> Option<Vec<Finding>> {
+        if let Some(signed) = search.signed(&self.given) {
+            return Some(differences(&signed, &self.given, Way::SignedAndUsed));
+        }
+        let received = self.received.as_ref().filter(|received| received.text() != self.given.text())?;
+        Some(differences(&search.signed(received)?, received, Way::SignedAndReceived))
+    }
+
+    fn tell_what_was_signed(&mut self, proven: Option<Vec<Finding>>) {
+        if let Some(proven) = proven {
             self.findings.retain(|finding| !matches!(finding, Finding::SignedHeaderMissing(_)));
             self.findings.splice(0..0, proven);
             return;
@@ -121,7 +183,11 @@ impl<'a> Judge<'a> {
         let (auth, url) = (self.request.auth, self.request.url);
         if auth.algorithm == Algorithm::SigV4 && auth.signature.len() != 64 {
             let length = auth.signature.chars().count();
-            return self.findings.push(Finding::SignatureCut { length });
+            let finding = match length {
+                ..64 => Finding::SignatureCut { length },
+                _ => Finding::SignatureAppended { length },
+            };
+            return self.findings.push(finding);
         }
         if url.has_fragment {
             self.findings.push(Finding::Fragment);
@@ -133,7 +199,8 @@ impl<'a> Judge<'a> {
         }
         let explained = self.findings.iter().any(is_a_cause);
         if !explained {
-            let headers = auth.signed_headers.iter().filter(|name| *name != "host").cloned().collect();
+            let headers = auth.signed_headers.iter().filter(|name| *name != "host");
+            let headers = headers.map(|name| shortened(name)).collect();
             self.findings.push(Finding::Unexplained { headers });
         }
     }
@@ -146,7 +213,7 @@ impl<'a> Judge<'a> {
         let signed = &self.request.auth.signed_headers;
         let names = self.request.sent.header_names().filter(|name| name.starts_with("x-amz-"));
         let unsigned: Vec<_> =
-            names.filter(|name| !signed.iter().any(|known| known == name)).map(str::to_owned).collect();
+            names.filter(|name| !signed.iter().any(|known| known == name)).map(shortened).collect();
         if !unsigned.is_empty() {
             self.refuse(Verdict::SignatureMismatch, Finding::HeadersNotSigned(unsigned));
         }
@@ -156,7 +223,10 @@ impl<'a> Judge<'a> {
     fn check_token(&mut self, credentials: &Credentials) {
         let finding = match (credentials.session_token(), self.request.auth.token.as_deref()) {
             (None, None) => return,
-            (Some(own), Some(token)) if own.is(token) => return,
+            (Some(own), Some(token)) if own.is(token) => {
+                self.is_own_token = true;
+                return;
+            }
             // A session of S3 Express has a token of its own, which only S3 knows.
             (_, Some(_)) if self.request.url.value("X-Amz-S3session-Token").is_some() => return,
             (Some(_), None) => Finding::TokenMissing,
@@ -165,11 +235,12 @@ impl<'a> Judge<'a> {
         self.refuse(Verdict::UnknownAccessKey, finding);
     }
 
-    fn check_end(&mut self, credentials: &Credentials, now: SystemTime) {
-        let Some(end) = credentials.expires_at() else { return };
-        if end <= now {
+    fn check_end(&mut self, credentials: &Credentials) {
+        let of_url = self.request.auth.expires_at();
+        let Some(end) = credentials.expires_at().filter(|end| *end < of_url) else { return };
+        if end <= self.now {
             self.refuse(Verdict::Expired, Finding::CredentialsExpired(Some(end)));
-        } else if end < self.request.auth.expires_at() {
+        } else {
             self.findings.push(Finding::CredentialsEndFirst(end));
         }
     }
@@ -193,8 +264,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    pub(super) fn check_time(&mut self, now: SystemTime) {
-        let auth = self.request.auth;
+    pub(super) fn check_time(&mut self) {
+        let (auth, now) = (self.request.auth, self.now);
         if now >= auth.expires_at() {
             self.verdict.get_or_insert(Verdict::Expired);
             // What is sure comes before what only cannot be checked.
@@ -205,88 +276,18 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Takes in what S3 said: of the reason of its refusal it knows more than anybody.
-    pub(super) fn heed(&mut self, body: Option<&ErrorBody>) {
-        let Some(body) = body else { return };
-        let auth = self.request.auth;
-        let refusal = body.refusal();
-        let verdict = match refusal {
-            Refusal::Signature | Refusal::HeadersNotSigned | Refusal::Region => Verdict::SignatureMismatch,
-            Refusal::Expired | Refusal::TokenExpired => Verdict::Expired,
-            Refusal::NotYetValid => Verdict::NotYetValid,
-            Refusal::TokenInvalid | Refusal::AccessKey => Verdict::UnknownAccessKey,
-            Refusal::NoSuchKey | Refusal::Other => return self.heed_another(body, refusal),
-        };
-        self.verdict = Some(verdict);
-        let temporary = auth.access_key_id.starts_with(TEMPORARY);
-        let finding = match refusal {
-            Refusal::Signature => self.right_and_refused(),
-            Refusal::Expired => {
-                self.unless(|told| matches!(told, Finding::Expired(_)), Finding::Expired(auth.expires_at()))
-            }
-            Refusal::TokenExpired => self.unless(
-                |told| matches!(told, Finding::CredentialsExpired(_)),
-                Finding::CredentialsExpired(None),
-            ),
-            Refusal::NotYetValid => self
-                .unless(|told| matches!(told, Finding::NotYetValid(_)), Finding::NotYetValid(auth.signed_at)),
-            Refusal::TokenInvalid if auth.token.is_some() => {
-                self.unless(is_about_the_token, Finding::TokenForeign)
-            }
-            Refusal::TokenInvalid => self.unless(is_about_the_token, Finding::TokenMissing),
-            Refusal::AccessKey if auth.token.is_none() && temporary => {
-                self.unless(is_about_the_token, Finding::TokenMissing)
-            }
-            Refusal::AccessKey => Some(Finding::UnknownToS3),
-            Refusal::Region => {
-                let right = body.region.as_deref().map(shortened);
-                let scope = shortened(&auth.region);
-                self.unless(is_about_the_place, Finding::WrongRegion { scope, right })
-            }
-            Refusal::HeadersNotSigned | Refusal::NoSuchKey | Refusal::Other => None,
-        };
-        // What S3 says is the likeliest.
-        self.findings.splice(0..0, finding);
-    }
-
-    /// A finding, unless it was told already.
-    fn unless(&self, is_it: fn(&Finding) -> bool, finding: Finding) -> Option<Finding> {
-        (!self.findings.iter().any(is_it)).then_some(finding)
-    }
-
-    /// S3 says that the signature does not match, and here it does.
-    fn right_and_refused(&self) -> Option<Finding> {
-        let same = self.received.as_ref().is_some_and(|received| received.text() == self.given.text());
-        (same && self.signature == Signature::Right).then_some(Finding::SecretDiffers)
-    }
-
-    /// S3 refused for a reason beside the signature, which it had accepted.
-    fn heed_another(&mut self, body: &ErrorBody, refusal: Refusal) {
-        let key = &self.request.place.key;
-        let holds_escapes =
-            key.match_indices('%').any(|(at, _)| super::escapes::escape(&key[at..]).is_some());
-        if refusal == Refusal::NoSuchKey && holds_escapes {
-            self.findings.push(Finding::KeyHoldsEscapes(shortened(key)));
-        } else {
-            self.findings.push(Finding::OtherError(body.shown_code()));
-        }
-    }
-
     fn refuse(&mut self, verdict: Verdict, finding: Finding) {
         self.verdict.get_or_insert(verdict);
         self.findings.push(finding);
     }
 
-    pub(super) fn end(self) -> (Verdict, Vec<Finding>) {
+    pub(super) fn end(mut self) -> (Verdict, Vec<Finding>) {
+        let more = self.findings.len().saturating_sub(MOST_FINDINGS);
+        if more > 0 {
+            self.findings.truncate(MOST_FINDINGS);
+            self.findings.push(Finding::More(more));
+        }
         (self.verdict.unwrap_or(Verdict::Valid), self.findings)
-    }
-}
-
-fn is_about_the_token(finding: &Finding) -> bool {
-    match finding {
-        Finding::TokenForeign | Finding::TokenMissing => true,
-        Finding::Changed { change, .. } => matches!(change, Change::TokenMissing | Change::Token),
-        _ => false,
     }
 }
 

@@ -76,14 +76,24 @@ pub(super) fn more_parameters(used: &Canonical) -> Guesses<'_> {
     Box::new(all.map(|(name, value)| used.with_parameter(name, value).into()))
 }
 
-/// Paths that a normaliser would have made this one of.
+/// With another lifetime, of those that are usually asked for: somebody may have edited it.
+pub(super) fn lifetimes(used: &Canonical) -> Guesses<'_> {
+    let usual = ["60", "300", "900", "3600", "43200", "86400", "604800"].into_iter();
+    Box::new(usual.map(|seconds| used.with_parameter("X-Amz-Expires", seconds).into()))
+}
+
+/// Paths that a normaliser would have made this one of, and those with a slash less.
 pub(super) fn paths(used: &Canonical) -> Guesses<'_> {
     let path = used.path.as_str();
     let insert = move |at: usize, text: &str| format!("{}{text}{}", &path[..at], &path[at..]);
     let places = path.match_indices('/').map(|(at, _)| at).take(MOST_PARTS);
     let inside = places.flat_map(move |at| ["/", "//", "/."].map(|text| insert(at, text)));
     let around = [insert(path.len(), "/"), insert(0, "/.."), insert(0, "/../..")].into_iter();
-    Box::new(around.chain(inside).map(|path| used.with_path(path).into()))
+    // A slash that is one too many was put before or behind another, or at the end.
+    let doubled = path.match_indices("//").map(|(at, _)| at).take(MOST_PARTS);
+    let at_end = path.ends_with('/').then(|| path.len() - 1);
+    let fewer = doubled.chain(at_end).map(move |at| format!("{}{}", &path[..at], &path[at + 1..]));
+    Box::new(around.chain(inside).chain(fewer).map(|path| used.with_path(path).into()))
 }
 
 /// Content types that uploads usually have.

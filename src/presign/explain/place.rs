@@ -29,29 +29,67 @@ pub(super) struct AwsHost {
     pub(super) region: Option<String>,
     /// The service that a signature for it is for.
     pub(super) service: &'static str,
-    /// `amazonaws.com` or that of China.
-    pub(super) suffix: &'static str,
 }
 
 /// The ends of AWS's hosts.
-const SUFFIXES: [&str; 2] = ["amazonaws.com", "amazonaws.com.cn"];
+///
+/// Source: the partitions that AWS's SDKs know, `dnsSuffix` in
+/// [partitions.json](https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json).
+const SUFFIXES: [&str; 7] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
+/// Those of the partitions beside AWS's first one, with what their regions begin with.
+const PARTITIONS: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov"),
+];
+
+/// Where authentication begins that became a part of a path, in lower case.
+const QUERY: [&str; 9] = [
+    "?x-amz-",
+    "%3fx-amz-",
+    "\\u003fx-amz-",
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-signature",
+    "?awsaccesskeyid",
+    "%3fawsaccesskeyid",
+    "awsaccesskeyid",
+];
 
 impl Place {
     /// `endpoints` are those that an operator set.
     pub(super) fn of(url: &Url, host: &str, endpoints: &[&EndpointUrl]) -> Self {
         let new = |bucket, path| Self::new(bucket, path, Plus::Plus);
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-        if let Some((bucket, aws)) = at_aws(&name) {
+        // A dot at the end stands for the root of all names.
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        if let Some((bucket, aws)) = at_aws(name) {
             return Self { aws: Some(aws), ..Self::new(bucket, &url.path, Plus::Space) };
         }
-        for endpoint in endpoints {
-            let (authority, base) = split(endpoint);
-            let path = url.path.strip_prefix(&base).filter(|rest| rest.starts_with('/'));
-            let Some(path) = path else { continue };
-            if authority == host {
+        // A proxy may have taken the base path away: an endpoint whose path is there comes first.
+        let known: Vec<_> = endpoints.iter().map(|endpoint| split(endpoint)).collect();
+        let behind = |base: &str| url.path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
+        let whole = known.iter().filter_map(|(authority, base)| Some((authority, behind(base)?)));
+        let stripped = known.iter().map(|(authority, _)| (authority, url.path.as_str()));
+        for (authority, path) in whole.chain(stripped) {
+            if *authority == host {
                 return new(None, path);
             }
-            if let Some(bucket) = host.strip_suffix(&authority).and_then(|bucket| bucket.strip_suffix('.')) {
+            if let Some(bucket) =
+                host.strip_suffix(authority.as_str()).and_then(|bucket| bucket.strip_suffix('.'))
+            {
                 return new(Some(bucket), path);
             }
         }
@@ -60,6 +98,16 @@ impl Place {
             return new(Some(""), &url.path);
         }
         new(None, &url.path)
+    }
+
+    /// The same without a query that became a part of the path, as far as that can be told.
+    pub(super) fn without_query(self) -> Self {
+        let cut = |text: String| {
+            let lower = text.to_ascii_lowercase();
+            let end = QUERY.iter().filter_map(|start| lower.find(start)).min();
+            end.map_or(text.clone(), |end| text[..end].to_owned())
+        };
+        Self { bucket: cut(self.bucket), key: cut(self.key), ..self }
     }
 
     /// What a `+` in the path stands for. S3 at AWS takes it for a space, as in a form: its canonical request then has
@@ -95,16 +143,31 @@ pub(super) fn split(endpoint: &EndpointUrl) -> (String, String) {
     (authority.strip_suffix(own_port).unwrap_or(authority).to_owned(), base.trim_end_matches('/').to_owned())
 }
 
+/// A host and its port, up to what cannot be in one.
+pub(super) fn host_in(authority: &str) -> String {
+    let may_be = |c: char| c.is_alphanumeric() || "-._:[]".contains(c);
+    authority[..authority.find(|c| !may_be(c)).unwrap_or(authority.len())].to_owned()
+}
+
+/// The region that a host of AWS is in.
+pub(super) fn region_of(host: &str) -> Option<String> {
+    at_aws(&host.to_ascii_lowercase())?.1.region
+}
+
+/// The end of AWS's hosts in a region.
+pub(super) fn suffix_of(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or(SUFFIXES[0], |(_, suffix)| suffix)
+}
+
 /// The bucket in a host of AWS, nothing where it stands in the path, and the rest of the host.
 fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
-    let (labels, suffix) = SUFFIXES
-        .into_iter()
-        .find_map(|suffix| Some((name.strip_suffix(suffix)?.strip_suffix('.')?, suffix)))?;
+    let labels = SUFFIXES.into_iter().find_map(|suffix| name.strip_suffix(suffix)?.strip_suffix('.'))?;
     // The last label that is S3's: a bucket's name may have one of its own before it.
     let all: Vec<&str> = labels.split('.').collect();
     let at = all.iter().rposition(|label| *label == "s3" || is_of_s3(label))?;
     let (label, behind) = (all[at], &all[at + 1..]);
-    let in_label = label.strip_prefix("s3-").filter(|region| looks_like_region(region));
+    let in_label = label.strip_prefix("s3-fips-").or_else(|| label.strip_prefix("s3-"));
+    let in_label = in_label.filter(|region| looks_like_region(region));
     let region = behind.iter().find(|label| looks_like_region(label)).copied().or(in_label);
     let service = match label {
         _ if label.starts_with("s3-outposts") => "s3-outposts",
@@ -123,7 +186,7 @@ fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
         _ if service == "s3-outposts" => before.split('.').next(),
         _ => Some(before.strip_suffix(".accesspoint").unwrap_or(before)),
     };
-    Some((bucket, AwsHost { region: region.map(str::to_owned), service, suffix }))
+    Some((bucket, AwsHost { region: region.map(str::to_owned), service }))
 }
 
 fn is_of_s3(label: &str) -> bool {
@@ -191,6 +254,14 @@ mod tests {
             ("b.s3-ap-southeast-2.amazonaws.com", Some("ap-southeast-2"), "s3"),
             ("b.bucket.vpce-1a2b-5e6f.s3.eu-west-1.vpce.amazonaws.com", Some("eu-west-1"), "s3"),
             ("b.s3-accelerate.amazonaws.com", None, "s3"),
+            ("b.s3.us-east-1.amazonaws.com.", Some("us-east-1"), "s3"),
+            ("s3-fips-us-gov-west-1.amazonaws.com", Some("us-gov-west-1"), "s3"),
+            ("b.s3-fips.us-gov-west-1.amazonaws.com", Some("us-gov-west-1"), "s3"),
+            ("b.s3.eusc-de-east-1.amazonaws.eu", Some("eusc-de-east-1"), "s3"),
+            ("b.s3.us-iso-east-1.c2s.ic.gov", Some("us-iso-east-1"), "s3"),
+            ("b.s3.us-isob-east-1.sc2s.sgov.gov", Some("us-isob-east-1"), "s3"),
+            ("b.s3.eu-isoe-west-1.cloud.adc-e.uk", Some("eu-isoe-west-1"), "s3"),
+            ("b.s3.us-isof-south-1.csp.hci.ic.gov", Some("us-isof-south-1"), "s3"),
             ("b.s3-website-us-east-1.amazonaws.com", None, "s3"),
             ("a.o.s3-outposts.us-west-2.amazonaws.com", Some("us-west-2"), "s3-outposts"),
             ("b.s3express-use1-az4.us-east-1.amazonaws.com", Some("us-east-1"), "s3express"),

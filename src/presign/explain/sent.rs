@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::url::Url;
+use super::{flaw::Flaw, scrub::Secrets, url::Url};
 use crate::presign::parameters::{MAX_PARAMETERS, MAX_VALUE_BYTES, is_token};
 
 /// The longest URL that is explained. S3's session tokens and keys leave it far below.
@@ -18,7 +18,10 @@ pub const MAX_URL_PARTS: usize = 256;
 pub struct Sent {
     method: String,
     url: Option<Url>,
-    white_space: bool,
+    white_space: Option<Flaw>,
+    /// How it was damaged when it was copied, if it cannot be read.
+    copied: Option<Flaw>,
+    secrets: Secrets,
     /// Names in lower case.
     headers: Vec<(String, String)>,
 }
@@ -101,8 +104,10 @@ impl Sent {
         }
         Ok(Self {
             method: method.to_ascii_uppercase(),
+            white_space: white_space(url, parsed.as_ref()),
+            copied: Flaw::of_copy(url),
+            secrets: Secrets::of(url),
             url: parsed,
-            white_space: url.chars().any(|c| c.is_whitespace() || c.is_control()),
             headers: checked(headers)?,
         })
     }
@@ -116,9 +121,19 @@ impl Sent {
         self.url.as_ref()
     }
 
-    /// Whether the URL has white space in it, or control characters.
-    pub(super) fn has_white_space(&self) -> bool {
-        self.white_space
+    /// White space or control characters in the URL.
+    pub(super) fn white_space(&self) -> Option<&Flaw> {
+        self.white_space.as_ref()
+    }
+
+    /// What makes the URL one that cannot be read, where copying did; otherwise the flaw that is given.
+    pub(super) fn copied_or(&self, flaw: Flaw) -> Flaw {
+        self.copied.clone().unwrap_or(flaw)
+    }
+
+    /// What is secret in the URL.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The value of a header, by its name in lower case.
@@ -134,6 +149,17 @@ impl Sent {
     /// The value of the Host header: the one that was given, or else the one that a client makes of the URL.
     pub(super) fn host<'a>(&'a self, url: &'a Url) -> &'a str {
         self.header("host").unwrap_or_else(|| url.host())
+    }
+}
+
+fn white_space(text: &str, url: Option<&Url>) -> Option<Flaw> {
+    let is_one = |c: char| c.is_whitespace() || c.is_control();
+    let count = text.matches(is_one).count();
+    let in_path = url.map_or(0, |url| url.path.matches(' ').count());
+    match count {
+        0 => None,
+        _ if count == in_path => Some(Flaw::Space),
+        _ => Some(Flaw::WhiteSpace),
     }
 }
 

@@ -234,9 +234,7 @@ async fn a_bucket_in_another_region_is_told_by_what_s3_says() {
     assert_eq!(verdict(&told), "SIGNATURE_MISMATCH");
     assert_eq!(
         told.findings,
-        [
-            "the wrong region was signed for: the bucket is not in eu-west-1, the region of the credential scope"
-        ]
+        ["the wrong region was signed for: the credential scope has eu-west-1, it must be us-east-1"]
     );
     // As AWS says it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
     let body = "<Error><Code>AuthorizationQueryParametersError</Code><Message>Error parsing the X-Amz-Credential parameter; \
@@ -265,7 +263,7 @@ async fn a_key_that_was_encoded_before_it_was_signed_is_told_when_s3_has_no_such
 
 /// The error document that AWS answers with, for a request that arrived there. The example is that of
 /// [a signature that does not match](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-troubleshooting.html).
-fn answer_of_aws(arrived: &Used) -> String {
+pub(super) fn answer_of_aws(arrived: &Used) -> String {
     let request = arrived.to_send();
     let (path, query) = request.target.split_once('?').unwrap();
     let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();

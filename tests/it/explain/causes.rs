@@ -26,9 +26,11 @@ enum Of {
     Outposts,
     /// A GET of a Multi-Region Access Point, by SigV4A.
     Global,
+    /// A GET of a bucket that stands in the path.
+    Dotted,
 }
 
-use Of::{Global, List, Outposts, Read, Write};
+use Of::{Dotted, Global, List, Outposts, Read, Write};
 
 type Damage = fn(&mut Used);
 
@@ -291,7 +293,106 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         Read,
         |u| u.url = u.url.replace('&', "&amp;"),
         MALFORMED,
-        "the URL has &amp; in the place of &",
+        "the URL was copied out of HTML or XML: & is written as &amp; in it, write & again",
+    ),
+    (
+        "copied out of HTML, by number",
+        Read,
+        |u| u.url = u.url.replace('&', "&#38;"),
+        MALFORMED,
+        "the URL was copied out of HTML or XML: & is written as &#38; in it, write & again",
+    ),
+    (
+        "copied out of JSON",
+        Read,
+        |u| u.url = u.url.replace('&', "\\u0026"),
+        MALFORMED,
+        "the URL was copied out of JSON: & is written as \\u0026 in it, write & again",
+    ),
+    (
+        "the last one of JSON",
+        Read,
+        |u| u.replace("&X-Amz-Signature", "\\u0026X-Amz-Signature"),
+        MALFORMED,
+        "the URL was copied out of JSON: & is written as \\u0026 in it, write & again",
+    ),
+    (
+        "the question mark encoded",
+        Read,
+        |u| u.replace("?", "%3F"),
+        MALFORMED,
+        "the ? before the query is written as %3F",
+    ),
+    (
+        "the whole URL encoded",
+        Read,
+        |u| u.url = u.url.replace('%', "%25"),
+        MALFORMED,
+        "the whole URL was encoded twice",
+    ),
+    (
+        "the whole URL encoded, with its slashes",
+        Read,
+        |u| u.url = u.url.replace('%', "%25").replace(':', "%3A").replace('/', "%2F"),
+        MALFORMED,
+        "the whole URL was encoded twice",
+    ),
+    (
+        "a space in the key",
+        Read,
+        |u| u.replace("a%20b", "a b"),
+        MALFORMED,
+        "the URL has a space in its path: a space is written %20",
+    ),
+    (
+        "a space in the query",
+        Read,
+        |u| u.replace("X-Amz-Expires=900", "X-Amz-Expires=900 "),
+        MALFORMED,
+        "the URL has white space",
+    ),
+    (
+        "a bracket behind the URL",
+        Read,
+        |u| u.url.push(')'),
+        MISMATCH,
+        "X-Amz-Signature has 65 characters, more than a signature has: something was appended to the URL",
+    ),
+    (
+        "a slash too many",
+        Read,
+        |u| u.replace(".com/explain", ".com//explain"),
+        MISMATCH,
+        "a / too many is in the path: /explain/a%20b//c%2Bd/./e.txt was signed, //explain/a%20b//c%2Bd/./e.txt is used",
+    ),
+    (
+        "a slash at the end",
+        Read,
+        |u| u.replace("e.txt", "e.txt/"),
+        MISMATCH,
+        "a / too many is in the path: /explain/a%20b//c%2Bd/./e.txt was signed",
+    ),
+    (
+        "the lifetime edited",
+        Read,
+        |u| u.replace("X-Amz-Expires=900", "X-Amz-Expires=86400"),
+        MISMATCH,
+        "the query parameter X-Amz-Expires differs: \"900\" was signed, \"86400\" is used",
+    ),
+    (
+        "a host with the dot of the root",
+        Read,
+        |u| u.replace("amazonaws.com/", "amazonaws.com./"),
+        MISMATCH,
+        "the host differs: plain-bucket.s3.us-east-1.amazonaws.com was signed, plain-bucket.s3.us-east-1.amazonaws.com. \
+         is used",
+    ),
+    (
+        "the host of a bucket in the path",
+        Dotted,
+        |u| u.replace("s3.us-east-1.amazonaws.com", "cdn.example.com"),
+        MISMATCH,
+        "the host differs: s3.us-east-1.amazonaws.com was signed, cdn.example.com is used",
     ),
     (
         "a line break",
@@ -377,6 +478,7 @@ fn signed(of: Of) -> pb::PresignRequest {
         Write => request(KEY, write),
         List => request("", Operation::ListObjectsV2(pb::ListObjectsV2::default())),
         Outposts => at(OUTPOSTS_ARN, read),
+        Dotted => at("dotted.bucket", read),
         Global => at("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", read),
     }
 }
@@ -448,6 +550,107 @@ async fn a_plus_is_a_plus_at_other_servers_than_aws() {
         ["a + stands in the place of a space (write %20): /plain-bucket/a%20b%2Bc was signed, \
           /plain-bucket/a%2Bb%2Bc is used"]
     );
+}
+
+#[tokio::test]
+async fn a_public_endpoint_with_a_base_path_is_known_as_what_was_signed_for() {
+    let service = InProcess::new();
+    let get = || Operation::GetObject(pb::GetObject::default());
+    let public = ("PUBLIC_ENDPOINT", "https://files.example/s3".to_owned());
+    for (path_style, settings, host, base) in [
+        (true, vec![public.clone()], "files.example", "/s3/plain-bucket"),
+        (false, vec![public], "plain-bucket.files.example", "/s3"),
+        (true, vec![], "minio.local:9000", "/base/plain-bucket"),
+    ] {
+        let case = Case {
+            endpoint: Some("http://minio.local:9000/base"),
+            path_style,
+            settings,
+            ..Case::new("plain-bucket", "a/key", get())
+        };
+        let good = Used::of(&service.presign(&case).await.unwrap());
+        assert!(good.url.contains(&format!("://{host}{base}/a/key?")), "{}", good.url);
+        let answer = service.explain(&case, None, good.question("")).await;
+        assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
+        let parts = answer.parts.unwrap();
+        assert_eq!((parts.bucket.as_str(), parts.key.as_str()), ("plain-bucket", "a/key"));
+        // Another name in front of it.
+        let mut used = good.clone();
+        used.replace(&format!("://{host}/"), "://cdn.example.com/");
+        let answer = service.explain(&case, None, used.question("")).await;
+        let differs = format!("the host differs: {host} was signed, cdn.example.com is used");
+        assert!(answer.findings.contains(&differs) || !path_style, "{:?}", answer.findings);
+        // A proxy that takes the base path away.
+        let stripped = base.trim_start_matches("/s3").trim_start_matches("/base");
+        let mut used = good.clone();
+        used.replace(&format!("{host}{base}/"), &format!("{host}{stripped}/"));
+        let answer = service.explain(&case, None, used.question("")).await;
+        let differs = format!("the path differs: {base}/a/key was signed, {stripped}/a/key is used");
+        assert_eq!(answer.findings, [differs]);
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_another_partition_or_of_fips_is_known_as_aws() {
+    let service = InProcess::new();
+    for (region, settings) in [
+        ("eusc-de-east-1", vec![]),
+        ("us-iso-east-1", vec![]),
+        ("us-isob-east-1", vec![]),
+        ("eu-isoe-west-1", vec![]),
+        ("us-isof-south-1", vec![]),
+        ("cn-north-1", vec![]),
+        ("us-gov-west-1", vec![("FIPS", "true".to_owned())]),
+    ] {
+        let get = Operation::GetObject(pb::GetObject::default());
+        let case = Case { settings, ..Case::new("plain-bucket", "a key", get) }.in_region(region);
+        let good = Used::of(&service.presign(&case).await.unwrap());
+        let answer = service.explain(&case, None, good.question("")).await;
+        assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]), "{region}");
+        assert_eq!(answer.parts.unwrap().bucket, "plain-bucket", "{region}");
+        let mut used = good.clone();
+        used.replace("plain-bucket.", "plain-bucket.x");
+        let other = used.url.split('/').nth(2).unwrap().to_owned();
+        used.url = good.url.clone();
+        used.header("Host", &other);
+        let answer = service.explain(&case, None, used.question("")).await;
+        assert_eq!(verdict(&answer), MISMATCH, "{region}");
+    }
+    let case = Case {
+        endpoint: Some("https://s3-fips-us-gov-west-1.amazonaws.com"),
+        path_style: true,
+        ..Case::new("plain-bucket", "key", Operation::GetObject(pb::GetObject::default()))
+    };
+    let case = case.in_region("us-gov-west-1");
+    let used = Used::of(&service.presign(&case).await.unwrap());
+    let answer = service.explain(&case, None, used.question("")).await;
+    assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
+}
+
+#[tokio::test]
+async fn the_number_of_findings_and_the_length_of_names_are_bounded() {
+    let service = InProcess::new();
+    let metadata = (0..40).map(|number| (format!("{number}-{}", "n".repeat(300)), "x".to_owned())).collect();
+    let put = Operation::PutObject(pb::PutObject { metadata, ..Default::default() });
+    let case = Case::new("plain-bucket", "key", put);
+    let mut used = Used::of(&service.presign(&case).await.unwrap());
+    used.headers.clear();
+    let answer = service.explain(&case, None, used.question("")).await;
+    assert_eq!((verdict(&answer), answer.findings.len()), (MISMATCH, 21));
+    assert_eq!(answer.findings[20], "and 20 more");
+    for finding in &answer.findings {
+        assert!(finding.len() < 1_000, "{finding}");
+    }
+    for number in 0..40 {
+        used.header(&format!("x-amz-meta-{number}-{}", "n".repeat(300)), "y");
+        used.header(&format!("x-amz-meta-m{number}-{}", "n".repeat(300)), "y");
+    }
+    let answer = service.explain(&case, None, used.question("")).await;
+    assert_eq!(verdict(&answer), MISMATCH);
+    for finding in &answer.findings {
+        assert!(finding.contains("and 30 more"), "{finding}");
+        assert!(finding.len() < 3_000, "{finding}");
+    }
 }
 
 #[tokio::test]

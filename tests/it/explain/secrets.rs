@@ -1,11 +1,13 @@
 //! What an explanation never has in it: secrets, tokens, and signatures that were computed.
 
 use presignd::pb::{self, PutObject, presign_request::Operation};
+use proptest::prelude::*;
 
 use super::{Used, explained, verdict};
 use crate::support::{
     SECRET_KEY,
     grpc::{Told, parameter, presigned, refused, request, says_when_to_retry},
+    in_process::{Case, InProcess},
     provider::Provider,
     sidecar::{Sidecar, presignd},
 };
@@ -95,6 +97,105 @@ async fn no_secret_and_no_signature_is_in_an_explanation_whatever_was_damaged() 
     let log = sidecar.log();
     for secret in [SECRET_KEY, TOKEN, &token, SSE_KEY, &signature, "X-Amz-"] {
         assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// How URLs are damaged when they are copied, and worse.
+const DAMAGES: [(&str, &str); 24] = [
+    ("&", "\\u0026"),
+    ("&", "&amp;"),
+    ("&", "&#38;"),
+    ("&", "%26"),
+    ("&", ";"),
+    ("&", " "),
+    ("&", "\n"),
+    ("&", ""),
+    ("&", "/"),
+    ("&", "?"),
+    ("?", "%3F"),
+    ("?", "%253F"),
+    ("?", "\\u003f"),
+    ("?", "/"),
+    ("?", "#"),
+    ("?", ""),
+    ("=", "%3D"),
+    ("=", "\\u003d"),
+    ("=", ""),
+    ("%", "%25"),
+    ("%", ""),
+    ("/", "%2F"),
+    (".com/", ".com"),
+    ("AWS4-HMAC-SHA256", ""),
+];
+
+/// The text with the damage at every place, or at those whose bit is set.
+fn damaged(text: &str, (from, to): (&str, &str), places: u32) -> String {
+    let mut pieces = text.split(from);
+    let mut all = pieces.next().unwrap_or_default().to_owned();
+    for (place, piece) in pieces.enumerate() {
+        all.push_str(if places >> (place % 32) & 1 == 1 { to } else { from });
+        all.push_str(piece);
+    }
+    all
+}
+
+/// That no secret of a good URL is in the answer to a damaged one.
+async fn nothing_is_told(service: &InProcess, case: &Case, good: &Used, url: String) {
+    let signature = parameter(&good.url, "X-Amz-Signature").to_owned();
+    let used = Used { url, ..good.clone() };
+    for body in ["", "<Error><Code>SignatureDoesNotMatch</Code><Message>x</Message></Error>"] {
+        let answer = service.explain(case, None, used.question(body)).await;
+        let text = all_of(&answer).to_lowercase();
+        let token = case.session_token.as_deref().unwrap();
+        let in_url = token.replace('/', "%2F").replace('=', "%3D").replace('+', "%2B");
+        for secret in [SECRET_KEY, token, &in_url, &in_url.replace('%', "%25"), &signature] {
+            assert!(
+                !text.contains(&secret.to_lowercase()),
+                "{secret} is in the answer to {}: {text}",
+                used.url
+            );
+        }
+    }
+}
+
+fn with_token() -> Case {
+    let get = Operation::GetObject(pb::GetObject::default());
+    Case { session_token: Some(TOKEN.to_owned()), ..Case::new("plain-bucket", "a b/c", get) }
+}
+
+#[tokio::test]
+async fn no_secret_is_in_an_explanation_of_a_url_that_cannot_be_read() {
+    let (service, case) = (InProcess::new(), with_token());
+    let path_style = Case { path_style: true, ..case.clone() };
+    for case in [case, path_style] {
+        let good = Used::of(&service.presign(&case).await.unwrap());
+        for damage in DAMAGES {
+            // All of them, the first, the last ones.
+            for places in [u32::MAX, 1, !1, 1 << 4, 1 << 5, 1 << 6] {
+                let url = damaged(&good.url, damage, places);
+                nothing_is_told(&service, &case, &good, url).await;
+            }
+        }
+        let all = DAMAGES[..3].iter().fold(good.url.clone(), |url, damage| damaged(&url, *damage, u32::MAX));
+        nothing_is_told(&service, &case, &good, all).await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_secret_is_in_an_explanation_whatever_was_damaged_and_where(
+        damages in prop::collection::vec((prop::sample::select(DAMAGES.to_vec()), any::<u32>()), 1..4),
+        path_style in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (service, case) = (InProcess::new(), Case { path_style, ..with_token() });
+            let good = Used::of(&service.presign(&case).await.unwrap());
+            let url = damages.iter().fold(good.url.clone(), |url, (damage, places)| damaged(&url, *damage, *places));
+            nothing_is_told(&service, &case, &good, url).await;
+        });
     }
 }
 
