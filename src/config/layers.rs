@@ -231,7 +231,8 @@ fn check_name(name: &str, origin: &Origin) -> Result<(), LayerError> {
     }
 }
 
-/// `LISTEN_TCP` is `listen.tcp`; `SIGNERS_PARTNER_REGION` is `signers.partner.region`.
+/// `LISTEN_TCP` is `listen.tcp`; `SIGNERS_PARTNER_REGION` is `signers.partner.region`; `SIGNERS_PARTNER_PUBLIC_ENDPOINT` is
+/// the longer of the settings that it may mean, and not the `endpoint` of a signer `partner_public`.
 fn setting_of_variable(rest: &str) -> Option<String> {
     let exact = SETTINGS.iter().find(|setting| setting.variable()[ENVIRONMENT_PREFIX.len()..] == *rest);
     if let Some(setting) = exact {

@@ -108,31 +108,34 @@ pub const SETTINGS: &[Setting] = &[
         "signers.default.endpoint",
         None,
         Some("URL"),
-        "S3-compatible server or private link in the place of AWS's endpoint; otherwise as the AWS SDKs find it",
+        "S3-compatible server or private link in the place of AWS's endpoint, or aws for that; otherwise as the AWS SDKs find it. \
+         The bucket goes into the host unless path_style is set, which most such servers need",
     ),
     setting(
         "signers.default.public_endpoint",
         None,
         Some("URL"),
-        "what the URL's user sees in front of S3 or of the endpoint (proxy, CDN): the URL has it",
+        "another name for the endpoint, by which the URL's user reaches it: the URL has it. Host and path must reach the \
+         server as they are, so this is nothing to put in front of AWS S3 but a VPC endpoint's name",
     ),
     setting(
         "signers.default.path_style",
         Some("false"),
         None,
-        "put the bucket into the path, not into the host",
+        "put the bucket into the path, not into the host: most S3-compatible servers need it (MinIO, Ceph), and unlike \
+         boto3, presignd does not do so by itself",
     ),
     setting(
         "signers.default.fips",
         None,
         None,
-        "use AWS's FIPS endpoints; otherwise as the AWS SDKs find it, or false",
+        "use AWS's FIPS endpoints, of STS too; otherwise as the AWS SDKs find it, or false",
     ),
     setting(
         "signers.default.dual_stack",
         None,
         None,
-        "use AWS's endpoints for IPv4 and IPv6; otherwise as the AWS SDKs find it, or false",
+        "use AWS's endpoints for IPv4 and IPv6, of STS too; otherwise as the AWS SDKs find it, or false",
     ),
     setting("signers.default.accelerate", Some("false"), None, "use S3 Transfer Acceleration"),
     setting(

@@ -7,10 +7,10 @@ use crate::{
     credentials::{
         SignerSettings,
         roles::{RoleArn, RoleArnError, Roles},
-        source::{Provider, SourceSettings},
+        source::{Given, Provider, SourceSettings},
     },
     presign::{
-        endpoint::{Addressing, EndpointRules},
+        endpoint::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError},
         snapshot::Rules,
     },
 };
@@ -63,9 +63,14 @@ impl Signer<'_> {
         let switch =
             |last| -> Result<Option<bool>, ConfigError> { Ok(self.setting::<Switch>(last)?.map(|it| it.0)) };
         let path_style = switch("path_style")? == Some(true);
+        let server = self.setting("endpoint")?;
         Ok(EndpointRules {
             region: self.setting("region")?,
-            endpoint: self.setting("endpoint")?,
+            at_aws: matches!(server, Some(Server::Aws)),
+            endpoint: server.and_then(|server| match server {
+                Server::Aws => None,
+                Server::At(url) => Some(url),
+            }),
             public_endpoint: self.setting("public_endpoint")?,
             addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
             fips: switch("fips")?,
@@ -99,7 +104,8 @@ impl Signer<'_> {
                 );
             }
         };
-        Ok(SourceSettings { provider, profile, region: endpoint.region.clone(), roles })
+        let (region, given) = (endpoint.region.clone(), Given::by(endpoint));
+        Ok(SourceSettings { provider, profile, region, given, roles })
     }
 
     fn roles(&self) -> Result<Roles, ConfigError> {
@@ -164,6 +170,24 @@ impl FromStr for ProviderName {
             "imds" => Self::Imds,
             _ => return Err("default, environment, profile, web_identity, container or imds"),
         })
+    }
+}
+
+/// `endpoint`.
+enum Server {
+    /// AWS's own endpoints, whatever the environment says.
+    Aws,
+    At(EndpointUrl),
+}
+
+impl FromStr for Server {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "aws" => Ok(Self::Aws),
+            _ => text.parse().map(Self::At).map_err(|must: EndpointUrlError| format!("{must}; or aws")),
+        }
     }
 }
 
@@ -273,9 +297,29 @@ mod tests {
             (&[("assume_role", &chain), ("session_duration", "2h")], "over 1h, the longest that AWS allows"),
             (&[("assume_role", ROLE), ("session_name", "a b")], "2 to 64 letters, digits"),
             (&[("assume_role", ROLE), ("external_id", "x")], "2 to 1224 letters, digits"),
+            (
+                &[("endpoint", "minio:9000")],
+                "signers.partner.endpoint is \"minio:9000\" (PRESIGND_SIGNERS_PARTNER_ENDPOINT), but must be an endpoint, \
+                 http://HOST[:PORT][/BASE] or https://…, without user, query or fragment; or aws",
+            ),
+            (
+                &[("public_endpoint", "aws")],
+                "is \"aws\" (PRESIGND_SIGNERS_PARTNER_PUBLIC_ENDPOINT), but must be an",
+            ),
+            (
+                &[("region", "US East")],
+                "signers.partner.region is \"US East\" (PRESIGND_SIGNERS_PARTNER_REGION), but must be a region as AWS \
+                 writes it, such as us-east-1",
+            ),
+            (
+                &[("endpoint", "http://user:canary@minio")],
+                "signers.partner.endpoint is \"http://***@minio\" \
+                 (PRESIGND_SIGNERS_PARTNER_ENDPOINT), but must be an endpoint",
+            ),
         ] {
             let error = source(set).unwrap_err();
             assert!(error.contains(said), "{set:?}: {error}");
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 }

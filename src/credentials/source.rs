@@ -31,6 +31,7 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use aws_types::os_shim_internal::{Env, Fs};
 use thiserror::Error;
 
+pub use self::found::Given;
 use super::roles::{RoleArn, Roles};
 use crate::{
     presign::{
@@ -50,6 +51,8 @@ pub struct SourceSettings {
     pub profile: Option<String>,
     /// `signers.NAME.region`: comes before the one that the same places name.
     pub region: Option<Region>,
+    /// What else the operator set of what the same places may say.
+    pub given: Given,
     /// The roles that are assumed with what the provider hands out.
     pub roles: Roles,
 }
@@ -120,7 +123,7 @@ pub async fn load(
     environment: &Arc<Environment>,
 ) -> Result<(Credentials, Found), LoadError> {
     let sdk = sdk_config(settings).await;
-    let found = found::in_config(&sdk)?;
+    let found = found::in_config(&sdk, settings.given)?;
     let parts = Parts {
         config: provider_config(&sdk),
         environment,
@@ -147,6 +150,12 @@ async fn sdk_config(settings: &SourceSettings) -> SdkConfig {
     }
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
+    }
+    if let Some(fips) = settings.given.fips {
+        loader = loader.use_fips(fips);
+    }
+    if let Some(dual_stack) = settings.given.dual_stack {
+        loader = loader.use_dual_stack(dual_stack);
     }
     loader.load().await
 }
@@ -364,6 +373,16 @@ const LONGEST_LINE: usize = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn fips_and_dual_stack_of_the_signer_are_for_sts_too() {
+        for set in [Some(true), Some(false)] {
+            let given = Given { fips: set, dual_stack: set, ..Given::default() };
+            let region = Some("us-east-1".parse().unwrap());
+            let sdk = sdk_config(&SourceSettings { region, given, ..SourceSettings::default() }).await;
+            assert_eq!((sdk.use_fips(), sdk.use_dual_stack()), (set, set));
+        }
+    }
 
     #[test]
     fn an_error_is_told_in_one_line_without_what_a_process_printed() {

@@ -4,10 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::name::Region;
-
-/// The partitions whose endpoints presignd knows.
-const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
+use super::name::{self, Region};
 
 /// An S3 access point, `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, or an Object Lambda access point, which has
 /// the service `s3-object-lambda`.
@@ -82,7 +79,10 @@ pub enum ArnError {
     #[error("the ARN has {0} parts between colons: it needs arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")]
     Parts(usize),
     /// A partition that presignd does not know.
-    #[error("the ARN's partition is {0:?}: presignd knows aws, aws-cn and aws-us-gov")]
+    #[error(
+        "the ARN's partition is {0:?}: \
+         presignd knows aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e and aws-iso-f"
+    )]
     Partition(String),
     /// An ARN of a bucket, as policies have it.
     #[error("the ARN names a bucket: give the bucket's name, {0:?}, and the key on its own")]
@@ -144,10 +144,8 @@ impl FromStr for Arn {
         let &["arn", partition, service, region, account, resource] = parts.as_slice() else {
             return Err(ArnError::Parts(parts.len()));
         };
-        let partition = *PARTITIONS
-            .iter()
-            .find(|known| **known == partition)
-            .ok_or_else(|| ArnError::Partition(partition.to_owned()))?;
+        let partition =
+            name::partition(partition).ok_or_else(|| ArnError::Partition(partition.to_owned()))?;
         match service {
             "s3" if region.is_empty() && account.is_empty() => Err(ArnError::Bucket(resource.to_owned())),
             "s3" if region.is_empty() => {
@@ -213,6 +211,13 @@ impl MultiRegionArn {
     /// The partition that the access point is in.
     pub fn partition(&self) -> &'static str {
         self.partition
+    }
+
+    /// The spelling without the account: S3 finds the access point by its alias alone, which is unique in the
+    /// partition, and neither the host nor the signature has the account in it. What a caller writes there binds nothing,
+    /// so nothing may be decided by it.
+    pub fn without_account(&self) -> String {
+        format!("arn:{}:s3:::accesspoint/{}", self.partition, self.alias.0)
     }
 }
 
@@ -322,9 +327,16 @@ mod tests {
 
     #[test]
     fn each_partition_is_taken_with_its_own_regions() {
-        for (partition, region) in
-            [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-east-1")]
-        {
+        for (partition, region) in [
+            ("aws", "eu-west-1"),
+            ("aws-cn", "cn-north-1"),
+            ("aws-us-gov", "us-gov-east-1"),
+            ("aws-eusc", "eusc-de-east-1"),
+            ("aws-iso", "us-iso-east-1"),
+            ("aws-iso-b", "us-isob-east-1"),
+            ("aws-iso-e", "eu-isoe-west-1"),
+            ("aws-iso-f", "us-isof-south-1"),
+        ] {
             let text =
                 OUTPOSTS.replace("arn:aws:", &format!("arn:{partition}:")).replace("us-west-2", region);
             assert!(text.parse::<Arn>().is_ok(), "{text}");
@@ -342,6 +354,10 @@ mod tests {
             (&OUTPOSTS.replace("us-west-2", ""), "region is \"\""),
             (&OUTPOSTS.replace("us-west-2", "us_west_2"), "region is \"us_west_2\""),
             (&OUTPOSTS.replace("us-west-2", "cn-north-1"), "is in partition aws-cn, but the ARN says aws"),
+            (
+                &OUTPOSTS.replace("us-west-2", "eusc-de-east-1"),
+                "is in partition aws-eusc, but the ARN says aws",
+            ),
             (&OUTPOSTS.replace("123456789012", "12345678901"), "account is \"12345678901\""),
             (&OUTPOSTS.replace("123456789012", "12345678901x"), "account is \"12345678901x\""),
             (&OUTPOSTS.replace("outpost/", "outposts/"), "resource is \"outposts/op-"),

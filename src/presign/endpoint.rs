@@ -9,6 +9,7 @@ use aws_sdk_s3::config::endpoint::{DefaultResolver, Endpoint as Resolved, Params
 use aws_smithy_types::{Document, endpoint::EndpointAuthScheme as AuthScheme};
 use futures_util::FutureExt;
 
+use self::refusal::{MULTI_REGION, OUTPOSTS_ALIAS};
 pub use self::{
     refusal::EndpointError,
     rules::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError, Found, without_user},
@@ -108,17 +109,22 @@ fn check_arn(target: &Target, region: &Region, rules: &EndpointRules) -> Result<
     {
         return Err(EndpointError::ArnRegion { arn: arn.clone(), region: region.clone() });
     }
-    if target.kind() == TargetKind::MultiRegionAccessPoint && rules.in_url().is_some() {
-        return Err(EndpointError::OnlyAtAws);
+    match (target, rules.in_url()) {
+        // AWS's rules would go to AWS all the same, with the credentials of another server.
+        (Target::MultiRegionAccessPoint(_), Some(_)) => Err(EndpointError::OnlyAtAws(MULTI_REGION)),
+        (Target::OutpostsAlias(_), Some(_)) => Err(EndpointError::OnlyAtAws(OUTPOSTS_ALIAS)),
+        (_, Some(url)) if target.needs_host() && url.is_ip_address() => Err(EndpointError::IpAddress),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn params(target: &Target, region: &Region, rules: &EndpointRules) -> Result<Params, EndpointError> {
+    // AWS's rules see to it for names without dots alone.
+    let at_ip_address = rules.in_url().is_some_and(EndpointUrl::is_ip_address);
     Params::builder()
-        .bucket(target.canonical())
+        .bucket(target.for_rules())
         .region(region.as_str())
-        .force_path_style(rules.addressing == Addressing::Path)
+        .force_path_style(rules.addressing == Addressing::Path || at_ip_address)
         .set_endpoint(rules.in_url().map(ToString::to_string))
         .set_use_fips(rules.fips)
         .set_use_dual_stack(rules.dual_stack)
@@ -337,10 +343,74 @@ mod tests {
     }
 
     #[test]
-    fn a_multi_region_access_point_is_not_signed_for_with_the_credentials_of_another_server() {
-        let rules = rules("us-east-1", Some("https://minio.local"), Addressing::VirtualHost);
-        let target = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap".parse().unwrap();
-        assert_eq!(resolve(&target, &rules), Err(EndpointError::OnlyAtAws));
+    fn what_aws_alone_has_is_not_signed_for_with_the_credentials_of_another_server() {
+        let endpoint = rules("us-east-1", Some("https://minio.local"), Addressing::VirtualHost);
+        let public_endpoint = endpoint.endpoint.clone();
+        let public = EndpointRules { endpoint: None, public_endpoint, ..endpoint.clone() };
+        for (target, what) in [
+            ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", MULTI_REGION),
+            ("test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3", OUTPOSTS_ALIAS),
+            ("test-accessp-e0b1d075431d83bebde8xz5w8ijx1qzlbp3i3ebeta0--op-s3", OUTPOSTS_ALIAS),
+        ] {
+            for rules in [&endpoint, &public] {
+                let error = resolve(&target.parse().unwrap(), rules).unwrap_err();
+                assert_eq!(error, EndpointError::OnlyAtAws(what), "{target}");
+                assert!(error.to_string().contains("give the ARN"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn multi_region_access_points_are_where_their_partition_has_them() {
+        let arn = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
+        for (region, partition, suffix) in [
+            ("us-east-1", "aws", "amazonaws.com"),
+            ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
+            ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
+            ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
+            ("us-iso-east-1", "aws-iso", "c2s.ic.gov"),
+            ("us-isob-east-1", "aws-iso-b", "sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "aws-iso-e", "cloud.adc-e.uk"),
+            ("us-isof-south-1", "aws-iso-f", "csp.hci.ic.gov"),
+        ] {
+            let arn = arn.replace("arn:aws:", &format!("arn:{partition}:"));
+            let endpoint = resolved(&arn, &rules(region, None, Addressing::VirtualHost));
+            assert_eq!(endpoint.url(), format!("https://mfzwi23gnjvgw.mrap.accesspoint.s3-global.{suffix}"));
+            assert_eq!(place(endpoint.scope()), "*");
+        }
+    }
+
+    #[test]
+    fn outposts_of_every_partition_are_found_there() {
+        for (region, partition, suffix) in [
+            ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
+            ("us-iso-east-1", "aws-iso", "c2s.ic.gov"),
+            ("us-isob-east-1", "aws-iso-b", "sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "aws-iso-e", "cloud.adc-e.uk"),
+            ("us-isof-south-1", "aws-iso-f", "csp.hci.ic.gov"),
+        ] {
+            let arn = OUTPOSTS.replace("arn:aws:", &format!("arn:{partition}:")).replace("us-west-2", region);
+            let endpoint = resolved(&arn, &rules(region, None, Addressing::VirtualHost));
+            let host = format!("abc-123456789012.op-01234567890123456.s3-outposts.{region}.{suffix}");
+            assert_eq!(endpoint.host().as_str(), host);
+        }
+    }
+
+    #[test]
+    fn what_multi_region_access_points_do_not_have_is_refused_in_our_words() {
+        let target: Target = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap".parse().unwrap();
+        let plain = || rules("us-east-1", None, Addressing::VirtualHost);
+        for (rules, said) in [
+            (EndpointRules { dual_stack: Some(true), ..plain() }, "signers.NAME.dual_stack = false"),
+            (EndpointRules { fips: Some(true), ..plain() }, "signers.NAME.fips = false"),
+            (EndpointRules { accelerate: Some(true), ..plain() }, "without signers.NAME.accelerate"),
+            (EndpointRules { addressing: Addressing::Path, ..plain() }, "without signers.NAME.path_style"),
+        ] {
+            let error = resolve(&target, &rules).unwrap_err();
+            assert!(matches!(error, EndpointError::Refused(_)), "{error}");
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(!error.to_string().contains("alias,"), "{error}");
+        }
     }
 
     #[test]
@@ -418,9 +488,23 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_endpoint_has_the_bucket_in_its_path() {
-        let endpoint =
-            resolved("bucket", &rules("us-east-1", Some("http://[::1]:9000"), Addressing::VirtualHost));
-        assert_eq!((endpoint.url(), endpoint.host().as_str()), ("http://[::1]:9000/bucket", "[::1]:9000"));
+    fn an_ip_address_has_every_name_in_its_path_and_no_arn() {
+        for (text, host) in [
+            ("http://127.0.0.1:9000", "127.0.0.1:9000"),
+            ("http://[::1]:9000/base", "[::1]:9000"),
+            ("http://[::1]:9000", "[::1]:9000"),
+        ] {
+            let at = rules("us-east-1", Some(text), Addressing::VirtualHost);
+            for name in ["bucket", "dotted.bucket", "Old_Bucket", "reports-abc-s3alias"] {
+                let endpoint = resolved(name, &at);
+                let url = format!("{text}/{name}");
+                assert_eq!((endpoint.url(), endpoint.host().as_str()), (url.as_str(), host));
+            }
+            for arn in [OUTPOSTS, "arn:aws:s3:us-east-1:123456789012:accesspoint/reports"] {
+                let error = resolve(&arn.parse().unwrap(), &at).unwrap_err();
+                assert_eq!(error, EndpointError::IpAddress, "{arn}");
+                assert!(error.to_string().contains("needs a host name"), "{error}");
+            }
+        }
     }
 }

@@ -110,17 +110,25 @@ impl Window {
         self.begins_at
     }
 
-    /// How long a URL works that is handed out now, when so much was granted from the beginning of the window.
+    /// Whether the window is shorter than its URLs work by the bounds that stand, whatever the credentials.
     ///
     /// # Errors
-    /// [`WindowError::TooLong`] wherever in the window we are, so that a caller does not learn it only late in one;
-    /// [`WindowError::Expired`] when credentials or session end now.
-    pub fn left_of(&self, grant: Grant, requested: Seconds, bounds: &Bounds) -> Result<Grant, WindowError> {
+    /// [`WindowError::TooLong`] wherever in the window we are, so that a caller does not learn it only late in one.
+    pub fn check(&self, requested: Seconds, bounds: &Bounds) -> Result<(), WindowError> {
         let standing = Bounds { credentials: None, session: None, ..*bounds };
         let lasting = clamp(requested, &standing, self.begins_at)?;
         if lasting.granted <= self.length {
             return Err(WindowError::TooLong { window: self.length, lasting });
         }
+        Ok(())
+    }
+
+    /// How long a URL works that is handed out now, when so much was granted from the beginning of the window.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; [`WindowError::Expired`] when credentials or session end now.
+    pub fn left_of(&self, grant: Grant, requested: Seconds, bounds: &Bounds) -> Result<Grant, WindowError> {
+        self.check(requested, bounds)?;
         let left = grant.granted.get().saturating_sub(self.passed);
         let granted = Seconds::rounded_down(Duration::from_secs(left)).ok_or(Expired)?;
         Ok(Grant { granted, ..grant })

@@ -134,21 +134,39 @@ impl Region {
     }
 
     /// The partition that AWS keeps this region in, told from its prefix.
-    ///
-    /// Source: [Partitions](https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
     pub fn partition(&self) -> &'static str {
-        match self.0.split_once('-').map(|(prefix, _)| prefix) {
-            Some("cn") => "aws-cn",
-            Some("us") if self.0.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
+        let known = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        known.map_or(COMMERCIAL, |(_, partition)| partition)
     }
 }
 
-/// A text that cannot be a region.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("{0:?} is not a region: write it as AWS does, such as us-east-1")]
-pub struct RegionError(pub String);
+/// The partition of every region without a prefix of its own.
+const COMMERCIAL: &str = "aws";
+
+/// What the regions of the other partitions begin with.
+///
+/// Source: `partitions.json` of the AWS SDKs' endpoint rules, which have the same as regular expressions, and
+/// [Partitions](https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("eusc-", "aws-eusc"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+];
+
+/// The partition of this name, when it is one that presignd knows.
+pub(super) fn partition(name: &str) -> Option<&'static str> {
+    let all = std::iter::once(COMMERCIAL).chain(PARTITIONS.iter().map(|(_, partition)| *partition));
+    all.into_iter().find(|known| *known == name)
+}
+
+/// A text that cannot be a region, which this sentence completes: "it must be …".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("a region as AWS writes it, such as us-east-1")]
+pub struct RegionError;
 
 impl std::str::FromStr for Region {
     type Err = RegionError;
@@ -157,7 +175,7 @@ impl std::str::FromStr for Region {
         let fits = (1..=63).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && begins_and_ends_alphanumeric(text);
-        if fits { Ok(Self(text.into())) } else { Err(RegionError(text.to_owned())) }
+        if fits { Ok(Self(text.into())) } else { Err(RegionError) }
     }
 }
 
@@ -197,9 +215,19 @@ mod tests {
 
     #[test]
     fn a_region_tells_its_partition() {
-        for (region, partition) in
-            [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("auto", "aws")]
-        {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("us-west-2", "aws"),
+            ("eu-west-1", "aws"),
+            ("auto", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+        ] {
             assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
         }
     }

@@ -62,8 +62,9 @@ const AUTHENTICATION_QUERY: [&str; 10] = [
 ///
 /// A typed operation sets its own; taken from a caller's `query` they would turn `GetObject` into `GetObjectAcl`
 /// behind the back of every rule that names operations. Source: the request syntax of each page of the
-/// [S3 API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html).
-pub(super) const OPERATION_QUERY: [&str; 44] = [
+/// [S3 API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html);
+/// `tests/python/s3_model.py` holds them against botocore's model of S3.
+pub(super) const OPERATION_QUERY: [&str; 45] = [
     "abac",
     "accelerate",
     "acl",
@@ -81,6 +82,7 @@ pub(super) const OPERATION_QUERY: [&str; 44] = [
     "list-type",
     "location",
     "logging",
+    "metadataAnnotationTable",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
@@ -149,6 +151,14 @@ pub enum ParameterError {
         "{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
     )]
     ChoosesOperation(String),
+    /// The same beside `http`, which has a place for it.
+    #[error("{name} chooses the operation, so it may not be given beside one: put it into {place}")]
+    ChoosesHttp {
+        /// The header or the query parameter.
+        name: String,
+        /// Where it belongs.
+        place: &'static str,
+    },
     /// Not an HTTP method.
     #[error("{0:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE")]
     Method(String),
@@ -197,6 +207,15 @@ impl ParameterError {
     pub fn no_method() -> Self {
         Self::Method(String::new())
     }
+
+    /// What is said of a parameter that stands beside `http`, when it belongs into `place`.
+    #[must_use]
+    pub fn beside_http(self, place: &'static str) -> Self {
+        match self {
+            Self::ChoosesOperation(name) => Self::ChoosesHttp { name, place },
+            other => other,
+        }
+    }
 }
 
 impl<'a> Headers<'a> {
@@ -213,7 +232,7 @@ impl<'a> Headers<'a> {
         if name.is_empty() || !name.bytes().all(is_token) {
             return Err(ParameterError::HeaderName(name.into_owned()));
         }
-        if let Some((_, why)) = FORBIDDEN_HEADERS.iter().find(|(forbidden, _)| *forbidden == name) {
+        if let Some((_, why)) = FORBIDDEN_HEADERS.iter().find(|(forbidden, _)| is_read_as(&name, forbidden)) {
             return Err(ParameterError::ForbiddenHeader { name: name.into_owned(), why });
         }
         if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
@@ -234,7 +253,7 @@ impl<'a> Headers<'a> {
     /// # Errors
     /// As [`Self::add`], and when the header would make the request another operation.
     pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
-        if OPERATION_HEADERS.iter().any(|chooses| chooses.eq_ignore_ascii_case(name)) {
+        if chooses_operation(name) {
             return Err(ParameterError::ChoosesOperation(name.to_ascii_lowercase()));
         }
         self.add(name, value)
@@ -288,8 +307,7 @@ impl<'a> Query<'a> {
     /// # Errors
     /// As [`Self::add`], and when the parameter would make the request another operation.
     pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
-        let as_header = OPERATION_HEADERS.iter().any(|chooses| chooses.eq_ignore_ascii_case(name));
-        if as_header || (OPERATION_QUERY.contains(&name) && !self.contains(name)) {
+        if chooses_operation(name) || (OPERATION_QUERY.contains(&name) && !self.contains(name)) {
             return Err(ParameterError::ChoosesOperation(name.to_owned()));
         }
         self.add(name, value)
@@ -318,6 +336,17 @@ impl<'a> Query<'a> {
         all.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         all
     }
+}
+
+/// Whether a server may take one header for another: what speaks CGI or WSGI to its application cannot tell `_` from `-`.
+fn is_read_as(name: &str, header: &str) -> bool {
+    let alike = |(one, other): (u8, u8)| one == other || (one == b'_' && other == b'-');
+    let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
+    name.len() == header.len() && lower.zip(header.bytes()).all(alike)
+}
+
+fn chooses_operation(name: &str) -> bool {
+    OPERATION_HEADERS.iter().any(|header| is_read_as(name, header))
 }
 
 fn encoded_name(name: &str) -> Cow<'_, str> {
@@ -374,7 +403,17 @@ mod tests {
 
     #[test]
     fn a_header_that_presignd_or_the_way_to_s3_decides_is_refused() {
-        for name in ["host", "Host", "x-amz-date", "X-Amz-Security-Token", "authorization", "connection"] {
+        for name in [
+            "host",
+            "Host",
+            "x-amz-date",
+            "X-Amz-Security-Token",
+            "authorization",
+            "connection",
+            "x_amz_date",
+            "X_Amz-Security_Token",
+            "transfer_encoding",
+        ] {
             let error = Headers::default().add(name, "x").unwrap_err();
             assert!(matches!(error, ParameterError::ForbiddenHeader { .. }), "{name}: {error}");
         }
@@ -428,8 +467,13 @@ mod tests {
             let error = Query::default().add_further(name, "").unwrap_err();
             assert_eq!(error, ParameterError::ChoosesOperation(name.into()));
         }
-        let error = Headers::default().add_further("X-Amz-Copy-Source", "a/b").unwrap_err();
-        assert_eq!(error, ParameterError::ChoosesOperation("x-amz-copy-source".into()));
+        for name in ["X-Amz-Copy-Source", "x_amz_copy_source", "x-amz_rename-SOURCE"] {
+            let error = Headers::default().add_further(name, "a/b").unwrap_err();
+            assert_eq!(error, ParameterError::ChoosesOperation(name.to_ascii_lowercase()));
+            let error = Query::default().add_further(name, "a/b").unwrap_err();
+            assert_eq!(error, ParameterError::ChoosesOperation(name.into()));
+        }
+        Headers::default().add_further("x-amz-meta-copy_source", "a/b").unwrap();
         Query::default().add_further("x-id", "GetObject").unwrap();
     }
 

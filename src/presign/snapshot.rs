@@ -10,7 +10,7 @@ use super::{
     encode,
     endpoint::EndpointRules,
     error::Error,
-    expiry::{Seconds, Window},
+    expiry::{Bounds, Seconds, Window},
     prepared::{Prepared, Signing},
 };
 
@@ -102,24 +102,33 @@ impl Snapshot {
     /// When it is no target, or has no endpoint under the rules; [`Error::NeedsSession`] when it is a directory bucket,
     /// and these are not the credentials of its session.
     pub fn signing(self: &Arc<Self>, bucket: &str, now: SystemTime) -> Result<Signing, Error> {
-        self.signing_in_window(bucket, now, None)
+        self.signing_in_window(bucket, now, None, None)
     }
 
-    /// The same, for URLs that are alike within a window: the time is that of its beginning.
+    /// The same, for URLs that are alike within a window: the time is that of its beginning. `expires_in` is that of the
+    /// request.
     ///
     /// # Errors
-    /// As [`Self::signing`].
+    /// As [`Self::signing`]; and [`Error::WindowTooLong`], before a signing key is derived for the window: a caller may
+    /// ask for windows at any time in the past, and the keys in use are to be kept.
     pub fn signing_in_window(
         self: &Arc<Self>,
         bucket: &str,
         now: SystemTime,
         window: Option<Seconds>,
+        expires_in: Option<Seconds>,
     ) -> Result<Signing, Error> {
         let prepared = self.prepared(bucket)?;
         if self.session.is_none() && prepared.endpoint().needs_session() {
             return Err(Error::NeedsSession);
         }
-        Ok(Signing::new(Arc::clone(self), prepared, now, window.map(|length| Window::at(now, length))))
+        let window = window.map(|length| Window::at(now, length));
+        if let Some(window) = &window {
+            let bounds =
+                Bounds { server: self.rules.max_expiry, policy: None, credentials: None, session: None };
+            window.check(expires_in.unwrap_or(self.rules.default_expiry), &bounds)?;
+        }
+        Ok(Signing::new(Arc::clone(self), prepared, now, window))
     }
 
     /// Whether a bucket is signed for with the credentials of a session, which these are not.
@@ -229,6 +238,21 @@ mod tests {
         }
         assert!(snapshot.targets.len() <= KEPT_TARGETS, "{}", snapshot.targets.len());
         assert!(Arc::ptr_eq(&in_use, &snapshot.prepared("in-use").unwrap()));
+    }
+
+    #[test]
+    fn a_window_that_is_refused_derives_no_signing_key() {
+        let snapshot = snapshot("secret");
+        let seconds = |number| Seconds::rounded_down(Duration::from_secs(number)).unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(400 * DAY);
+        for days in 8..100 {
+            let window = Some(seconds(days * DAY));
+            let refused = snapshot.signing_in_window("bucket", now, window, Some(seconds(7 * DAY))).err();
+            assert!(matches!(refused, Some(Error::WindowTooLong { .. })), "{days} days: {refused:?}");
+        }
+        assert_eq!(snapshot.credentials.keys().kept(), 0);
+        snapshot.signing_in_window("bucket", now, Some(seconds(DAY)), Some(seconds(2 * DAY))).unwrap();
+        assert_eq!(snapshot.credentials.keys().kept(), 1);
     }
 
     #[test]

@@ -131,7 +131,15 @@ impl Target {
         }
     }
 
-    /// The target in its one canonical spelling, however the caller wrote it.
+    /// Whether it is named in the host and nowhere else.
+    pub(super) fn needs_host(&self) -> bool {
+        matches!(self, Self::AccessPoint(_) | Self::ObjectLambda(_) | Self::Outposts(_))
+    }
+
+    /// The target in its one canonical spelling, however the caller wrote it: what a policy, Explain and logs compare. It
+    /// has what the host or the scope of a signature binds, and no more: a Multi-Region Access Point is
+    /// `arn:PARTITION:s3:::accesspoint/ALIAS.mrap`, without the account that the caller wrote into its ARN, which S3 never
+    /// sees. A rule that names such an access point names it so.
     pub fn canonical(&self) -> Cow<'_, str> {
         match self {
             Self::Bucket(name)
@@ -140,8 +148,16 @@ impl Target {
             | Self::Directory(name)
             | Self::OutpostsAlias(name) => Cow::Borrowed(name.as_str()),
             Self::AccessPoint(arn) | Self::ObjectLambda(arn) => Cow::Owned(arn.to_string()),
-            Self::MultiRegionAccessPoint(arn) => Cow::Owned(arn.to_string()),
+            Self::MultiRegionAccessPoint(arn) => Cow::Owned(arn.without_account()),
             Self::Outposts(arn) => Cow::Owned(arn.to_string()),
+        }
+    }
+
+    /// The target as AWS's endpoint rules read it.
+    pub(super) fn for_rules(&self) -> Cow<'_, str> {
+        match self {
+            Self::MultiRegionAccessPoint(arn) => Cow::Owned(arn.to_string()),
+            other => other.canonical(),
         }
     }
 }
@@ -241,12 +257,23 @@ mod tests {
             "arn:aws:s3:us-east-1:123456789012:accesspoint:reports",
             "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint:redact",
             "arn:aws-us-gov:s3-object-lambda:us-gov-west-1:123456789012:accesspoint/redact",
-            "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
             "arn:aws-cn:s3-outposts:cn-north-1:123456789012:outpost:op-01234567890123456:accesspoint:demo",
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.canonical().parse::<Target>().unwrap(), target, "{text}");
             assert_eq!(target.canonical().replace('/', ":"), text.replace('/', ":"));
+        }
+    }
+
+    #[test]
+    fn the_account_that_a_multi_region_access_point_is_given_with_binds_nothing_and_is_not_in_its_spelling() {
+        for text in [
+            "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
+            "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
+            "arn:aws:s3::210987654321:accesspoint/mfzwi23gnjvgw.mrap",
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.canonical(), "arn:aws:s3:::accesspoint/mfzwi23gnjvgw.mrap", "{text}");
         }
     }
 }

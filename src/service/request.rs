@@ -135,11 +135,17 @@ impl<'a> Merged<'a> {
             None if self.is_http() => return Err(wrong_in("http.method")(ParameterError::no_method())),
             None => {}
         }
+        let beside = |error: ParameterError, field, in_http| {
+            let error = if self.is_http() { error.beside_http(in_http) } else { error };
+            Failure::Parameter { field, error }
+        };
         for (name, value) in self.union(|item| &item.headers, str::eq_ignore_ascii_case) {
-            parts.headers.add_further(name, value).map_err(wrong_in("headers"))?;
+            let added = parts.headers.add_further(name, value);
+            added.map_err(|error| beside(error, "headers", "http.headers"))?;
         }
         for (name, value) in self.union(|item| &item.query, |own, under| own == under) {
-            parts.query.add_further(name, value).map_err(wrong_in("query"))?;
+            let added = parts.query.add_further(name, value);
+            added.map_err(|error| beside(error, "query", "http.query"))?;
         }
         Ok(parts)
     }

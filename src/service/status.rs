@@ -228,6 +228,7 @@ fn parameter_reason(error: &ParameterError) -> &'static str {
         ParameterError::Range { .. }
         | ParameterError::Time(_)
         | ParameterError::ChoosesOperation(_)
+        | ParameterError::ChoosesHttp { .. }
         | ParameterError::TooMany
         | ParameterError::TooLong(_) => "PARAMETER_INVALID",
     }

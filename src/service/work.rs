@@ -176,9 +176,11 @@ impl<'s> Work<'s> {
             presign::check(request)?;
             return Err(Failure::NoCredentials { signer: signer.name().to_owned() });
         };
-        let signing = match snapshot.signing_in_window(bucket, self.moment.now, window) {
+        let now = self.moment.now;
+        let signing = match snapshot.signing_in_window(bucket, now, window, request.expires_in) {
             Err(CoreError::NeedsSession) => {
-                self.moment.session(signer, bucket)?.signing_in_window(bucket, self.moment.now, window)?
+                let session = self.moment.session(signer, bucket)?;
+                session.signing_in_window(bucket, now, window, request.expires_in)?
             }
             other => other?,
         };

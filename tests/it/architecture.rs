@@ -141,6 +141,7 @@ fn the_parameters_of_every_operation_are_those_of_the_model_of_s3() {
     let mut command = python::script("s3_model.py");
     command.arg(python::repository("src/service/parameters.rs"));
     command.arg(python::repository("proto/presign/v1/presign.proto"));
+    command.arg(python::repository("src/presign/parameters.rs"));
     let said = python::run(command, "");
     assert!(said.starts_with("24 operations, "), "{said}");
 }

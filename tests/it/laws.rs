@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use presignd::{
-    pb::{GetObject, PresignPostRequest, PutObject, presign_request::Operation},
+    pb::{self, GetObject, PresignPostRequest, PutObject, presign_request::Operation},
     presign::expiry::{Bounds, ClampReason, SERVICE_MAXIMUM, Seconds, clamp},
 };
 use proptest::{collection::btree_map, option, prelude::*};
@@ -129,6 +129,18 @@ prop_compose! {
 
 const WEEK: u64 = 7 * 24 * 3_600;
 
+impl InWindow {
+    /// Which bound is the least from the beginning of the window on, if one is less than the wish.
+    fn clamp_reason(&self) -> pb::ClampReason {
+        let wish = self.expires_in.min(WEEK);
+        match self.credentials_end.map(|end| end - self.begins) {
+            Some(left) if left < wish => pb::ClampReason::CredentialExpiry,
+            _ if self.expires_in > WEEK => pb::ClampReason::ServiceMaximum,
+            _ => pb::ClampReason::None,
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -153,6 +165,8 @@ proptest! {
                 Ok(presigned) => {
                     let (at, end) = (presigned.signed_at.unwrap().seconds, presigned.expires_at.unwrap().seconds);
                     let granted = presigned.granted.unwrap().seconds;
+                    prop_assert_eq!(presigned.requested.unwrap().seconds.unsigned_abs(), asked.expires_in);
+                    prop_assert_eq!(presigned.clamp_reason().as_str_name(), asked.clamp_reason().as_str_name());
                     prop_assert_eq!(at.unsigned_abs(), asked.begins);
                     prop_assert_eq!(end, at + granted);
                     prop_assert_eq!(end.unsigned_abs(), last);
@@ -165,7 +179,7 @@ proptest! {
                 Err(status) => {
                     let reason = Told::of(&status).reason;
                     let expected = if asked.expires_in.min(WEEK) <= asked.window {
-                        last <= asked.begins || reason == "REUSE_WINDOW_TOO_LONG"
+                        reason == "REUSE_WINDOW_TOO_LONG"
                     } else if last <= now {
                         reason == "CREDENTIALS_EXPIRED"
                     } else {

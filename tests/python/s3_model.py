@@ -1,6 +1,6 @@
-"""Holds the parameters of the typed operations against botocore's model of S3.
+"""Holds the parameters of the typed operations, and those that choose an operation, against botocore's model of S3.
 
-    python3 s3_model.py src/service/parameters.rs proto/presign/v1/presign.proto
+    python3 s3_model.py src/service/parameters.rs proto/presign/v1/presign.proto src/presign/parameters.rs
 
 Prints one line for each difference and exits 1, or prints the counts and exits 0.
 """
@@ -98,7 +98,17 @@ def compare(operation, table, fields, model):
         yield f"{operation}: {field} is in the table and not in the proto"
 
 
-def main(table_path, proto_path):
+def compare_operation_query(text, service):
+    """Yields a sentence for each query parameter that the request URI of an operation has, and OPERATION_QUERY not."""
+    table = re.search(r"OPERATION_QUERY: \[&str; \d+\] = \[(.*?)\];", text, re.S)
+    known = set(re.findall(r'"([^"]+)"', table[1])) if table else set()
+    for operation in service.operation_names:
+        query = service.operation_model(operation).http["requestUri"].partition("?")[2]
+        for name in sorted({part.partition("=")[0] for part in query.split("&") if part} - known):
+            yield f"{operation}: {name} chooses it, and is missing from OPERATION_QUERY"
+
+
+def main(table_path, proto_path, query_path):
     service = botocore.session.get_session().get_service_model("s3")
     table, differences = read_table(Path(table_path).read_text(encoding="utf-8"))
     operations, fields = read_proto(Path(proto_path).read_text(encoding="utf-8"))
@@ -114,6 +124,7 @@ def main(table_path, proto_path):
             continue
         model = read_model(service, operation)
         differences += compare(operation, table.get(operation, {}), fields.get(operation, {}), model)
+    differences += compare_operation_query(Path(query_path).read_text(encoding="utf-8"), service)
     if differences:
         print("\n".join(differences))
         return 1
@@ -123,6 +134,6 @@ def main(table_path, proto_path):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: s3_model.py PARAMETERS.rs PRESIGN.proto")
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    if len(sys.argv) != 4:
+        sys.exit("usage: s3_model.py PARAMETERS.rs PRESIGN.proto QUERY.rs")
+    sys.exit(main(*sys.argv[1:]))

@@ -36,10 +36,17 @@ pub enum EndpointError {
     },
     /// There is no such thing elsewhere than at AWS.
     #[error(
-        "a Multi-Region Access Point is reached at AWS alone, but this signer has an endpoint of its own: \
-         use a signer without signers.NAME.endpoint, signers.NAME.public_endpoint and AWS_ENDPOINT_URL"
+        "{0} is reached at AWS alone, but this signer has an endpoint of its own: \
+         give the ARN of an access point that is reached there, or use a signer without signers.NAME.public_endpoint and \
+         with signers.NAME.endpoint = \"aws\" (or without it and AWS_ENDPOINT_URL)"
     )]
-    OnlyAtAws,
+    OnlyAtAws(&'static str),
+    /// An ARN's access point stands in the host, and the endpoint's host is an IP address.
+    #[error(
+        "an access point is named in the host, in front of the endpoint's, and so needs a host name there: \
+         use a signer whose endpoint (or public_endpoint) is not an IP address"
+    )]
+    IpAddress,
     /// AWS has no such combination: in our words.
     #[error("{0}")]
     Refused(&'static str),
@@ -47,6 +54,10 @@ pub enum EndpointError {
     #[error("S3 has no endpoint for this target: {0}")]
     Unexpected(String),
 }
+
+/// What [`EndpointError::OnlyAtAws`] is said of.
+pub(super) const MULTI_REGION: &str = "a Multi-Region Access Point";
+pub(super) const OUTPOSTS_ALIAS: &str = "the alias of an S3 on Outposts access point";
 
 impl EndpointError {
     /// What AWS's rules say, in our words, naming the settings.
@@ -99,8 +110,8 @@ const REASONS: [(&str, &str); 24] = [
     ),
     (
         "Path-style addressing cannot be used with ARN buckets",
-        "an access point is named in the host, never in the path: \
-         give its alias or bucket, or use a signer without signers.NAME.path_style",
+        "an access point is named in the host, never in the path, by its ARN: \
+         use a signer without signers.NAME.path_style",
     ),
     (
         "S3Express does not support S3 Accelerate",

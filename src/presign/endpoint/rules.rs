@@ -13,7 +13,9 @@ pub struct EndpointRules {
     pub region: Option<Region>,
     /// An S3-compatible server, or a private link, in the place of AWS's own endpoint.
     pub endpoint: Option<EndpointUrl>,
-    /// What the URL's user sees in front of S3 or of `endpoint`: when it is set, the URL has it.
+    /// AWS's own endpoints, whatever was found; `endpoint` is left out then.
+    pub at_aws: bool,
+    /// Another name for `endpoint`, by which the URL's user reaches it: when it is set, the URL has it.
     pub public_endpoint: Option<EndpointUrl>,
     /// How the bucket is put into the URL.
     pub addressing: Addressing,
@@ -54,7 +56,7 @@ impl EndpointRules {
     pub fn or(self, found: &Found) -> Self {
         Self {
             region: self.region.or_else(|| found.region.clone()),
-            endpoint: self.endpoint.or_else(|| found.endpoint.clone()),
+            endpoint: self.endpoint.or_else(|| found.endpoint.clone().filter(|_| !self.at_aws)),
             fips: self.fips.or(found.fips),
             dual_stack: self.dual_stack.or(found.dual_stack),
             use_arn_region: self.use_arn_region.or(found.use_arn_region),
@@ -72,7 +74,7 @@ impl EndpointRules {
 /// How a bucket is put into the URL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Addressing {
-    /// `BUCKET.host`, except where S3 demands the path: a dot in the name under TLS, capitals, an IP address.
+    /// `BUCKET.host`, except where it cannot be: a dot in the name under TLS, capitals, an IP address.
     #[default]
     VirtualHost,
     /// `host/BUCKET`, always.
@@ -84,37 +86,45 @@ pub enum Addressing {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndpointUrl(String);
 
-/// A text that is not an endpoint, [without its user](without_user). It is not repeated where it came from the environment: a password may be in it.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error(
-    "{0:?} is not an endpoint: write http://HOST[:PORT][/BASE] or https://…, without user, query or fragment"
-)]
-pub struct EndpointUrlError(String);
+impl EndpointUrl {
+    /// Whether the host is an IP address, in front of which no name can stand.
+    pub fn is_ip_address(&self) -> bool {
+        let authority = self.0.split('/').nth(2).unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        authority.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()
+    }
+}
+
+/// A text that is not an endpoint, which this sentence completes: "it must be …". The text is not in it: a password may be
+/// in that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("an endpoint, http://HOST[:PORT][/BASE] or https://…, without user, query or fragment")]
+pub struct EndpointUrlError;
 
 impl FromStr for EndpointUrl {
     type Err = EndpointUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || EndpointUrlError(without_user(text).into_owned());
-        let uri: http::Uri = text.parse().map_err(|_| error())?;
-        let authority = uri.authority().ok_or_else(error)?;
-        let scheme =
-            uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(error)?;
+        let uri: http::Uri = text.parse().map_err(|_| EndpointUrlError)?;
+        let authority = uri.authority().ok_or(EndpointUrlError)?;
+        let schemes = ["http", "https"];
+        let scheme = uri.scheme_str().filter(|scheme| schemes.contains(scheme)).ok_or(EndpointUrlError)?;
         let plain = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
-        let port_fits = match authority.as_str().strip_prefix(authority.host()) {
-            Some("") => true,
-            Some(_) => authority.port_u16().is_some_and(|port| port > 0),
-            None => false,
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => String::new(),
+            // Without zeros in front, as clients send it.
+            Some(_) => format!(":{}", authority.port_u16().filter(|port| *port > 0).ok_or(EndpointUrlError)?),
+            None => return Err(EndpointUrlError),
         };
         let path_fits = uri.path().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
             && !uri.path().split('/').any(|part| part == "." || part == "..");
-        if plain && port_fits && path_fits && is_host(authority.host()) {
+        if plain && path_fits && is_host(authority.host()) {
             let base = uri.path().trim_end_matches('/');
             // The rules put the bucket right behind a base path: it needs its slash.
             let slash = if base.is_empty() { "" } else { "/" };
-            Ok(Self(format!("{scheme}://{}{base}{slash}", authority.as_str().to_ascii_lowercase())))
+            Ok(Self(format!("{scheme}://{}{port}{base}{slash}", authority.host().to_ascii_lowercase())))
         } else {
-            Err(error())
+            Err(EndpointUrlError)
         }
     }
 }
@@ -161,8 +171,24 @@ mod tests {
             ("http://[::1]:9000", "http://[::1]:9000"),
             ("http://[2001:DB8::1]/x", "http://[2001:db8::1]/x/"),
             ("http://127.0.0.1", "http://127.0.0.1"),
+            ("http://minio:09000", "http://minio:9000"),
+            ("http://[::1]:00080/x", "http://[::1]:80/x/"),
         ] {
             assert_eq!(text.parse::<EndpointUrl>().unwrap().to_string(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_tells_whether_its_host_is_an_ip_address() {
+        for (text, is) in [
+            ("http://127.0.0.1:9000", true),
+            ("https://10.0.0.7/base", true),
+            ("http://[::1]:9000/base", true),
+            ("http://[2001:db8::1]", true),
+            ("http://minio:9000", false),
+            ("https://s3.example/10.0.0.7", false),
+        ] {
+            assert_eq!(text.parse::<EndpointUrl>().unwrap().is_ip_address(), is, "{text}");
         }
     }
 
@@ -203,8 +229,10 @@ mod tests {
             "https://user:pa55word/x@y@s3.example",
             "://pa55word@",
         ] {
-            let error = text.parse::<EndpointUrl>().unwrap_err().to_string();
-            assert!(error.contains("***@") && !error.contains("pa55word"), "{error}");
+            assert_eq!(text.parse::<EndpointUrl>(), Err(EndpointUrlError));
+            assert!(!EndpointUrlError.to_string().contains("pa55word"));
+            let shown = without_user(text);
+            assert!(shown.contains("***@") && !shown.contains("pa55word"), "{shown}");
         }
     }
 
@@ -240,5 +268,7 @@ mod tests {
             ..EndpointRules::default()
         };
         assert_eq!(EndpointRules::default().or(&found), all);
+        let at_aws = EndpointRules { at_aws: true, ..EndpointRules::default() };
+        assert_eq!(at_aws.or(&found), EndpointRules { at_aws: true, endpoint: None, ..all });
     }
 }

@@ -45,7 +45,7 @@ const AT_AWS: &str = "https://plain-bucket.s3.us-east-1.amazonaws.com";
 #[tokio::test]
 async fn the_variables_of_the_sdks_count_and_settings_come_before_them() {
     let fips = "https://plain-bucket.s3-fips.us-east-1.amazonaws.com";
-    let rows: [(&[(&str, &str)], &str); 11] = [
+    let rows: [(&[(&str, &str)], &str); 12] = [
         (&[], AT_AWS),
         (&[("AWS_ENDPOINT_URL", "http://all:9000")], "http://plain-bucket.all:9000"),
         (
@@ -61,6 +61,7 @@ async fn the_variables_of_the_sdks_count_and_settings_come_before_them() {
             &[("AWS_ENDPOINT_URL", "http://all"), ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://set:1")],
             "http://plain-bucket.set:1",
         ),
+        (&[("AWS_ENDPOINT_URL", "http://all"), ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "aws")], AT_AWS),
         (
             &[
                 ("AWS_ENDPOINT_URL", "http://all"),
@@ -80,6 +81,25 @@ async fn the_variables_of_the_sdks_count_and_settings_come_before_them() {
         let sidecar = serving(with(variables)).await;
         assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
     }
+}
+
+#[tokio::test]
+async fn a_variable_that_cannot_be_read_is_in_nobodys_way_where_a_setting_comes_before_it() {
+    let all_set = [
+        ("AWS_REGION", "US-EAST-1"),
+        ("PRESIGND_SIGNERS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", "http://user:canary@minio"),
+        ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "aws"),
+        ("AWS_USE_FIPS_ENDPOINT", "1"),
+        ("PRESIGND_SIGNERS_DEFAULT_FIPS", "false"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "1"),
+        ("PRESIGND_SIGNERS_DEFAULT_DUAL_STACK", "false"),
+        ("AWS_S3_USE_ARN_REGION", "1"),
+        ("PRESIGND_SIGNERS_DEFAULT_USE_ARN_REGION", "true"),
+        ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "1"),
+        ("PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH", "true"),
+    ];
+    assert_eq!(origin(&serving(with(&all_set)).await).await, AT_AWS);
 }
 
 #[tokio::test]
@@ -142,6 +162,7 @@ async fn a_directory_bucket_is_signed_for_without_a_session_where_the_sdks_would
 async fn a_variable_that_cannot_be_read_is_an_error_that_names_it_and_keeps_its_value() {
     for (name, value) in [
         ("AWS_ENDPOINT_URL_S3", "http://user:canary@minio"),
+        ("AWS_REGION", "Canary"),
         ("AWS_USE_FIPS_ENDPOINT", "canary"),
         ("AWS_S3_USE_ARN_REGION", "canary"),
     ] {

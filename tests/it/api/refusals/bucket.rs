@@ -62,7 +62,8 @@ async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
         arn(
             "aws:",
             "aws-moon:",
-            "the ARN's partition is \"aws-moon\": presignd knows aws, aws-cn and aws-us-gov",
+            "the ARN's partition is \"aws-moon\": \
+             presignd knows aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e and aws-iso-f",
         ),
         arn(
             "s3-outposts",

@@ -63,6 +63,8 @@ async fn what_is_passed_twice_or_beside_the_operation_is_refused_where_it_stands
     header_twice.headers.insert("Range".to_owned(), "bytes=0-1".to_owned());
     let mut beside = http("GET", &[], &[]);
     beside.query.insert("acl".to_owned(), String::new());
+    let mut copies = http("PUT", &[], &[]);
+    copies.headers.insert("X-Amz-Copy-Source".to_owned(), "other/secret".to_owned());
     check(vec![
         invalid(
             twice,
@@ -80,7 +82,13 @@ async fn what_is_passed_twice_or_beside_the_operation_is_refused_where_it_stands
             beside,
             "PARAMETER_INVALID",
             "query",
-            "acl chooses the operation, so it may not be given beside one: use the operation that has it, or http",
+            "acl chooses the operation, so it may not be given beside one: put it into http.query",
+        ),
+        invalid(
+            copies,
+            "PARAMETER_INVALID",
+            "headers",
+            "x-amz-copy-source chooses the operation, so it may not be given beside one: put it into http.headers",
         ),
     ])
     .await;
