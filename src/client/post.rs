@@ -1,5 +1,7 @@
 //! `presignd post`: an upload form, as a command line or as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::{ClientError, connect, curl, duration, failed, pairs, terms::Terms, uri::S3Uri};
@@ -18,13 +20,19 @@ pub async fn post(arguments: PostArguments) -> Result<(String, String), ClientEr
     let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign_post(request).await;
     let form = answer.map_err(|status| failed(&place, status))?.into_inner();
-    let mut details = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
-    if !arguments.json && !supplied.is_empty() {
-        let names: Vec<&str> = supplied.keys().map(String::as_str).collect();
-        details.push_str(&format!("complete {}: the values only begin as they must\n", names.join(", ")));
-    }
+    let terms = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
+    let to_complete = if arguments.json { String::new() } else { to_complete(&supplied) };
     let shown = if arguments.json { as_json(&form) } else { curl::of_form(&form, &supplied) };
-    Ok((shown, details))
+    Ok((shown, terms + &to_complete))
+}
+
+/// What the holder has to see to: the command has the beginning of these values only.
+fn to_complete(supplied: &BTreeMap<String, String>) -> String {
+    let names: Vec<&str> = supplied.keys().map(String::as_str).collect();
+    match names.join(", ") {
+        none if none.is_empty() => none,
+        names => format!("complete {names}: the values only begin as they must\n"),
+    }
 }
 
 fn request(arguments: &PostArguments) -> Result<pb::PresignPostRequest, ClientError> {
