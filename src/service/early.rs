@@ -43,8 +43,8 @@ impl<'a> Wish<'a> {
 }
 
 impl Wishes {
-    /// None yet; nothing when no credentials may be renewed, which is so for the most part of their time when they are
-    /// new, and always when they do not end.
+    /// None yet; nothing when no credentials may be renewed: those that do not end, that outlive `expiry.max`, or that were
+    /// loaded within the last minute.
     fn new(shared: &Shared) -> Option<Self> {
         let now = shared.clock.now();
         let signers = shared.signers.all();
