@@ -10,21 +10,7 @@ use presignd::presign::{
     endpoint::{self, EndpointUrl},
     target::{Target, TargetKind},
 };
-use presignd_fuzz::{Parts, assert_at_aws, assert_can_be_shown, pairs, rules};
-
-/// Without those that belong to credentials.
-const SETTINGS: [&str; 10] = [
-    "region",
-    "endpoint",
-    "public_endpoint",
-    "path_style",
-    "fips",
-    "dual_stack",
-    "accelerate",
-    "use_arn_region",
-    "disable_session_auth",
-    "sigv4a",
-];
+use presignd_fuzz::{Parts, SETTINGS, assert_at_aws, assert_can_be_shown, pairs, rules};
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(text) = str::from_utf8(data) else { return Corpus::Reject };

@@ -18,22 +18,9 @@ use presignd::presign::{
     snapshot::Snapshot,
 };
 use presignd_fuzz::{
-    CANARY, PATH, Parts, assert_at_aws, assert_can_be_shown, decoded, lines, now, pairs, rules, snapshot,
+    CANARY, PATH, Parts, SETTINGS, assert_at_aws, assert_can_be_shown, decoded, lines, now, pairs, rules,
+    snapshot,
 };
-
-/// Without those that belong to credentials.
-const SETTINGS: [&str; 10] = [
-    "region",
-    "endpoint",
-    "public_endpoint",
-    "path_style",
-    "fips",
-    "dual_stack",
-    "accelerate",
-    "use_arn_region",
-    "disable_session_auth",
-    "sigv4a",
-];
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(text) = str::from_utf8(data) else { return Corpus::Reject };

@@ -17,6 +17,20 @@ use presignd::{
     },
 };
 
+/// The settings of a signer, without those that belong to credentials.
+pub const SETTINGS: [&str; 10] = [
+    "region",
+    "endpoint",
+    "public_endpoint",
+    "path_style",
+    "fips",
+    "dual_stack",
+    "accelerate",
+    "use_arn_region",
+    "disable_session_auth",
+    "sigv4a",
+];
+
 /// Stands in everything that no error and no explanation may repeat.
 pub const CANARY: &str = "canary7f3a9c";
 

@@ -21,7 +21,11 @@ use crate::{
 const TURN: usize = 128;
 
 /// How long the requests of a call want their URLs to work, for each signer whose credentials may be renewed for them.
-struct Wishes(Vec<(Arc<Signer>, Option<Duration>)>);
+struct Wishes {
+    /// When they were made.
+    now: SystemTime,
+    longest: Vec<(Arc<Signer>, Option<Duration>)>,
+}
 
 /// How long a URL or a form should work.
 #[derive(Clone, Copy)]
@@ -49,12 +53,13 @@ impl Wishes {
         let now = shared.clock.now();
         let signers = shared.signers.all();
         let renewable = signers.iter().filter(|signer| signer.renewable_beyond(now).is_some());
-        let wishes: Vec<_> = renewable.map(|signer| (Arc::clone(signer), None)).collect();
-        (!wishes.is_empty()).then_some(Self(wishes))
+        let longest: Vec<_> = renewable.map(|signer| (Arc::clone(signer), None)).collect();
+        (!longest.is_empty()).then_some(Self { now, longest })
     }
 
-    fn add(&mut self, wish: Wish<'_>, now: SystemTime) {
-        let of_this_name = self.0.iter_mut().find(|(signer, _)| signer.name() == wish.signer);
+    fn add(&mut self, wish: Wish<'_>) {
+        let now = self.now;
+        let of_this_name = self.longest.iter_mut().find(|(signer, _)| signer.name() == wish.signer);
         if let Some((signer, longest)) = of_this_name {
             let asked = wish.asked.unwrap_or(signer.default_expiry()).as_duration();
             // A URL of a window ends as if it had been asked for at the window's beginning: newer credentials in the
@@ -69,10 +74,9 @@ impl Wishes {
     /// answer; and only while few others wait, so that there are places for calls that need nothing.
     async fn grant(self, shared: &Shared, time: Option<Duration>) {
         let Ok(_place) = Arc::clone(&shared.waiting).try_acquire_owned() else { return };
-        let now = shared.clock.now();
         let time = time.map(|time| time / 2);
-        let renewing =
-            self.0.iter().filter_map(|(signer, longest)| Some(signer.renew_for((*longest)?, now, time)));
+        let asked = self.longest.iter().filter_map(|(signer, longest)| Some((signer, (*longest)?)));
+        let renewing = asked.map(|(signer, longest)| signer.renew_for(longest, self.now, time));
         join_all(renewing).await;
     }
 }
@@ -85,7 +89,7 @@ pub(super) async fn renew_for_request(shared: &Shared, request: Merged<'_>, time
 /// Has credentials renewed that a URL or a form would outlive, where that helps.
 pub(super) async fn renew_for_one(shared: &Shared, wish: Wish<'_>, time: Option<Duration>) {
     if let Some(mut wishes) = Wishes::new(shared) {
-        wishes.add(wish, shared.clock.now());
+        wishes.add(wish);
         wishes.grant(shared, time).await;
     }
 }
@@ -93,7 +97,6 @@ pub(super) async fn renew_for_one(shared: &Shared, wish: Wish<'_>, time: Option<
 /// Has credentials renewed that one of the batch's requests would outlive, where that helps.
 pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option<Duration>) {
     let Some(mut wishes) = Wishes::new(shared) else { return };
-    let now = shared.clock.now();
     let defaults = batch.defaults_wish().unwrap_or_default();
     for index in 0..batch.len() {
         if index % TURN == TURN - 1 {
@@ -101,7 +104,7 @@ pub(super) async fn renew_for_batch(shared: &Shared, batch: &Batch, time: Option
         }
         // What cannot be read is refused where it is signed.
         if let Ok(item) = Item::read_wish(batch.request(index)) {
-            wishes.add(Wish::of(Merged::new(&item, defaults.as_ref())), now);
+            wishes.add(Wish::of(Merged::new(&item, defaults.as_ref())));
         }
     }
     wishes.grant(shared, time).await;

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{config_file, layers, server, text, texts};
+use super::{config_file, layers, option, server, switch, text, texts};
 use crate::config::{ConfigError, layers::Layers};
 
 /// `presignd post`.
@@ -52,12 +52,6 @@ pub(super) fn read(
 }
 
 pub(super) fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-    };
     Command::new("post")
         .about("Ask a running server for an upload form (POST policy) and print a curl command that sends it")
         .arg(Arg::new("uri").required(true).value_name("URI").help(
