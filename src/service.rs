@@ -6,7 +6,7 @@ pub mod codec;
 mod early;
 mod explain;
 mod fields;
-mod parameters;
+mod operations;
 mod post;
 mod request;
 mod results;

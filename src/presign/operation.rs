@@ -1,6 +1,7 @@
 //! The S3 operations that can be signed: one row each.
 //!
-//! The parameters of each operation stand beside the wire format (`service::parameters`); here is what signing needs.
+//! The parameters of each operation are in `service::operations`, with its field in the contract; here is what signing
+//! needs.
 
 use std::fmt;
 
@@ -19,7 +20,8 @@ pub struct Operation<'a> {
     pub subresource: Option<(&'static str, &'static str)>,
     /// Headers and query parameters without which S3 refuses it, by their names on the wire.
     pub required: &'static [&'static str],
-    /// Its place in [`OPERATIONS`]; [`HTTP`] is behind the last.
+    /// A number below [`KINDS`] that no other operation has, for tables of metrics: 0 is [`HTTP`], and the others follow
+    /// in the order of [`OPERATIONS`].
     pub index: usize,
 }
 
@@ -33,7 +35,7 @@ pub static HTTP: Operation<'static> = Operation {
     level: Level::Either,
     subresource: None,
     required: &[],
-    index: OPERATIONS.len(),
+    index: 0,
 };
 
 /// How many kinds of operations there are, [`HTTP`] among them.
@@ -43,6 +45,11 @@ impl<'a> Operation<'a> {
     /// Any S3 call with this method.
     pub fn http(method: Method<'a>) -> Self {
         Self { method, ..HTTP.clone() }
+    }
+
+    /// Whether it is a call by its method.
+    pub fn is_http(&self) -> bool {
+        self.index == HTTP.index
     }
 }
 
@@ -143,11 +150,11 @@ macro_rules! operations {
                 level: Level::$level,
                 subresource: operations!(@subresource $($key = $value)?),
                 required: &[$($required),*],
-                index: Index::$constant as usize,
+                index: 1 + Index::$constant as usize,
             };
         )+
 
-        /// Every operation, in the order of their fields in the contract.
+        /// Every operation but [`HTTP`].
         pub static OPERATIONS: [&Operation<'static>; [$($name),+].len()] = [$(&$constant),+];
     };
     (@subresource) => { None };
@@ -180,6 +187,10 @@ operations! {
     GET_OBJECT_ACL: "GetObjectAcl" Get Object ?"acl" = "" [];
     PUT_OBJECT_ACL: "PutObjectAcl" Put Object ?"acl" = "" [];
     RESTORE_OBJECT: "RestoreObject" Post Object ?"restore" = "" [];
+    GET_OBJECT_RETENTION: "GetObjectRetention" Get Object ?"retention" = "" [];
+    PUT_OBJECT_RETENTION: "PutObjectRetention" Put Object ?"retention" = "" [];
+    GET_OBJECT_LEGAL_HOLD: "GetObjectLegalHold" Get Object ?"legal-hold" = "" [];
+    PUT_OBJECT_LEGAL_HOLD: "PutObjectLegalHold" Put Object ?"legal-hold" = "" [];
 }
 
 #[cfg(test)]
@@ -187,11 +198,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_operation_knows_its_place_in_the_table() {
-        for (place, operation) in OPERATIONS.iter().enumerate() {
-            assert_eq!(operation.index, place, "{}", operation.name);
-        }
-        assert_eq!((HTTP.index + 1, HTTP.name), (KINDS, "Http"));
+    fn each_operation_has_an_index_of_its_own() {
+        let indexes: Vec<_> =
+            [&HTTP].into_iter().chain(OPERATIONS).map(|operation| operation.index).collect();
+        assert_eq!(indexes, (0..KINDS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn only_a_call_by_method_is_http() {
+        assert!(HTTP.is_http() && Operation::http(Method::Put).is_http());
+        assert!(!OPERATIONS.iter().any(|operation| operation.is_http()));
     }
 
     #[test]

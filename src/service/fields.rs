@@ -5,9 +5,13 @@ use std::borrow::Cow;
 use prost_types::Timestamp;
 use time::{UtcDateTime, format_description::StaticFormatDescription, macros::format_description};
 
-use crate::presign::{
-    operation::Operation,
-    parameters::{Headers, ParameterError, Query},
+use super::status::Failure;
+use crate::{
+    pb::Http,
+    presign::{
+        operation::{Method, Operation},
+        parameters::{Headers, ParameterError, Query},
+    },
 };
 
 /// What a request asks to sign beside what is always signed.
@@ -96,32 +100,109 @@ impl Field for Option<Timestamp> {
     }
 }
 
-/// Implements [`Parameters`] for each message of a table; see `parameters.rs` beside this file.
-macro_rules! parameters {
-    ($($message:ident {
-        headers { $($header:ident: $header_name:literal,)* }
-        query { $($parameter:ident: $parameter_name:literal,)* }
-        maps { $($map:ident: $prefix:literal,)* }
-    })+) => {
+/// A call by its method: here headers and query choose what the call does.
+pub(super) fn add_http<'a>(http: &'a Http, parts: &mut Parts<'a>) -> Result<(), Failure> {
+    let method = Method::try_from(http.method.as_str()).map_err(wrong_in("http.method"))?;
+    parts.http = Some(Operation::http(method));
+    for (name, value) in &http.headers {
+        parts.headers.add(name, value).map_err(wrong_in("http.headers"))?;
+    }
+    for (name, value) in &http.query {
+        parts.query.add(name, value).map_err(wrong_in("http.query"))?;
+    }
+    Ok(())
+}
+
+/// The failure for a parameter in this field of the request.
+pub(super) fn wrong_in(field: &'static str) -> impl Fn(ParameterError) -> Failure {
+    move |error| Failure::Parameter { field, error }
+}
+
+/// Declares `OperationKind` and implements [`Parameters`] for each message; see `operations.rs`.
+macro_rules! operations {
+    (
+        $http_tag:literal Http => HTTP by_method;
+        $($tag:literal $message:ident => $row:ident {
+            headers { $($header:ident: $header_name:literal,)* }
+            query { $($parameter:ident: $parameter_name:literal,)* }
+            maps { $($map:ident: $prefix:literal,)* }
+        })+
+    ) => {
+        use prost::Message as _;
+
+        use $crate::{
+            pb::{self, presign_request::Operation as OperationMessage},
+            presign::{operation::{self, Operation}, parameters::ParameterError},
+            service::{fields::{Field as _, Parameters, Parts, add_http, wrong_in}, status::Failure},
+        };
+
+        /// Which field of `PresignRequest.operation` is set.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(super) enum OperationKind {
+            Http,
+            $($message),+
+        }
+
+        impl OperationKind {
+            /// Every operation of the contract.
+            #[cfg(test)]
+            const ALL: &[Self] = &[Self::Http, $(Self::$message),+];
+
+            /// The operation with this tag; without one, the tag is that of another or an unknown field.
+            pub(super) fn with_tag(tag: u32) -> Option<Self> {
+                match tag {
+                    $http_tag => Some(Self::Http),
+                    $($tag => Some(Self::$message),)+
+                    _ => None,
+                }
+            }
+
+            /// The core's row; of `http` all but its method.
+            pub(super) fn operation(self) -> &'static Operation<'static> {
+                match self {
+                    Self::Http => &operation::HTTP,
+                    $(Self::$message => &operation::$row),+
+                }
+            }
+
+            /// Decodes the message of the field.
+            pub(super) fn decode(self, message: &[u8]) -> Result<OperationMessage, prost::DecodeError> {
+                match self {
+                    Self::Http => pb::Http::decode(message).map(OperationMessage::Http),
+                    $(Self::$message => pb::$message::decode(message).map(OperationMessage::$message)),+
+                }
+            }
+        }
+
+        /// Adds what is set in the operation's message to the headers and the query to sign.
+        pub(super) fn add_parameters<'a>(
+            message: &'a OperationMessage,
+            parts: &mut Parts<'a>,
+        ) -> Result<(), Failure> {
+            let added = match message {
+                OperationMessage::Http(http) => return add_http(http, parts),
+                $(OperationMessage::$message(message) => message.add_to(parts)),+
+            };
+            added.map_err(wrong_in("operation"))
+        }
+
         $(
-            impl $crate::service::fields::Parameters for $crate::pb::$message {
-                fn add_to<'a>(
-                    &'a self,
-                    parts: &mut $crate::service::fields::Parts<'a>,
-                ) -> Result<(), $crate::presign::parameters::ParameterError> {
-                    use $crate::service::fields::Field as _;
+            impl Parameters for pb::$message {
+                fn add_to<'a>(&'a self, parts: &mut Parts<'a>) -> Result<(), ParameterError> {
+                    // Each field of the message by its name, so that the compiler finds a missing one.
+                    let Self { $($header,)* $($parameter,)* $($map,)* } = self;
                     $(
-                        if let Some(text) = self.$header.text($header_name)? {
+                        if let Some(text) = $header.text($header_name)? {
                             parts.headers.add($header_name, text)?;
                         }
                     )*
                     $(
-                        if let Some(text) = self.$parameter.text($parameter_name)? {
+                        if let Some(text) = $parameter.text($parameter_name)? {
                             parts.query.add($parameter_name, text)?;
                         }
                     )*
                     $(
-                        for (name, value) in &self.$map {
+                        for (name, value) in $map {
                             parts.headers.add(format!(concat!($prefix, "{}"), name), value.as_str())?;
                         }
                     )*
@@ -131,7 +212,7 @@ macro_rules! parameters {
         )+
     };
 }
-pub(super) use parameters;
+pub(super) use operations;
 
 #[cfg(test)]
 mod tests {

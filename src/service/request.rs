@@ -7,19 +7,14 @@ use prost_types::Duration as WireDuration;
 
 use super::{
     DEFAULT_SIGNER,
-    fields::{Parameters, Parts},
+    fields::{Parts, wrong_in},
+    operations::add_parameters,
     status::Failure,
     wire::{self, Item},
 };
 use crate::{
-    pb::{Http, presign_request::Operation as Wire},
-    presign::{
-        Request,
-        expiry::Seconds,
-        name::ObjectKey,
-        operation::{HTTP, Method, OPERATIONS, Operation},
-        parameters::ParameterError,
-    },
+    pb::presign_request::Operation as Wire,
+    presign::{Request, expiry::Seconds, name::ObjectKey, operation::Operation, parameters::ParameterError},
 };
 
 /// The longest duration that protobuf allows, about 10,000 years.
@@ -91,18 +86,18 @@ impl<'a> Merged<'a> {
     /// The operation; of `http` all but its method.
     pub(super) fn operation(self) -> Result<&'static Operation<'static>, Failure> {
         let wire = self.wire_operation().ok_or(Failure::NoOperation)?;
-        Ok(OPERATIONS.get(wire.index()).copied().unwrap_or(&HTTP))
+        Ok(wire.operation())
     }
 
     /// Whether the operation is `http`.
     fn is_http(self) -> bool {
-        self.wire_operation().is_some_and(|wire| wire.index() == HTTP.index)
+        self.wire_operation().is_some_and(|wire| wire.operation().is_http())
     }
 
     /// The operation's message, when anything is set in it.
     pub(super) fn message(self) -> Result<Option<Wire>, Failure> {
         match self.wire_operation() {
-            Some(wire) if !wire.is_empty() => Ok(wire.decode()?),
+            Some(wire) if !wire.is_empty() => Ok(Some(wire.decode()?)),
             _ => Ok(None),
         }
     }
@@ -126,12 +121,7 @@ impl<'a> Merged<'a> {
         }
         let mut parts = Parts::default();
         match message {
-            Some(Wire::Http(http)) => add_http(http, &mut parts)?,
-            Some(message) => {
-                if let Some(message) = typed(message) {
-                    message.add_to(&mut parts).map_err(wrong_in("operation"))?;
-                }
-            }
+            Some(message) => add_parameters(message, &mut parts)?,
             None if self.is_http() => return Err(wrong_in("http.method")(ParameterError::no_method())),
             None => {}
         }
@@ -172,23 +162,6 @@ impl<'a> Merged<'a> {
     pub(super) fn reuse_window(self) -> Result<Option<Seconds>, Failure> {
         under_a_second_is_none("reuse_window", self.option(|item| item.reuse_window.as_ref()))
     }
-}
-
-fn wrong_in(field: &'static str) -> impl Fn(ParameterError) -> Failure {
-    move |error| Failure::Parameter { field, error }
-}
-
-/// What a call by its method asks to sign. Here query and headers choose what the call does.
-fn add_http<'a>(http: &'a Http, parts: &mut Parts<'a>) -> Result<(), Failure> {
-    let method = Method::try_from(http.method.as_str()).map_err(wrong_in("http.method"))?;
-    parts.http = Some(Operation::http(method));
-    for (name, value) in &http.headers {
-        parts.headers.add(name, value).map_err(wrong_in("http.headers"))?;
-    }
-    for (name, value) in &http.query {
-        parts.query.add(name, value).map_err(wrong_in("http.query"))?;
-    }
-    Ok(())
 }
 
 /// What stands under every request of a batch, read once.
@@ -249,56 +222,4 @@ fn under_a_second_is_none(
     wire: Option<&WireDuration>,
 ) -> Result<Option<Seconds>, Failure> {
     Ok(duration(field, wire)?.and_then(Seconds::rounded_down))
-}
-
-/// The parameters of a typed operation.
-fn typed(wire: &Wire) -> Option<&dyn Parameters> {
-    Some(match wire {
-        Wire::GetObject(message) => message,
-        Wire::HeadObject(message) => message,
-        Wire::PutObject(message) => message,
-        Wire::DeleteObject(message) => message,
-        Wire::DeleteObjects(message) => message,
-        Wire::CopyObject(message) => message,
-        Wire::CreateMultipartUpload(message) => message,
-        Wire::UploadPart(message) => message,
-        Wire::UploadPartCopy(message) => message,
-        Wire::CompleteMultipartUpload(message) => message,
-        Wire::AbortMultipartUpload(message) => message,
-        Wire::ListParts(message) => message,
-        Wire::ListMultipartUploads(message) => message,
-        Wire::ListObjects(message) => message,
-        Wire::ListObjectsV2(message) => message,
-        Wire::ListObjectVersions(message) => message,
-        Wire::HeadBucket(message) => message,
-        Wire::GetObjectTagging(message) => message,
-        Wire::PutObjectTagging(message) => message,
-        Wire::DeleteObjectTagging(message) => message,
-        Wire::GetObjectAttributes(message) => message,
-        Wire::GetObjectAcl(message) => message,
-        Wire::PutObjectAcl(message) => message,
-        Wire::RestoreObject(message) => message,
-        Wire::Http(_) => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use prost::Message;
-    use prost_types::FileDescriptorSet;
-
-    use super::*;
-    use crate::pb;
-
-    #[test]
-    fn the_typed_operations_stand_in_the_contract_in_the_order_of_the_table() {
-        let contract = FileDescriptorSet::decode(pb::DESCRIPTORS).unwrap();
-        let messages = contract.file.iter().flat_map(|file| &file.message_type);
-        let request = messages.into_iter().find(|message| message.name() == "PresignRequest").unwrap();
-        let fields = request.field.iter().filter(|field| field.oneof_index.is_some());
-        let contract: Vec<_> = fields.map(|field| field.type_name().rsplit_once('.').unwrap().1).collect();
-        let mut table: Vec<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
-        table.push("Http");
-        assert_eq!(contract, table);
-    }
 }

@@ -8,13 +8,16 @@ use std::borrow::Cow;
 
 use prost::{
     Message as _,
-    bytes::{Buf, Bytes},
+    bytes::Bytes,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 use prost_types::Duration;
 
-use super::status::Failure;
-use crate::{pb::presign_request::Operation as WireOperation, presign::parameters::MAX_PARAMETERS};
+use super::{operations::OperationKind, status::Failure};
+use crate::{
+    pb::presign_request::Operation as WireOperation,
+    presign::{operation::Operation as CoreOperation, parameters::MAX_PARAMETERS},
+};
 
 /// A message that is not what its sender says it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,16 +158,19 @@ impl<'m> Item<'m> {
                 6 => self.headers.read(value, "headers")?,
                 7 => self.query.read(value, "query")?,
                 8 => merge_duration(&mut self.reuse_window, value, "reuse_window")?,
-                FIRST_OPERATION..=LAST_OPERATION => self.set_operation(tag, value.bytes("operation")?)?,
-                _ => {}
+                tag => {
+                    if let Some(kind) = OperationKind::with_tag(tag) {
+                        self.set_operation(kind, value.bytes("operation")?)?;
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    fn set_operation(&mut self, tag: u32, message: &'m [u8]) -> Result<()> {
+    fn set_operation(&mut self, kind: OperationKind, message: &'m [u8]) -> Result<()> {
         match &mut self.operation {
-            Some(same) if same.tag == tag => join(&mut same.message, message, "operation")?,
+            Some(same) if same.kind == kind => join(&mut same.message, message, "operation")?,
             other => {
                 // What is thrown away must have been a message all the same.
                 if let Some(old) = other.take()
@@ -172,7 +178,7 @@ impl<'m> Item<'m> {
                 {
                     old.decode()?;
                 }
-                *other = Some(Operation { tag, message: Cow::Borrowed(message) });
+                *other = Some(Operation { kind, message: Cow::Borrowed(message) });
             }
         }
         Ok(())
@@ -257,22 +263,18 @@ impl<'m> Pairs<'m> {
     }
 }
 
-/// The fields of `PresignRequest.operation`: the typed ones, and `http` last.
-const FIRST_OPERATION: u32 = 10;
-const LAST_OPERATION: u32 = 34;
-
-/// The operation of a request, not read yet.
+/// The operation of a request, its message not decoded yet.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(super) struct Operation<'m> {
-    tag: u32,
+    kind: OperationKind,
     message: Cow<'m, [u8]>,
 }
 
 impl Operation<'_> {
-    /// Its place among the typed operations; past their end, it is `http`.
-    pub(super) fn index(&self) -> usize {
-        (self.tag - FIRST_OPERATION) as usize
+    /// The core's row for it.
+    pub(super) fn operation(&self) -> &'static CoreOperation<'static> {
+        self.kind.operation()
     }
 
     /// Whether nothing is set in it.
@@ -280,16 +282,9 @@ impl Operation<'_> {
         self.message.is_empty()
     }
 
-    /// Its message, in prost's hands: most operations have many fields, and few requests set any.
-    pub(super) fn decode(&self) -> Result<Option<WireOperation>> {
-        let mut operation = None;
-        let mut length = Vec::with_capacity(10);
-        prost::encoding::encode_varint(self.message.len() as u64, &mut length);
-        let mut field = length.chain(&*self.message);
-        let wire_type = WireType::LengthDelimited;
-        WireOperation::merge(&mut operation, self.tag, wire_type, &mut field, DecodeContext::default())
-            .map_err(|_| Malformed::new("operation"))?;
-        Ok(operation)
+    /// Decodes its message with prost: most operations have many fields, and few requests set any.
+    pub(super) fn decode(&self) -> Result<WireOperation> {
+        self.kind.decode(&self.message).map_err(|_| Malformed::new("operation"))
     }
 }
 
@@ -495,7 +490,7 @@ mod tests {
             headers: map(&item.headers),
             query: map(&item.query),
             reuse_window: item.reuse_window,
-            operation: item.operation.as_ref().map_or(Ok(None), Operation::decode)?,
+            operation: item.operation.as_ref().map(Operation::decode).transpose()?,
         })
     }
 

@@ -5,6 +5,7 @@ mod headers;
 mod http;
 mod keys;
 mod multipart;
+mod object_lock;
 mod operations;
 mod post;
 mod roles;

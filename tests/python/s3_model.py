@@ -1,6 +1,6 @@
 """Holds the parameters of the typed operations, and those that choose an operation, against botocore's model of S3.
 
-    python3 s3_model.py src/service/parameters.rs proto/presign/v1/presign.proto src/presign/parameters.rs
+    python3 s3_model.py src/service/operations.rs proto/presign/v1/presign.proto src/presign/parameters.rs
 
 Prints one line for each difference and exits 1, or prints the counts and exits 0.
 """
@@ -29,11 +29,12 @@ OUTSIDE_THE_MODEL = {("headers", "content-length")}
 
 
 def read_table(text):
-    """{operation: {(section, wire name): field}} of the Rust table, and the faults of its form."""
-    operations, faults = {}, []
-    body = re.search(r"^parameters! \{\n(.*?)^\}", text, re.M | re.S)
-    for name, block in re.findall(r"^    (\w+) \{\n(.*?)^    \}", body[1] if body else "", re.M | re.S):
-        rows = {}
+    """{operation: {(section, wire name): field}} of the Rust registry, {operation: tag}, and the faults of its form."""
+    operations, tags, faults = {}, {}, []
+    body = re.search(r"^operations! \{\n(.*?)^\}", text, re.M | re.S)
+    blocks = r"^    (\d+) (\w+) => \w+ \{\n(.*?)^    \}"
+    for tag, name, block in re.findall(blocks, body[1] if body else "", re.M | re.S):
+        rows, tags[name] = {}, tag
         sections = re.findall(r"^        (\w+) \{(.*?)\}", block, re.M | re.S)
         if [section for section, _ in sections] != ["headers", "query", "maps"]:
             faults.append(f"{name}: the sections are not headers, query, maps")
@@ -50,20 +51,21 @@ def read_table(text):
         if name in operations:
             faults.append(f"{name}: twice in the table")
         operations[name] = rows
-    return operations, faults
+    return operations, tags, faults
 
 
 def read_proto(text):
-    """The operations of PresignRequest in order, and {message: {field: type}}."""
+    """{operation: tag} of PresignRequest in order, and {message: {field: type}}."""
     text = re.sub(r"//.*", "", text)
     messages = dict(re.findall(r"^message (\w+) \{\n(.*?)^\}", text, re.M | re.S))
     oneof = re.search(r"oneof operation \{(.*?)\}", messages.get("PresignRequest", ""), re.S)
-    operations = re.findall(r"(\w+) \w+ = \d+;", oneof[1] if oneof else "")
+    operations = dict(re.findall(r"(\w+) \w+ = (\d+);", oneof[1] if oneof else ""))
     fields = {
         name: {field: kind for kind, field in re.findall(r"^  (\S.*?) (\w+) = \d+", body, re.M)}
         for name, body in messages.items()
     }
-    return [name for name in operations if name != "Http"], fields
+    operations.pop("Http", None)
+    return operations, fields
 
 
 def read_model(service, operation):
@@ -110,14 +112,14 @@ def compare_operation_query(text, service):
 
 def main(table_path, proto_path, query_path):
     service = botocore.session.get_session().get_service_model("s3")
-    table, differences = read_table(Path(table_path).read_text(encoding="utf-8"))
+    table, tags, differences = read_table(Path(table_path).read_text(encoding="utf-8"))
     operations, fields = read_proto(Path(proto_path).read_text(encoding="utf-8"))
     if not table:
         differences.append(f"no operations in {table_path}")
     if not operations:
         differences.append(f"no operations in {proto_path}")
-    if list(table) != operations:
-        differences.append("the table does not have the operations of the proto, in their order")
+    if list(tags.items()) != list(operations.items()):
+        differences.append("the table does not have the operations of the proto, with their tags, in their order")
     for operation in operations:
         if operation not in service.operation_names:
             differences.append(f"{operation}: not an operation of S3")
@@ -135,5 +137,5 @@ def main(table_path, proto_path, query_path):
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
-        sys.exit("usage: s3_model.py PARAMETERS.rs PRESIGN.proto QUERY.rs")
+        sys.exit("usage: s3_model.py OPERATIONS.rs PRESIGN.proto QUERY.rs")
     sys.exit(main(*sys.argv[1:]))

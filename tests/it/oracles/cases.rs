@@ -94,6 +94,7 @@ pub fn samples() -> Vec<Sample> {
     all.extend(uploads());
     all.extend(listings());
     all.extend(beside_the_object());
+    all.extend(object_lock());
     all.extend(by_method());
     all
 }
@@ -357,7 +358,52 @@ fn beside_the_object() -> Vec<Sample> {
     ]
 }
 
-/// Calls by their method, for which there is no typed operation.
+fn object_lock() -> Vec<Sample> {
+    let (requester, owner) = (|| owned("requester"), || owned("123456789012"));
+    vec![
+        sample(
+            "GetObjectRetention",
+            Operation::GetObjectRetention(pb::GetObjectRetention {
+                version_id: owned("v+/="),
+                request_payer: requester(),
+                expected_bucket_owner: owner(),
+            }),
+            json!({"VersionId": "v+/=", "RequestPayer": "requester", "ExpectedBucketOwner": "123456789012"}),
+        ),
+        sample(
+            "PutObjectRetention",
+            Operation::PutObjectRetention(pb::PutObjectRetention {
+                request_payer: requester(),
+                version_id: owned("v+/="),
+                bypass_governance_retention: Some(true),
+                content_md5: owned("abc="),
+                checksum_algorithm: owned("CRC32"),
+                expected_bucket_owner: owner(),
+            }),
+            json!({"RequestPayer": "requester", "VersionId": "v+/=", "BypassGovernanceRetention": true,
+                "ContentMD5": "abc=", "ChecksumAlgorithm": "CRC32", "ExpectedBucketOwner": "123456789012"}),
+        ),
+        sample(
+            "GetObjectLegalHold",
+            Operation::GetObjectLegalHold(pb::GetObjectLegalHold::default()),
+            json!({}),
+        ),
+        sample(
+            "PutObjectLegalHold",
+            Operation::PutObjectLegalHold(pb::PutObjectLegalHold {
+                request_payer: requester(),
+                version_id: owned("null"),
+                content_md5: owned("abc="),
+                checksum_algorithm: owned("SHA256"),
+                expected_bucket_owner: owner(),
+            }),
+            json!({"RequestPayer": "requester", "VersionId": "null", "ContentMD5": "abc=",
+                "ChecksumAlgorithm": "SHA256", "ExpectedBucketOwner": "123456789012"}),
+        ),
+    ]
+}
+
+/// Calls by their method.
 fn by_method() -> Vec<Sample> {
     let http = |method: &str, query: &[(&str, &str)], headers: &[(&str, &str)]| {
         let map =

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use presignd::{
     pb::{
         AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject,
-        DeleteObjectTagging, DeleteObjects, GetObject, GetObjectAcl, GetObjectAttributes, GetObjectTagging,
-        HeadBucket, HeadObject, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
-        ListParts, PutObject, PutObjectAcl, PutObjectTagging, RestoreObject, UploadPart, UploadPartCopy,
+        DeleteObjectTagging, DeleteObjects, GetObject, GetObjectAcl, GetObjectAttributes, GetObjectLegalHold,
+        GetObjectRetention, GetObjectTagging, HeadBucket, HeadObject, ListMultipartUploads,
+        ListObjectVersions, ListObjects, ListObjectsV2, ListParts, PutObject, PutObjectAcl,
+        PutObjectLegalHold, PutObjectRetention, PutObjectTagging, RestoreObject, UploadPart, UploadPartCopy,
         presign_request::Operation,
     },
     presign::operation::OPERATIONS,
@@ -25,9 +26,23 @@ const COPY: &str = "operations/a copy";
 const ARCHIVED: &str = "operations/archived";
 
 /// A bucket of ministack has no ACLs, as those of AWS since 2023. The answer is not about the signature.
-const NOT_IN_MINISTACK: &[(&str, &str)] = &[("PutObjectAcl", "400 AccessControlListNotSupported")];
+const NOT_IN_MINISTACK: &[(&str, &str)] = &[
+    ("PutObjectAcl", "400 AccessControlListNotSupported"),
+    ("PutObjectRetention", NO_OBJECT_LOCK),
+    ("GetObjectRetention", NO_OBJECT_LOCK),
+    ("PutObjectLegalHold", NO_OBJECT_LOCK),
+    ("GetObjectLegalHold", NO_OBJECT_LOCK),
+];
 /// `SeaweedFS` has no archive.
-const NOT_IN_SEAWEEDFS: &[(&str, &str)] = &[("RestoreObject", "405 MethodNotAllowed")];
+const NOT_IN_SEAWEEDFS: &[(&str, &str)] = &[
+    ("RestoreObject", "405 MethodNotAllowed"),
+    ("PutObjectRetention", NO_OBJECT_LOCK),
+    ("GetObjectRetention", NO_OBJECT_LOCK),
+    ("PutObjectLegalHold", NO_OBJECT_LOCK),
+    ("GetObjectLegalHold", NO_OBJECT_LOCK),
+];
+/// The bucket has no Object Lock: the answer to a URL whose signature is right.
+const NO_OBJECT_LOCK: &str = "400 InvalidRequest";
 
 #[tokio::test]
 async fn every_operation_that_ministack_has_is_accepted() {
@@ -49,6 +64,7 @@ async fn walk_all(server: &'static Server, refused: &'static [(&'static str, &'s
         walk.lists().await;
         walk.parts().await;
         walk.rights().await;
+        walk.object_lock().await;
         walk.deletes().await;
         let all: BTreeSet<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
         assert_eq!(walk.walked, all, "an operation is not walked");
@@ -168,6 +184,20 @@ impl Walk<'_> {
         let restore = Operation::RestoreObject(RestoreObject::default());
         let days = "<RestoreRequest><Days>1</Days></RestoreRequest>";
         self.step("RestoreObject", ARCHIVED, restore, days).await;
+    }
+
+    /// These buckets have no Object Lock; `object_lock.rs` has one that does.
+    async fn object_lock(&mut self) {
+        let retention = "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2098-01-01T00:00:00Z</RetainUntilDate></Retention>";
+        let hold = "<LegalHold><Status>ON</Status></LegalHold>";
+        let put_retention = Operation::PutObjectRetention(PutObjectRetention::default());
+        let get_retention = Operation::GetObjectRetention(GetObjectRetention::default());
+        let put_hold = Operation::PutObjectLegalHold(PutObjectLegalHold::default());
+        let get_hold = Operation::GetObjectLegalHold(GetObjectLegalHold::default());
+        self.step("PutObjectRetention", KEY, put_retention, retention).await;
+        self.step("GetObjectRetention", KEY, get_retention, "").await;
+        self.step("PutObjectLegalHold", KEY, put_hold, hold).await;
+        self.step("GetObjectLegalHold", KEY, get_hold, "").await;
     }
 
     async fn deletes(&mut self) {

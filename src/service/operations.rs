@@ -1,12 +1,18 @@
-//! Where each parameter of the typed operations goes: the field of the message in
-//! `proto/presign/v1/presign.proto`, then the name that S3 gives the header, the query parameter or
-//! the prefix of headers. Fixed sub-resources, bucket and key are added elsewhere.
-//! `tests/python/s3_model.py` holds this table against botocore's model of S3.
+//! The registry of operations: one block for each field of `PresignRequest.operation` in the contract
+//! (`proto/presign/v1/presign.proto`).
+//!
+//! A block has the field's number (its tag), its message, the row in `presign::operation`, and for each field of the
+//! message the name that S3 gives the header, the query parameter, or the prefix of headers. Fixed sub-resources are in
+//! the core's row. `http` chooses its method, headers and query in the request, so its line has none of them.
+//!
+//! The compiler finds what a new operation lacks: a field of the contract without a block, a field of a message without a
+//! name, a tag that is used twice. `tests/python/s3_model.py` compares the names with botocore's model of S3.
 
-use super::fields::parameters;
+use super::fields::operations;
 
-parameters! {
-    GetObject {
+operations! {
+    34 Http => HTTP by_method;
+    10 GetObject => GET_OBJECT {
         headers {
             if_match: "if-match",
             if_modified_since: "if-modified-since",
@@ -32,7 +38,7 @@ parameters! {
         }
         maps {}
     }
-    HeadObject {
+    11 HeadObject => HEAD_OBJECT {
         headers {
             if_match: "if-match",
             if_modified_since: "if-modified-since",
@@ -58,7 +64,7 @@ parameters! {
         }
         maps {}
     }
-    PutObject {
+    12 PutObject => PUT_OBJECT {
         headers {
             acl: "x-amz-acl",
             cache_control: "cache-control",
@@ -111,7 +117,7 @@ parameters! {
             metadata: "x-amz-meta-",
         }
     }
-    DeleteObject {
+    13 DeleteObject => DELETE_OBJECT {
         headers {
             mfa: "x-amz-mfa",
             request_payer: "x-amz-request-payer",
@@ -126,7 +132,7 @@ parameters! {
         }
         maps {}
     }
-    DeleteObjects {
+    14 DeleteObjects => DELETE_OBJECTS {
         headers {
             mfa: "x-amz-mfa",
             request_payer: "x-amz-request-payer",
@@ -137,7 +143,7 @@ parameters! {
         query {}
         maps {}
     }
-    CopyObject {
+    15 CopyObject => COPY_OBJECT {
         headers {
             acl: "x-amz-acl",
             cache_control: "cache-control",
@@ -189,7 +195,7 @@ parameters! {
             metadata: "x-amz-meta-",
         }
     }
-    CreateMultipartUpload {
+    16 CreateMultipartUpload => CREATE_MULTIPART_UPLOAD {
         headers {
             acl: "x-amz-acl",
             cache_control: "cache-control",
@@ -228,7 +234,7 @@ parameters! {
             metadata: "x-amz-meta-",
         }
     }
-    UploadPart {
+    17 UploadPart => UPLOAD_PART {
         headers {
             content_length: "content-length",
             content_md5: "content-md5",
@@ -255,7 +261,7 @@ parameters! {
         }
         maps {}
     }
-    UploadPartCopy {
+    18 UploadPartCopy => UPLOAD_PART_COPY {
         headers {
             copy_source: "x-amz-copy-source",
             copy_source_if_match: "x-amz-copy-source-if-match",
@@ -279,7 +285,7 @@ parameters! {
         }
         maps {}
     }
-    CompleteMultipartUpload {
+    19 CompleteMultipartUpload => COMPLETE_MULTIPART_UPLOAD {
         headers {
             checksum_crc32: "x-amz-checksum-crc32",
             checksum_crc32c: "x-amz-checksum-crc32c",
@@ -306,7 +312,7 @@ parameters! {
         }
         maps {}
     }
-    AbortMultipartUpload {
+    20 AbortMultipartUpload => ABORT_MULTIPART_UPLOAD {
         headers {
             request_payer: "x-amz-request-payer",
             expected_bucket_owner: "x-amz-expected-bucket-owner",
@@ -317,7 +323,7 @@ parameters! {
         }
         maps {}
     }
-    ListParts {
+    21 ListParts => LIST_PARTS {
         headers {
             request_payer: "x-amz-request-payer",
             expected_bucket_owner: "x-amz-expected-bucket-owner",
@@ -332,7 +338,7 @@ parameters! {
         }
         maps {}
     }
-    ListMultipartUploads {
+    22 ListMultipartUploads => LIST_MULTIPART_UPLOADS {
         headers {
             expected_bucket_owner: "x-amz-expected-bucket-owner",
             request_payer: "x-amz-request-payer",
@@ -347,7 +353,7 @@ parameters! {
         }
         maps {}
     }
-    ListObjects {
+    23 ListObjects => LIST_OBJECTS {
         headers {
             request_payer: "x-amz-request-payer",
             expected_bucket_owner: "x-amz-expected-bucket-owner",
@@ -362,7 +368,7 @@ parameters! {
         }
         maps {}
     }
-    ListObjectsV2 {
+    24 ListObjectsV2 => LIST_OBJECTS_V2 {
         headers {
             request_payer: "x-amz-request-payer",
             expected_bucket_owner: "x-amz-expected-bucket-owner",
@@ -379,7 +385,7 @@ parameters! {
         }
         maps {}
     }
-    ListObjectVersions {
+    25 ListObjectVersions => LIST_OBJECT_VERSIONS {
         headers {
             expected_bucket_owner: "x-amz-expected-bucket-owner",
             request_payer: "x-amz-request-payer",
@@ -395,14 +401,14 @@ parameters! {
         }
         maps {}
     }
-    HeadBucket {
+    26 HeadBucket => HEAD_BUCKET {
         headers {
             expected_bucket_owner: "x-amz-expected-bucket-owner",
         }
         query {}
         maps {}
     }
-    GetObjectTagging {
+    27 GetObjectTagging => GET_OBJECT_TAGGING {
         headers {
             expected_bucket_owner: "x-amz-expected-bucket-owner",
             request_payer: "x-amz-request-payer",
@@ -412,7 +418,7 @@ parameters! {
         }
         maps {}
     }
-    PutObjectTagging {
+    28 PutObjectTagging => PUT_OBJECT_TAGGING {
         headers {
             content_md5: "content-md5",
             checksum_algorithm: "x-amz-sdk-checksum-algorithm",
@@ -424,7 +430,7 @@ parameters! {
         }
         maps {}
     }
-    DeleteObjectTagging {
+    29 DeleteObjectTagging => DELETE_OBJECT_TAGGING {
         headers {
             expected_bucket_owner: "x-amz-expected-bucket-owner",
         }
@@ -433,7 +439,7 @@ parameters! {
         }
         maps {}
     }
-    GetObjectAttributes {
+    30 GetObjectAttributes => GET_OBJECT_ATTRIBUTES {
         headers {
             max_parts: "x-amz-max-parts",
             part_number_marker: "x-amz-part-number-marker",
@@ -449,7 +455,7 @@ parameters! {
         }
         maps {}
     }
-    GetObjectAcl {
+    31 GetObjectAcl => GET_OBJECT_ACL {
         headers {
             request_payer: "x-amz-request-payer",
             expected_bucket_owner: "x-amz-expected-bucket-owner",
@@ -459,7 +465,7 @@ parameters! {
         }
         maps {}
     }
-    PutObjectAcl {
+    32 PutObjectAcl => PUT_OBJECT_ACL {
         headers {
             acl: "x-amz-acl",
             content_md5: "content-md5",
@@ -477,7 +483,7 @@ parameters! {
         }
         maps {}
     }
-    RestoreObject {
+    33 RestoreObject => RESTORE_OBJECT {
         headers {
             request_payer: "x-amz-request-payer",
             checksum_algorithm: "x-amz-sdk-checksum-algorithm",
@@ -487,5 +493,108 @@ parameters! {
             version_id: "versionId",
         }
         maps {}
+    }
+    35 GetObjectRetention => GET_OBJECT_RETENTION {
+        headers {
+            request_payer: "x-amz-request-payer",
+            expected_bucket_owner: "x-amz-expected-bucket-owner",
+        }
+        query {
+            version_id: "versionId",
+        }
+        maps {}
+    }
+    36 PutObjectRetention => PUT_OBJECT_RETENTION {
+        headers {
+            request_payer: "x-amz-request-payer",
+            bypass_governance_retention: "x-amz-bypass-governance-retention",
+            content_md5: "content-md5",
+            checksum_algorithm: "x-amz-sdk-checksum-algorithm",
+            expected_bucket_owner: "x-amz-expected-bucket-owner",
+        }
+        query {
+            version_id: "versionId",
+        }
+        maps {}
+    }
+    37 GetObjectLegalHold => GET_OBJECT_LEGAL_HOLD {
+        headers {
+            request_payer: "x-amz-request-payer",
+            expected_bucket_owner: "x-amz-expected-bucket-owner",
+        }
+        query {
+            version_id: "versionId",
+        }
+        maps {}
+    }
+    38 PutObjectLegalHold => PUT_OBJECT_LEGAL_HOLD {
+        headers {
+            request_payer: "x-amz-request-payer",
+            content_md5: "content-md5",
+            checksum_algorithm: "x-amz-sdk-checksum-algorithm",
+            expected_bucket_owner: "x-amz-expected-bucket-owner",
+        }
+        query {
+            version_id: "versionId",
+        }
+        maps {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, ptr};
+
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::presign::operation::{HTTP, OPERATIONS};
+
+    /// The fields of `PresignRequest.operation` in the contract: tag and message.
+    fn contract() -> BTreeMap<u32, String> {
+        let contract = FileDescriptorSet::decode(pb::DESCRIPTORS).unwrap();
+        let messages = contract.file.iter().flat_map(|file| &file.message_type);
+        let request = messages.into_iter().find(|message| message.name() == "PresignRequest").unwrap();
+        let oneof = request.oneof_decl.iter().position(|oneof| oneof.name() == "operation").unwrap();
+        let fields = request.field.iter().filter(|field| field.oneof_index == i32::try_from(oneof).ok());
+        fields
+            .map(|field| {
+                let message = field.type_name().rsplit_once('.').unwrap().1;
+                (field.number().try_into().unwrap(), message.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_operation_of_the_contract_is_registered_once_with_its_tag_and_name() {
+        let registered: BTreeMap<_, _> = (0..2_000)
+            .filter_map(|tag| OperationKind::with_tag(tag).map(|kind| (tag, format!("{kind:?}"))))
+            .collect();
+        assert_eq!(registered, contract());
+        assert_eq!(registered.len(), OperationKind::ALL.len());
+        for kind in OperationKind::ALL {
+            assert_eq!(kind.operation().name, format!("{kind:?}"));
+        }
+    }
+
+    #[test]
+    fn each_row_of_the_core_is_used_by_one_operation() {
+        for row in OPERATIONS.into_iter().chain([&HTTP]) {
+            let users = OperationKind::ALL.iter().filter(|kind| ptr::eq(kind.operation(), row));
+            assert_eq!(users.count(), 1, "{}", row.name);
+        }
+        assert_eq!(OperationKind::ALL.len(), OPERATIONS.len() + 1);
+    }
+
+    #[test]
+    fn each_tag_is_decoded_as_prost_decodes_it() {
+        for &tag in contract().keys() {
+            let mut field = Vec::new();
+            prost::encoding::encode_key(tag, prost::encoding::WireType::LengthDelimited, &mut field);
+            field.push(0);
+            let by_prost = pb::PresignRequest::decode(&*field).unwrap().operation;
+            let ours = OperationKind::with_tag(tag).map(|kind| kind.decode(&[]).unwrap());
+            assert!(ours.is_some() && ours == by_prost, "{tag}");
+        }
     }
 }
