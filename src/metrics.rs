@@ -21,8 +21,8 @@ use self::{
 };
 use crate::presign::{
     expiry::{ClampReason, Grant},
-    operation, post,
-    presigned::Presigned,
+    operation::{self, Operation},
+    post,
     sign::Algorithm,
     target::TargetKind,
 };
@@ -132,7 +132,7 @@ impl Metrics {
             metrics: self.clone(),
             name: name.to_owned(),
             urls: std::iter::repeat_with(OnceLock::new)
-                .take(operation::KINDS * TargetKind::ALL.len())
+                .take(OPERATION_LABELS * TargetKind::ALL.len())
                 .collect(),
         }
     }
@@ -214,8 +214,27 @@ impl Drop for Counted {
     }
 }
 
-/// The name of an operation, and its place among them.
-type OperationLabel = (&'static str, usize);
+/// An operation as the metrics count it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OperationLabel {
+    /// The value of the label.
+    pub name: &'static str,
+    /// A number below [`OPERATION_LABELS`] that no other operation has.
+    index: usize,
+}
+
+/// How many operations the metrics count, forms included.
+const OPERATION_LABELS: usize = operation::KINDS + 1;
+
+impl OperationLabel {
+    /// A form, which is no operation of a URL.
+    pub const FORM: Self = Self { name: post::OPERATION, index: operation::KINDS };
+
+    /// The label of an operation.
+    pub fn of(operation: &Operation<'_>) -> Self {
+        Self { name: operation.name, index: operation.index }
+    }
+}
 
 /// The counters of one signer.
 #[derive(Clone)]
@@ -230,30 +249,21 @@ impl SignerMetrics {
     /// Counts signed URLs that are alike, what was granted to each, and what was taken off.
     fn signed(
         &self,
-        (operation, index): OperationLabel,
+        operation: OperationLabel,
         target: TargetKind,
         grant: Grant,
         taken_off: Duration,
         urls: u64,
     ) {
         let inner = &self.metrics.0;
-        if let Some(urls_of) = self.urls.get(index * TargetKind::ALL.len() + target as usize) {
+        if let Some(urls_of) = self.urls.get(operation.index * TargetKind::ALL.len() + target as usize) {
             let new = || {
-                let labels = [operation, target.as_str(), &self.name, "ok"];
+                let labels = [operation.name, target.as_str(), &self.name, "ok"];
                 counter(&inner.recorder, &definitions::URLS, &labels)
             };
             urls_of.get_or_init(new).increment(urls);
         }
         self.granted(grant, taken_off, urls);
-    }
-
-    /// Counts a signed form, and the time that it took.
-    pub fn form_signed(&self, target: TargetKind, presigned: &Presigned, took: Duration) {
-        let inner = &self.metrics.0;
-        self.metrics.sign_duration(post::ALGORITHM, took, 1);
-        let labels = [post::OPERATION, target.as_str(), &self.name, "ok"];
-        counter(&inner.recorder, &definitions::URLS, &labels).increment(1);
-        self.granted(presigned.grant, presigned.taken_off(), 1);
     }
 
     fn granted(&self, grant: Grant, taken_off: Duration, urls: u64) {

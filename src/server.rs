@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use sd_notify::NotifyState;
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tonic::{codec::CompressionEncoding, service::Routes};
+use tonic::service::Routes;
 
 use self::{
     connections::Connections,
@@ -25,7 +25,7 @@ use crate::{
     listen::{Listener, Listeners},
     metrics::Metrics,
     pb,
-    service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
+    service::{PresignServer, ServiceLimits, ServiceState},
     shelter::Environment,
     signals::Signal,
 };
@@ -98,28 +98,15 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     Ok(())
 }
 
-fn api(
-    config: &Config,
-    signers: &Arc<Signers>,
-    metrics: &Metrics,
-    clock: &Clock,
-) -> PresignServiceServer<PresignApi> {
+fn api(config: &Config, signers: &Arc<Signers>, metrics: &Metrics, clock: &Clock) -> PresignServer {
     let cores = tokio::runtime::Handle::current().metrics().num_workers();
-    let shared = Shared {
-        signers: Arc::clone(signers),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
+    let limits = ServiceLimits {
         batch_items: config.limits.batch_items,
         message_bytes: config.limits.message_bytes,
-        requests: Arc::new(Semaphore::new(config.limits.requests)),
-        waiting: Arc::new(Semaphore::new(config.limits.requests.div_ceil(4))),
-        cores: Arc::new(Semaphore::new(cores)),
-        room: Room::for_cores(cores),
+        requests: config.limits.requests,
+        cores,
     };
-    PresignServiceServer::new(PresignApi::new(shared))
-        .max_decoding_message_size(config.limits.message_bytes)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .send_compressed(CompressionEncoding::Gzip)
+    PresignServer::new(ServiceState::new(Arc::clone(signers), metrics.clone(), clock.clone(), limits))
 }
 
 fn with_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerError> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Metrics, OperationLabel, SignerMetrics};
 use crate::presign::{
     expiry::{Grant, Seconds},
-    operation::Operation,
     presigned::Presigned,
     sign::Algorithm,
     target::TargetKind,
@@ -59,7 +58,7 @@ impl<'s> Tally<'s> {
     pub fn signed(
         &mut self,
         signer: &'s SignerMetrics,
-        operation: &Operation<'_>,
+        operation: OperationLabel,
         target: TargetKind,
         presigned: &Presigned,
     ) {
@@ -67,7 +66,7 @@ impl<'s> Tally<'s> {
         let (grant, requested) = (presigned.grant, presigned.requested);
         let same = |other: &&mut Alike<'_>| {
             std::ptr::eq(other.signer, signer)
-                && other.operation.1 == operation.index
+                && other.operation == operation
                 && (other.target, other.grant, other.requested) == (target, grant, requested)
         };
         if let Some(alike) = self.alike.iter_mut().find(same) {
@@ -77,7 +76,6 @@ impl<'s> Tally<'s> {
         if self.alike.len() == KINDS {
             self.flush_urls();
         }
-        let operation = (operation.name, operation.index);
         self.alike.push(Alike { signer, operation, target, grant, requested, urls: 1 });
     }
 

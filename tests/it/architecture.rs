@@ -139,7 +139,7 @@ fn the_readme_has_every_metric_with_its_labels() {
 #[test]
 fn the_parameters_of_every_operation_are_those_of_the_model_of_s3() {
     let mut command = python::script("s3_model.py");
-    command.arg(python::repository("src/service/operations.rs"));
+    command.arg(python::repository("src/service/request/operations.rs"));
     command.arg(python::repository("proto/presign/v1/presign.proto"));
     command.arg(python::repository("src/presign/parameters.rs"));
     let said = python::run(command, "");

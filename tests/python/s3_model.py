@@ -1,6 +1,6 @@
 """Holds the parameters of the typed operations, and those that choose an operation, against botocore's model of S3.
 
-    python3 s3_model.py src/service/operations.rs proto/presign/v1/presign.proto src/presign/parameters.rs
+    python3 s3_model.py src/service/request/operations.rs proto/presign/v1/presign.proto src/presign/parameters.rs
 
 Prints one line for each difference and exits 1, or prints the counts and exits 0.
 """

@@ -18,12 +18,14 @@ use presignd::{
         credentials::{Credentials, Secret},
         endpoint::Found,
     },
-    service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
+    service::{PresignServer, ServiceState},
 };
-use tokio::sync::Semaphore;
 
 use super::{Used, verdict};
-use crate::support::grpc::{presigned, request, seconds};
+use crate::support::{
+    grpc::{presigned, request, seconds},
+    in_process::LIMITS,
+};
 
 const START: u64 = 1_369_353_600;
 
@@ -32,7 +34,7 @@ struct Rotating {
     time: Arc<AtomicU64>,
     surroundings: Surroundings,
     signers: Arc<Signers>,
-    client: PresignServiceClient<PresignServiceServer<PresignApi>>,
+    client: PresignServiceClient<PresignServer>,
 }
 
 impl Rotating {
@@ -47,17 +49,9 @@ impl Rotating {
         layers.environment(&[region]).unwrap();
         let config = Config::from_layers(&layers).unwrap();
         let signers = Arc::new(Signers::new(config.signers, surroundings.clone()));
-        let client = PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
-            signers: Arc::clone(&signers),
-            metrics: surroundings.metrics.clone(),
-            clock: surroundings.clock.clone(),
-            batch_items: 1_000,
-            message_bytes: 4 << 20,
-            requests: Arc::new(Semaphore::new(1)),
-            waiting: Arc::new(Semaphore::new(1)),
-            cores: Arc::new(Semaphore::new(1)),
-            room: Room::for_cores(1),
-        })));
+        let Surroundings { metrics, clock, .. } = surroundings.clone();
+        let state = ServiceState::new(Arc::clone(&signers), metrics, clock, LIMITS);
+        let client = PresignServiceClient::new(PresignServer::new(state));
         Self { time, surroundings, signers, client }
     }
 

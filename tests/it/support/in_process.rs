@@ -18,9 +18,8 @@ use presignd::{
         credentials::{Credentials, Secret},
         endpoint::Found,
     },
-    service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
+    service::{PresignServer, ServiceLimits, ServiceState},
 };
-use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::{ACCESS_KEY, SECRET_KEY};
@@ -140,7 +139,7 @@ impl InProcess {
         Ok(self.client(case).presign_post(request).await?.into_inner())
     }
 
-    fn client(&self, case: &Case) -> PresignServiceClient<PresignServiceServer<PresignApi>> {
+    fn client(&self, case: &Case) -> PresignServiceClient<PresignServer> {
         PresignServiceClient::new(self.server(case))
     }
 
@@ -157,7 +156,7 @@ impl InProcess {
         self.client(&case).explain(request).await.expect("it can be explained").into_inner()
     }
 
-    fn server(&self, case: &Case) -> PresignServiceServer<PresignApi> {
+    fn server(&self, case: &Case) -> PresignServer {
         self.time.store(case.time, Ordering::SeqCst);
         let mut layers = Layers::defaults();
         layers.environment(&case.variables()).expect("the settings are known");
@@ -168,19 +167,14 @@ impl InProcess {
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
         let signers = Signers::new(config.signers, self.surroundings.clone());
         signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
-        PresignServiceServer::new(PresignApi::new(Shared {
-            signers: Arc::new(signers),
-            metrics: self.surroundings.metrics.clone(),
-            clock: self.surroundings.clock.clone(),
-            batch_items: 1_000,
-            message_bytes: 4 << 20,
-            requests: Arc::new(Semaphore::new(1)),
-            waiting: Arc::new(Semaphore::new(1)),
-            cores: Arc::new(Semaphore::new(1)),
-            room: Room::for_cores(1),
-        }))
+        let Surroundings { metrics, clock, .. } = self.surroundings.clone();
+        PresignServer::new(ServiceState::new(Arc::new(signers), metrics, clock, LIMITS))
     }
 }
+
+/// Of a service for one call at a time.
+pub const LIMITS: ServiceLimits =
+    ServiceLimits { batch_items: 1_000, message_bytes: 4 << 20, requests: 1, cores: 1 };
 
 /// A URL taken apart: what is before the path, the path, and the sorted query.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use prost_types::Timestamp;
 use time::{UtcDateTime, format_description::StaticFormatDescription, macros::format_description};
 
-use super::status::Failure;
 use crate::{
     pb::Http,
     presign::{
         operation::{Method, Operation},
         parameters::{Headers, ParameterError, Query},
     },
+    service::failure::Failure,
 };
 
 /// What a request asks to sign beside what is always signed.
 #[derive(Default)]
-pub(super) struct Parts<'a> {
-    pub(super) headers: Headers<'a>,
-    pub(super) query: Query<'a>,
+pub(in crate::service) struct Parts<'a> {
+    pub(in crate::service) headers: Headers<'a>,
+    pub(in crate::service) query: Query<'a>,
     /// The operation that the caller named by its method; nothing for a typed one.
-    pub(super) http: Option<Operation<'a>>,
+    pub(in crate::service) http: Option<Operation<'a>>,
 }
 
 /// What an operation's message asks to sign.
@@ -118,7 +118,7 @@ pub(super) fn wrong_in(field: &'static str) -> impl Fn(ParameterError) -> Failur
     move |error| Failure::Parameter { field, error }
 }
 
-/// Declares `OperationKind` and implements [`Parameters`] for each message; see `operations.rs`.
+/// Declares `operation_of` and `add_parameters`, and implements [`Parameters`] for each message; see `operations.rs`.
 macro_rules! operations {
     (
         $http_tag:literal Http => HTTP by_method;
@@ -128,54 +128,32 @@ macro_rules! operations {
             maps { $($map:ident: $prefix:literal,)* }
         })+
     ) => {
-        use prost::Message as _;
-
         use $crate::{
             pb::{self, presign_request::Operation as OperationMessage},
             presign::{operation::{self, Operation}, parameters::ParameterError},
-            service::{fields::{Field as _, Parameters, Parts, add_http, wrong_in}, status::Failure},
+            service::{
+                failure::Failure,
+                request::fields::{Field as _, Parameters, Parts, add_http, wrong_in},
+            },
         };
 
-        /// Which field of `PresignRequest.operation` is set.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(super) enum OperationKind {
-            Http,
-            $($message),+
-        }
-
-        impl OperationKind {
-            /// Every operation of the contract.
-            #[cfg(test)]
-            const ALL: &[Self] = &[Self::Http, $(Self::$message),+];
-
-            /// The operation with this tag; without one, the tag is that of another or an unknown field.
-            pub(super) fn with_tag(tag: u32) -> Option<Self> {
-                match tag {
-                    $http_tag => Some(Self::Http),
-                    $($tag => Some(Self::$message),)+
-                    _ => None,
-                }
-            }
-
-            /// The core's row; of `http` all but its method.
-            pub(super) fn operation(self) -> &'static Operation<'static> {
-                match self {
-                    Self::Http => &operation::HTTP,
-                    $(Self::$message => &operation::$row),+
-                }
-            }
-
-            /// Decodes the message of the field.
-            pub(super) fn decode(self, message: &[u8]) -> Result<OperationMessage, prost::DecodeError> {
-                match self {
-                    Self::Http => pb::Http::decode(message).map(OperationMessage::Http),
-                    $(Self::$message => pb::$message::decode(message).map(OperationMessage::$message)),+
-                }
+        /// The core's row of an operation; of `http` all but its method.
+        pub(in crate::service) fn operation_of(message: &OperationMessage) -> &'static Operation<'static> {
+            match message {
+                OperationMessage::Http(_) => &operation::HTTP,
+                $(OperationMessage::$message(_) => &operation::$row),+
             }
         }
+
+        /// Every block: the tag and the message of its field in the contract, and its row in the core.
+        #[cfg(test)]
+        const REGISTERED: &[(i32, &str, &Operation<'static>)] = &[
+            ($http_tag, "Http", &operation::HTTP),
+            $(($tag, stringify!($message), &operation::$row)),+
+        ];
 
         /// Adds what is set in the operation's message to the headers and the query to sign.
-        pub(super) fn add_parameters<'a>(
+        pub(in crate::service) fn add_parameters<'a>(
             message: &'a OperationMessage,
             parts: &mut Parts<'a>,
         ) -> Result<(), Failure> {

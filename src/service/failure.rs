@@ -29,7 +29,7 @@ const RETRY_SHORTLY: Duration = Duration::from_secs(1);
 
 /// Why a call, or one item of a batch, is answered with an error.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub(super) enum Failure {
+pub(in crate::service) enum Failure {
     #[error(transparent)]
     Core(#[from] CoreError),
     #[error("{error}")]
@@ -99,13 +99,18 @@ where
 }
 
 /// The parts of the core's error, which become a [`Failure`] by way of it.
-pub(super) trait NotCore {}
+pub(in crate::service) trait NotCore {}
 impl NotCore for TargetError {}
 impl NotCore for KeyError {}
 impl NotCore for PostError {}
 
 impl Failure {
-    pub(super) fn code(&self) -> Code {
+    /// A map of the request has too many entries.
+    pub(in crate::service) fn too_many_parameters(field: &'static str) -> Self {
+        Self::Parameter { field, error: ParameterError::TooMany }
+    }
+
+    pub(in crate::service) fn code(&self) -> Code {
         self.wire().code
     }
 
@@ -180,7 +185,7 @@ impl Failure {
     }
 
     /// The answer to a call that failed.
-    pub(super) fn to_status(&self) -> Status {
+    pub(in crate::service) fn to_status(&self) -> Status {
         let Wire { code, reason, field, retry } = self.wire();
         let message = self.to_string();
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata());
@@ -204,7 +209,7 @@ impl Failure {
     }
 
     /// The answer to one item of a batch that failed.
-    pub(super) fn to_item(&self) -> tonic_types::Status {
+    pub(in crate::service) fn to_item(&self) -> tonic_types::Status {
         let status = self.to_status();
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),
@@ -282,7 +287,7 @@ pub fn message_too_large(limit: usize) -> Status {
 }
 
 /// A code as a metric's label: its number and its name.
-pub(super) fn code_label(code: Code) -> (usize, &'static str) {
+pub(in crate::service) fn code_label(code: Code) -> (usize, &'static str) {
     (code as usize, code_name(code))
 }
 

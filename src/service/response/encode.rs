@@ -1,4 +1,4 @@
-//! Answers, written as the bytes that go out: no message is put together first.
+//! Writes responses as the bytes that are sent, without building a message first.
 
 use prost::{
     Message as _,
@@ -26,70 +26,70 @@ const ERROR: u32 = 2;
 /// Field 1 of `BatchPresignResponse`.
 const RESULTS: u32 = 1;
 
-/// A signed URL about to be written.
-pub(super) struct Signed<'a> {
-    pub(super) url: &'a str,
-    pub(super) request: &'a Request<'a>,
-    pub(super) terms: &'a Terms,
+/// A signed URL with what is written next to it.
+pub(in crate::service) struct SignedUrl<'a> {
+    pub(in crate::service) url: &'a str,
+    pub(in crate::service) request: &'a Request<'a>,
+    pub(in crate::service) grant: &'a EncodedGrant,
 }
 
-/// What was granted, in its wire form: the fields of `PresignedRequest` behind the headers. Most results of a batch have
+/// What was granted, in its wire form: the fields of `PresignedRequest` after the headers. Most results of a batch have
 /// the same.
-pub(super) struct Terms {
-    of: Presigned,
+pub(in crate::service) struct EncodedGrant {
+    presigned: Presigned,
     fields: Vec<u8>,
 }
 
-impl Terms {
-    pub(super) fn new(presigned: Presigned) -> Self {
+impl EncodedGrant {
+    pub(in crate::service) fn new(presigned: Presigned) -> Self {
         let message = pb::PresignedRequest {
             signed_at: Some(Timestamp::from(presigned.signed_at)),
             expires_at: Some(Timestamp::from(presigned.expires_at())),
-            granted: Some(duration(presigned.grant.granted)),
-            requested: Some(duration(presigned.requested)),
-            clamp_reason: clamp_reason(presigned.grant.reason).into(),
+            granted: Some(to_wire_duration(presigned.grant.granted)),
+            requested: Some(to_wire_duration(presigned.requested)),
+            clamp_reason: to_wire_clamp_reason(presigned.grant.reason).into(),
             ..pb::PresignedRequest::default()
         };
-        Self { of: presigned, fields: message.encode_to_vec() }
+        Self { presigned, fields: message.encode_to_vec() }
     }
 
-    /// Whether these are the terms of another URL, too.
-    pub(super) fn are_of(&self, presigned: &Presigned) -> bool {
-        self.of == *presigned
+    /// Whether another URL was granted the same.
+    pub(in crate::service) fn is_of(&self, presigned: &Presigned) -> bool {
+        self.presigned == *presigned
     }
 }
 
 /// Appends a `PresignResponse`.
-pub(super) fn write_response(signed: &Signed<'_>, out: &mut BytesMut) {
-    let fields = Fields::of(signed);
-    out.reserve(message_len(PRESIGNED, fields.len));
+pub(in crate::service) fn write_response(signed: &SignedUrl<'_>, out: &mut BytesMut) {
+    let fields = UrlFields::of(signed);
+    out.reserve(field_len(PRESIGNED, fields.len));
     fields.write(PRESIGNED, out);
 }
 
 /// Appends one result of a `BatchPresignResponse`: a URL.
-pub(super) fn write_result(signed: &Signed<'_>, out: &mut BytesMut) {
-    let fields = Fields::of(signed);
-    let result_len = message_len(PRESIGNED, fields.len);
-    out.reserve(message_len(RESULTS, result_len));
-    write_head(RESULTS, result_len, out);
+pub(in crate::service) fn write_result(signed: &SignedUrl<'_>, out: &mut BytesMut) {
+    let fields = UrlFields::of(signed);
+    let result_len = field_len(PRESIGNED, fields.len);
+    out.reserve(field_len(RESULTS, result_len));
+    write_key_and_length(RESULTS, result_len, out);
     fields.write(PRESIGNED, out);
 }
 
 /// Appends one result of a `BatchPresignResponse`: an error.
-pub(super) fn write_error(error: &tonic_types::Status, out: &mut BytesMut) {
+pub(in crate::service) fn write_error(error: &tonic_types::Status, out: &mut BytesMut) {
     let len = error.encoded_len();
-    write_head(RESULTS, message_len(ERROR, len), out);
-    write_head(ERROR, len, out);
+    write_key_and_length(RESULTS, field_len(ERROR, len), out);
+    write_key_and_length(ERROR, len, out);
     out.reserve(len);
     error.encode_raw(out);
 }
 
-/// How many of the results that lie here, from the first one on, take no more than `room` bytes.
-pub(super) fn results_within(results: &[u8], room: usize) -> usize {
+/// How many of these encoded results, from the first, take no more than `limit` bytes.
+pub(in crate::service) fn count_results_within(results: &[u8], limit: usize) -> usize {
     let mut rest = results;
     let mut count = 0;
-    while let Some(after) = past_one_field(rest)
-        && results.len() - after.len() <= room
+    while let Some(after) = skip_one_field(rest)
+        && results.len() - after.len() <= limit
     {
         rest = after;
         count += 1;
@@ -97,22 +97,22 @@ pub(super) fn results_within(results: &[u8], room: usize) -> usize {
     count
 }
 
-fn past_one_field(mut rest: &[u8]) -> Option<&[u8]> {
+fn skip_one_field(mut rest: &[u8]) -> Option<&[u8]> {
     let (tag, wire_type) = decode_key(&mut rest).ok()?;
     skip_field(wire_type, tag, &mut rest, DecodeContext::default()).ok()?;
     Some(rest)
 }
 
-/// What stands before the results of one batch in a `StreamPresignResponse`.
-pub(super) fn streamed_head(batch_len: usize) -> BytesMut {
-    let mut out = BytesMut::with_capacity(STREAM_ENVELOPE);
-    write_head(1, batch_len, &mut out);
+/// The bytes of a `StreamPresignResponse` before the results of its batch.
+pub(in crate::service) fn encode_stream_head(batch_len: usize) -> BytesMut {
+    let mut out = BytesMut::with_capacity(MAX_STREAM_ENVELOPE_BYTES);
+    write_key_and_length(1, batch_len, &mut out);
     out
 }
 
-/// What stands behind them: the place of the first result in the whole stream.
-pub(super) fn streamed_tail(first_index: u64) -> BytesMut {
-    let mut out = BytesMut::with_capacity(STREAM_ENVELOPE);
+/// The bytes after them: the index of the first result in the whole stream.
+pub(in crate::service) fn encode_stream_tail(first_index: u64) -> BytesMut {
+    let mut out = BytesMut::with_capacity(MAX_STREAM_ENVELOPE_BYTES);
     if first_index > 0 {
         encode_key(2, WireType::Varint, &mut out);
         encode_varint(first_index, &mut out);
@@ -120,65 +120,65 @@ pub(super) fn streamed_tail(first_index: u64) -> BytesMut {
     out
 }
 
-/// Room for the fields of a streamed answer around its batch.
-pub(super) const STREAM_ENVELOPE: usize = 32;
+/// The most bytes of a `StreamPresignResponse` around its batch.
+pub(in crate::service) const MAX_STREAM_ENVELOPE_BYTES: usize = 32;
 
 /// The fields of a `PresignedRequest`, and how long they will be.
-struct Fields<'a> {
-    signed: &'a Signed<'a>,
+struct UrlFields<'a> {
+    signed: &'a SignedUrl<'a>,
     method: &'a str,
     len: usize,
 }
 
-impl<'a> Fields<'a> {
-    fn of(signed: &'a Signed<'a>) -> Self {
+impl<'a> UrlFields<'a> {
+    fn of(signed: &'a SignedUrl<'a>) -> Self {
         let method = signed.request.operation.method.as_str();
-        let header = |(name, value)| message_len(3, entry_len(name, value));
+        let header = |(name, value)| field_len(3, entry_len(name, value));
         let headers: usize = signed.request.headers.iter().map(header).sum();
-        let len = text_len(1, signed.url) + text_len(2, method) + headers + signed.terms.fields.len();
+        let len = text_len(1, signed.url) + text_len(2, method) + headers + signed.grant.fields.len();
         Self { signed, method, len }
     }
 
     fn write(&self, tag: u32, out: &mut BytesMut) {
-        write_head(tag, self.len, out);
+        write_key_and_length(tag, self.len, out);
         write_text(1, self.signed.url, out);
         write_text(2, self.method, out);
         for (name, value) in self.signed.request.headers.iter() {
-            write_head(3, entry_len(name, value), out);
+            write_key_and_length(3, entry_len(name, value), out);
             write_text(1, name, out);
             write_text(2, value, out);
         }
-        out.put_slice(&self.signed.terms.fields);
+        out.put_slice(&self.signed.grant.fields);
     }
 }
 
-/// The length of a map's entry. What is empty is left out, as proto3 has it.
+/// The length of a map's entry. Empty strings are left out, as in proto3.
 fn entry_len(name: &str, value: &str) -> usize {
     text_len(1, name) + text_len(2, value)
 }
 
 fn text_len(tag: u32, text: &str) -> usize {
-    if text.is_empty() { 0 } else { message_len(tag, text.len()) }
+    if text.is_empty() { 0 } else { field_len(tag, text.len()) }
 }
 
 fn write_text(tag: u32, text: &str, out: &mut BytesMut) {
     if !text.is_empty() {
-        write_head(tag, text.len(), out);
+        write_key_and_length(tag, text.len(), out);
         out.put_slice(text.as_bytes());
     }
 }
 
-/// The length of a field that has a length, all of it.
-fn message_len(tag: u32, len: usize) -> usize {
+/// The length of a length-delimited field, key and length included.
+fn field_len(tag: u32, len: usize) -> usize {
     key_len(tag) + encoded_len_varint(len as u64) + len
 }
 
-fn write_head(tag: u32, len: usize, out: &mut BytesMut) {
+fn write_key_and_length(tag: u32, len: usize, out: &mut BytesMut) {
     encode_key(tag, WireType::LengthDelimited, out);
     encode_varint(len as u64, out);
 }
 
-pub(super) fn clamp_reason(core: ClampReason) -> pb::ClampReason {
+pub(in crate::service) fn to_wire_clamp_reason(core: ClampReason) -> pb::ClampReason {
     match core {
         ClampReason::None => pb::ClampReason::None,
         ClampReason::ServiceMaximum => pb::ClampReason::ServiceMaximum,
@@ -189,7 +189,7 @@ pub(super) fn clamp_reason(core: ClampReason) -> pb::ClampReason {
     }
 }
 
-pub(super) fn duration(seconds: Seconds) -> Duration {
+pub(in crate::service) fn to_wire_duration(seconds: Seconds) -> Duration {
     Duration { seconds: i64::try_from(seconds.get()).unwrap_or(i64::MAX), nanos: 0 }
 }
 
@@ -205,8 +205,8 @@ mod tests {
         parameters::{Headers, Query},
     };
 
-    /// What is written for a URL, and what a client should read.
-    fn written(write: fn(&Signed<'_>, &mut BytesMut)) -> (BytesMut, pb::PresignedRequest) {
+    /// The bytes written for a URL, and the message that a client should read.
+    fn written(write: fn(&SignedUrl<'_>, &mut BytesMut)) -> (BytesMut, pb::PresignedRequest) {
         let mut headers = Headers::default();
         headers.add("content-type", "text/plain").unwrap();
         headers.add("x-amz-meta-empty", "").unwrap();
@@ -226,7 +226,7 @@ mod tests {
         };
         let url = "https://example/".repeat(20);
         let mut out = BytesMut::new();
-        write(&Signed { url: &url, request: &request, terms: &Terms::new(presigned) }, &mut out);
+        write(&SignedUrl { url: &url, request: &request, grant: &EncodedGrant::new(presigned) }, &mut out);
         let wire = |seconds| Duration { seconds, nanos: 0 };
         let expected = pb::PresignedRequest {
             url,
@@ -242,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_what_prost_would_have_written() {
+    fn a_response_equals_what_prost_writes() {
         let (bytes, presigned) = written(write_response);
         assert_eq!(bytes, pb::PresignResponse { presigned: Some(presigned) }.encode_to_vec());
     }
 
     #[test]
-    fn the_results_of_a_batch_are_what_prost_would_have_written_streamed_or_not() {
+    fn batch_results_equal_what_prost_writes_streamed_or_not() {
         let (mut bytes, presigned) = written(write_result);
         let error = tonic_types::Status { code: 3, message: "no".to_owned(), details: Vec::new() };
         write_error(&error, &mut bytes);
@@ -260,15 +260,15 @@ mod tests {
         let batch = pb::BatchPresignResponse { results };
         assert_eq!(bytes, batch.encode_to_vec());
         for first_index in [0, 300] {
-            let (head, tail) = (streamed_head(bytes.len()), streamed_tail(first_index));
-            assert!(head.len() + tail.len() <= STREAM_ENVELOPE);
+            let (head, tail) = (encode_stream_head(bytes.len()), encode_stream_tail(first_index));
+            assert!(head.len() + tail.len() <= MAX_STREAM_ENVELOPE_BYTES);
             let streamed = pb::StreamPresignResponse { batch: Some(batch.clone()), first_index };
             assert_eq!([&head[..], &bytes, &tail].concat(), streamed.encode_to_vec());
         }
     }
 
     #[test]
-    fn results_are_counted_as_long_as_they_fit() {
+    fn results_are_counted_up_to_the_limit() {
         let (one, _) = written(write_result);
         let three = one.repeat(3);
         let rows = [
@@ -279,8 +279,8 @@ mod tests {
             (3 * one.len(), 3),
             (usize::MAX, 3),
         ];
-        for (room, count) in rows {
-            assert_eq!(results_within(&three, room), count, "{room}");
+        for (limit, count) in rows {
+            assert_eq!(count_results_within(&three, limit), count, "{limit}");
         }
     }
 }

@@ -1,0 +1,102 @@
+//! `Explain`: why a URL fails.
+
+use std::sync::Arc;
+
+use prost::{
+    Message as _,
+    bytes::{Bytes, BytesMut},
+};
+use prost_types::Timestamp;
+use tokio::task::JoinError;
+
+use crate::{
+    pb,
+    presign::explain::{self, Explanation, MAX_ERROR_BODY_BYTES, Sent, SentError, Verdict},
+    service::{
+        DEFAULT_SIGNER,
+        admission::call::Call,
+        codec::EncodedMessage,
+        failure::Failure,
+        request::protobuf::Malformed,
+        sign::{
+            authorize::{Subject, authorize},
+            snapshot::CallSnapshot,
+        },
+    },
+};
+
+/// Explains one URL. Nothing is signed, so there is no decision to record.
+pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Result<EncodedMessage, Failure> {
+    let request = pb::ExplainRequest::decode(message).map_err(|_| Malformed::new("request"))?;
+    let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let sent = Sent::new(&request.url, &request.method, headers)?;
+    let error_body = request.s3_error_body;
+    if error_body.len() > MAX_ERROR_BODY_BYTES {
+        return Err(SentError::ErrorBodyTooLong(error_body.len()).into());
+    }
+    authorize(call.context.caller, &Subject::Explanation { sent: &sent })?;
+    let snapshot = CallSnapshot::take(&call.state);
+    let known = snapshot.known_credentials();
+    if known.is_empty() {
+        let signer = snapshot.signers().first().map_or(DEFAULT_SIGNER, |signer| signer.name()).to_owned();
+        return Err(Failure::NoCredentials { signer });
+    }
+    // It may take some milliseconds: apart from the calls for URLs, and on no more cores than there are. The semaphore
+    // is never closed.
+    let permit = Arc::clone(&call.state.cores).acquire_owned().await.ok();
+    let now = snapshot.now();
+    let work = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        encode(explain::explain(&sent, &error_body, &known, now))
+    });
+    match work.await.map_err(JoinError::try_into_panic) {
+        Ok(response) => Ok(response),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // It never began: the server is stopping.
+        Err(Err(_)) => Err(Failure::Overloaded),
+    }
+}
+
+fn encode(explained: Explanation) -> EncodedMessage {
+    let Explanation { parts, host, place, canonical_request, string_to_sign, verdict, findings } = explained;
+    let expires_at = parts.expires_at().map(Timestamp::from);
+    let response = pb::ExplainResponse {
+        signed_at: parts.signed_at.map(Timestamp::from),
+        expires_at,
+        parts: Some(pb::UrlParts {
+            algorithm: parts.algorithm,
+            access_key_id: parts.access_key_id,
+            scope_date: parts.scope_date,
+            scope_region: parts.scope_region,
+            scope_service: parts.scope_service,
+            signed_headers: parts.signed_headers,
+            host,
+            bucket: place.bucket,
+            key: place.key,
+            expires: parts.expires.map(to_wire_seconds),
+            has_session_token: parts.has_session_token,
+        }),
+        canonical_request,
+        string_to_sign,
+        verdict: to_wire_verdict(verdict).into(),
+        findings: findings.iter().map(ToString::to_string).collect(),
+    };
+    let mut out = BytesMut::with_capacity(response.encoded_len());
+    response.encode_raw(&mut out);
+    out.into()
+}
+
+fn to_wire_seconds(number: u64) -> prost_types::Duration {
+    prost_types::Duration { seconds: i64::try_from(number).unwrap_or(i64::MAX), nanos: 0 }
+}
+
+fn to_wire_verdict(verdict: Verdict) -> pb::Verdict {
+    match verdict {
+        Verdict::Valid => pb::Verdict::Valid,
+        Verdict::Expired => pb::Verdict::Expired,
+        Verdict::NotYetValid => pb::Verdict::NotYetValid,
+        Verdict::SignatureMismatch => pb::Verdict::SignatureMismatch,
+        Verdict::UnknownAccessKey => pb::Verdict::UnknownAccessKey,
+        Verdict::Malformed => pb::Verdict::Malformed,
+    }
+}

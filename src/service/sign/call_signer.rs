@@ -1,0 +1,250 @@
+//! Signs the requests of one message, one after the other: with one clock reading, one snapshot of each signer, and one
+//! order for each of them.
+
+use prost::bytes::BytesMut;
+
+use super::{
+    authorize::{Subject, authorize},
+    decision::{Decision, Outcome, Recorder},
+    needs::{CredentialNeeds, LifetimeNeeded},
+    snapshot::CallSnapshot,
+};
+use crate::{
+    clock::Stopwatch,
+    credentials::Signer,
+    metrics::OperationLabel,
+    presign::{
+        self, Request, error::Error as CoreError, expiry::Seconds, prepared::Signing, presigned::Presigned,
+        sign::Algorithm, target::Target,
+    },
+    service::{
+        admission::call::Call,
+        failure::Failure,
+        request::merged::{Defaults, MergedRequest, RequestParts},
+        response::encode::{EncodedGrant, SignedUrl},
+    },
+};
+
+/// How a signed URL is appended to the response.
+pub(in crate::service) type WriteUrl = fn(&SignedUrl<'_>, &mut BytesMut);
+
+/// Signs the requests of one message.
+pub(in crate::service) struct CallSigner<'c> {
+    call: &'c Call,
+    snapshot: &'c CallSnapshot,
+    targets: Vec<PreparedTarget<'c>>,
+    /// The URL being written. Its memory serves every request.
+    url: String,
+    /// What was granted last.
+    grant: Option<EncodedGrant>,
+    recorder: Recorder<'c>,
+    /// The work since the clock was checked, in usual URLs.
+    work_units: usize,
+}
+
+/// A signer that is prepared to sign for a target.
+struct PreparedTarget<'c> {
+    signer: &'c Signer,
+    bucket: Box<str>,
+    /// `reuse_window`, which determines the signing time.
+    window: Option<Seconds>,
+    signing: Signing,
+}
+
+/// Bytes that take as long to read or write as a usual URL takes to sign.
+const BYTES_PER_WORK_UNIT: usize = 1024;
+
+/// Work between two checks of the clock: less than 10 µs.
+const CLOCK_CHECK_INTERVAL: usize = 8;
+
+/// How many prepared targets one call keeps. Further ones are taken from the signer's snapshot each time.
+const MAX_PREPARED_TARGETS: usize = 8;
+
+impl<'c> CallSigner<'c> {
+    pub(in crate::service) fn new(call: &'c Call, snapshot: &'c CallSnapshot) -> Self {
+        Self {
+            call,
+            snapshot,
+            targets: Vec::new(),
+            url: String::new(),
+            grant: None,
+            recorder: Recorder::new(call),
+            work_units: 0,
+        }
+    }
+
+    /// Whether enough was done since the clock was checked last; then the count starts again.
+    pub(in crate::service) fn should_check_clock(&mut self) -> bool {
+        let is_due = self.work_units >= CLOCK_CHECK_INTERVAL;
+        if is_due {
+            self.work_units = 0;
+        }
+        is_due
+    }
+
+    /// Counts the work of reading a request of this many bytes.
+    pub(in crate::service) fn count_read(&mut self, bytes: usize) {
+        self.work_units += 1 + bytes / BYTES_PER_WORK_UNIT;
+    }
+
+    /// Signs one decoded request, appends its URL to `out` with `write`, and records the decision.
+    pub(in crate::service) fn sign(
+        &mut self,
+        request: MergedRequest<'_>,
+        defaults: Option<&Defaults<'_>>,
+        write: WriteUrl,
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        let signed = self.try_sign(request, defaults, write, out);
+        if let Err(failure) = &signed {
+            self.recorder.record(&Decision {
+                signer: self.snapshot.signer(request.signer()).ok().map(|signer| &**signer),
+                target: request.bucket().parse().ok().map(|target: Target| target.kind()),
+                operation: request.operation().ok().map(OperationLabel::of),
+                key: request.key(),
+                outcome: Outcome::Failed(failure),
+            });
+        }
+        signed
+    }
+
+    /// Records that a request could not be decoded.
+    pub(in crate::service) fn record_undecoded(&mut self, failure: &Failure) {
+        let outcome = Outcome::Failed(failure);
+        self.recorder.record(&Decision { signer: None, target: None, operation: None, key: "", outcome });
+    }
+
+    fn try_sign(
+        &mut self,
+        request: MergedRequest<'_>,
+        defaults: Option<&Defaults<'_>>,
+        write: WriteUrl,
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        let parts = RequestParts::read(request, defaults)?;
+        let to_sign = parts.to_core()?;
+        let window = request.reuse_window()?;
+        let index = match self.find_target(request, window) {
+            Some(index) => {
+                let target = self.targets[index].signing.target();
+                validate_and_authorize(self.call, request, &to_sign, target)?;
+                index
+            }
+            None => {
+                let target = request.bucket().parse()?;
+                validate_and_authorize(self.call, request, &to_sign, &target)?;
+                self.prepare_target(request, window, to_sign.expires_in)?
+            }
+        };
+        let presigned = self.presign(&to_sign, index)?;
+        self.append(&to_sign, presigned, write, out);
+        let PreparedTarget { signer, signing, .. } = &self.targets[index];
+        self.recorder.record(&Decision {
+            signer: Some(signer),
+            target: Some(signing.target().kind()),
+            operation: Some(OperationLabel::of(to_sign.operation)),
+            key: to_sign.key.as_str(),
+            outcome: Outcome::Signed(&presigned),
+        });
+        Ok(())
+    }
+
+    fn find_target(&self, request: MergedRequest<'_>, window: Option<Seconds>) -> Option<usize> {
+        let (signer, bucket) = (request.signer(), request.bucket());
+        self.targets.iter().position(|known| {
+            known.signer.name() == signer && *known.bucket == *bucket && known.window == window
+        })
+    }
+
+    /// Prepares the signer of an authorized request for its target. Its index.
+    fn prepare_target(
+        &mut self,
+        request: MergedRequest<'_>,
+        window: Option<Seconds>,
+        expires_in: Option<Seconds>,
+    ) -> Result<usize, Failure> {
+        let (bucket, now) = (request.bucket(), self.snapshot.now());
+        let signer = self.snapshot.signer(request.signer())?;
+        let credentials = self.snapshot.credentials_of(signer)?;
+        let signing = match credentials.signing_in_window(bucket, now, window, expires_in) {
+            Err(CoreError::NeedsSession) => {
+                let session = self.snapshot.session(signer, bucket)?;
+                session.signing_in_window(bucket, now, window, expires_in)?
+            }
+            other => other?,
+        };
+        if self.targets.len() == MAX_PREPARED_TARGETS {
+            self.targets.remove(0);
+        }
+        self.targets.push(PreparedTarget { signer, bucket: bucket.into(), window, signing });
+        Ok(self.targets.len() - 1)
+    }
+
+    /// The signing stage. Some signatures are timed.
+    fn presign(&mut self, request: &Request<'_>, index: usize) -> Result<Presigned, Failure> {
+        let signing = &self.targets[index].signing;
+        let algorithm = signing.algorithm();
+        if algorithm == Algorithm::SigV4A {
+            self.work_units += CLOCK_CHECK_INTERVAL;
+        }
+        self.url.clear();
+        if !self.recorder.wants_time(algorithm) {
+            return Ok(presign::presign(request, signing, &mut self.url)?);
+        }
+        let stopwatch = Stopwatch::start();
+        let presigned = presign::presign(request, signing, &mut self.url)?;
+        self.recorder.timed(algorithm, stopwatch.elapsed());
+        Ok(presigned)
+    }
+
+    fn append(&mut self, request: &Request<'_>, presigned: Presigned, write: WriteUrl, out: &mut BytesMut) {
+        let grant = match self.grant.take() {
+            Some(last) if last.is_of(&presigned) => last,
+            _ => EncodedGrant::new(presigned),
+        };
+        let before = out.len();
+        write(&SignedUrl { url: &self.url, request, grant: &grant }, out);
+        self.work_units += (out.len() - before) / BYTES_PER_WORK_UNIT;
+        self.grant = Some(grant);
+    }
+}
+
+/// Checks what can be told from the request alone, and then whether the caller may have it signed.
+fn validate_and_authorize(
+    call: &Call,
+    request: MergedRequest<'_>,
+    to_sign: &Request<'_>,
+    target: &Target,
+) -> Result<(), Failure> {
+    presign::check(to_sign)?;
+    authorize(call.context.caller, &Subject::Url { signer: request.signer(), target, request: to_sign })
+}
+
+/// Adds what a request needs of AWS before it can be signed; nothing for one that will fail.
+pub(in crate::service) fn add_needs(
+    call: &Call,
+    snapshot: &CallSnapshot,
+    request: MergedRequest<'_>,
+    defaults: Option<&Defaults<'_>>,
+    needs: &mut CredentialNeeds<'_>,
+) {
+    let (Ok(expires_in), Ok(reuse_window)) = (request.expires_in(), request.reuse_window()) else { return };
+    let (signer, bucket) = (request.signer(), request.bucket());
+    let needed = LifetimeNeeded { expires_in, reuse_window };
+    if !needs.would_grow(signer, bucket, needed) {
+        return;
+    }
+    let can_be_signed = || -> Result<(), Failure> {
+        let parts = RequestParts::read(request, defaults)?;
+        let to_sign = parts.to_core()?;
+        validate_and_authorize(call, request, &to_sign, &bucket.parse()?)?;
+        let credentials = snapshot.credentials_of(snapshot.signer(signer)?)?;
+        match credentials.signing_in_window(bucket, snapshot.now(), reuse_window, expires_in) {
+            Ok(_) | Err(CoreError::NeedsSession) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    };
+    if can_be_signed().is_ok() {
+        needs.add(signer, bucket, needed);
+    }
+}
