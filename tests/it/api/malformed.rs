@@ -75,7 +75,7 @@ async fn a_request_that_cannot_be_read_fails_alone() {
     let results = answer.results;
     assert!(url_of(&results[0]).url.contains("/good?") && url_of(&results[3]).url.contains("/good?"));
     assert!(matches!(results[1].result, Some(ItemResult::Error(_))));
-    assert_eq!(Told::of(&error_of(&results[1])), told("request", "is not a valid protobuf message"));
+    assert_eq!(Told::of(&error_of(&results[1])), told("key", "is not a valid protobuf message"));
     assert_eq!(Told::of(&error_of(&results[2])), told("key", "has another type than the contract says"));
 }
 
