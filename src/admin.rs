@@ -43,8 +43,8 @@ pub struct Admin {
     pub signers: Arc<Signers>,
     /// What tells the time.
     pub clock: Clock,
-    /// The sockets that gRPC is served on.
-    pub places: Vec<String>,
+    /// The addresses that gRPC is served on.
+    pub addresses: Vec<String>,
 }
 
 type Page = Extracted<Arc<Admin>>;
@@ -61,15 +61,15 @@ pub async fn serve(listener: Listener, admin: Admin) {
         .route("/readyz", get(async |Extracted(admin): Page| probe(admin.state.borrow().ready)))
         .route("/startupz", get(async |Extracted(admin): Page| probe(admin.state.borrow().started)))
         .with_state(Arc::new(admin));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     loop {
         let stream = listener.accept().await;
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages.clone()));
         tokio::spawn(async move {
-            let _place = place;
+            let _permit = permit;
             if let Err(error) = connection.await {
                 tracing::debug!("an admin connection ended: {error}");
             }
@@ -90,8 +90,8 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
         (false, false) => "starting: not every signer has had credentials yet",
     };
     let _infallible = writeln!(page, "state    {state}");
-    for place in &admin.places {
-        let _infallible = writeln!(page, "listen   {place}");
+    for address in &admin.addresses {
+        let _infallible = writeln!(page, "listen   {address}");
     }
     for signer in admin.signers.all().iter() {
         let _infallible =

@@ -22,8 +22,8 @@ use tower::service_fn;
 pub use self::explain::explain;
 use self::{terms::Terms, uri::S3Uri};
 use crate::{
+    address::{Address, UnixAddress},
     config::{
-        SocketName,
         arguments::{HealthcheckArguments, PresignArguments},
         layers::Layers,
     },
@@ -39,16 +39,16 @@ pub enum ClientError {
     /// `--server` cannot be read.
     #[error("{0:?} is not an address: write unix:PATH, unix:@NAME or HOST:PORT")]
     Address(String),
-    /// Neither the arguments nor the settings name a place.
+    /// Neither the arguments nor the settings have an address.
     #[error("listen.tcp is off and listen.unix is not set here: say where the server is with --server")]
-    NoPlace,
+    NoAddress,
     /// No presignd answers.
     #[error(
-        "no presignd answers at {place}: {error}. Start it with `presignd serve`, or name another place with --server"
+        "no presignd answers at {address}: {error}. Start it with `presignd serve`, or name another place with --server"
     )]
     Unreachable {
-        /// Where.
-        place: String,
+        /// The server's address.
+        address: Address,
         /// What the system says.
         error: String,
     },
@@ -66,23 +66,19 @@ pub enum ClientError {
     Empty,
 }
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Tcp(String),
-    Unix(SocketName),
-}
-
 /// `presignd presign`: what to print on stdout, and on stderr.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn presign(arguments: PresignArguments) -> Result<(String, String), ClientError> {
     let request = request(&arguments)?;
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign(request).await;
-    let presigned =
-        answer.map_err(|status| failed(&place, status))?.into_inner().presigned.ok_or(ClientError::Empty)?;
+    let presigned = answer
+        .map_err(|status| failed(&address, status))?
+        .into_inner()
+        .presigned
+        .ok_or(ClientError::Empty)?;
     let mut details = String::new();
     if arguments.verbose {
         details = Terms::of_url(&presigned).to_string();
@@ -103,13 +99,13 @@ pub async fn presign(arguments: PresignArguments) -> Result<(String, String), Cl
 /// # Errors
 /// See [`ClientError`].
 pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, ClientError> {
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let request = HealthCheckRequest { service: arguments.service.clone() };
     let answer = HealthClient::new(channel).check(request).await.map_err(|status| match status.code() {
         tonic::Code::NotFound => {
             ClientError::NotServing(format!("{:?} is not known there", arguments.service))
         }
-        _ => failed(&place, status),
+        _ => failed(&address, status),
     })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok("serving".to_owned()),
@@ -177,23 +173,24 @@ fn pairs(
     Ok(all)
 }
 
-async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Place, Channel), ClientError> {
-    let place = place(server, layers)?;
-    let to = place.clone();
-    // The authority is only a name here: the connector decides where to go.
+async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Address, Channel), ClientError> {
+    let address = server_address(server, layers)?;
+    let to = address.clone();
+    // The authority is only a name here: the connector chooses the address.
     let endpoint = Endpoint::from_static("http://localhost").connect_timeout(PATIENCE).timeout(PATIENCE);
     let channel = endpoint.connect_with_connector(service_fn(move |_| dial(to.clone()))).await;
     let channel = channel
-        .map_err(|error| ClientError::Unreachable { place: place.to_string(), error: deepest(&error) })?;
-    Ok((place, channel))
+        .map_err(|error| ClientError::Unreachable { address: address.clone(), error: deepest(&error) })?;
+    Ok((address, channel))
 }
 
-async fn dial(place: Place) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>> {
+async fn dial(address: Address) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>> {
     use std::os::{linux::net::SocketAddrExt, unix::net};
-    let stream = match place {
-        Place::Tcp(address) => Either::Left(TcpStream::connect(address).await?),
-        Place::Unix(SocketName::Path(path)) => Either::Right(UnixStream::connect(path).await?),
-        Place::Unix(SocketName::Abstract(name)) => {
+    let stream = match address {
+        Address::Tcp(address) => Either::Left(TcpStream::connect(address).await?),
+        Address::Host { name, port } => Either::Left(TcpStream::connect((name, port)).await?),
+        Address::Unix(UnixAddress::Path(path)) => Either::Right(UnixStream::connect(path).await?),
+        Address::Unix(UnixAddress::Abstract(name)) => {
             let address = net::SocketAddr::from_abstract_name(name)?;
             let stream = net::UnixStream::connect_addr(&address)?;
             stream.set_nonblocking(true)?;
@@ -203,39 +200,22 @@ async fn dial(place: Place) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>
     Ok(TokioIo::new(stream))
 }
 
-fn place(server: Option<&str>, layers: &Layers) -> Result<Place, ClientError> {
-    let unix = |text: &str| text.parse().map(Place::Unix).map_err(|_| ClientError::Address(text.to_owned()));
+/// The address in `--server`, else the one in the settings.
+fn server_address(server: Option<&str>, layers: &Layers) -> Result<Address, ClientError> {
+    let wrong = |text: &str| ClientError::Address(text.to_owned());
     if let Some(text) = server {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return unix(path.strip_prefix("//").unwrap_or(path));
-        }
-        let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        return if has_port {
-            Ok(Place::Tcp(address.to_owned()))
-        } else {
-            Err(ClientError::Address(text.to_owned()))
-        };
+        return text.parse().map_err(|_| wrong(text));
     }
     match (layers.get("listen.unix"), layers.get("listen.tcp")) {
-        (Some(path), _) => unix(&path.text),
-        (None, Some(address)) if address.text != "off" => Ok(Place::Tcp(address.text.clone())),
-        _ => Err(ClientError::NoPlace),
+        (Some(unix), _) => unix.text.parse().map(Address::Unix).map_err(|_| wrong(&unix.text)),
+        (None, Some(tcp)) if tcp.text != "off" => Address::parse_tcp(&tcp.text).map_err(|_| wrong(&tcp.text)),
+        _ => Err(ClientError::NoAddress),
     }
 }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Unix(name) => write!(f, "unix:{name}"),
-        }
-    }
-}
-
-fn failed(place: &Place, status: tonic::Status) -> ClientError {
+fn failed(address: &Address, status: tonic::Status) -> ClientError {
     match std::error::Error::source(&status) {
-        Some(cause) => ClientError::Unreachable { place: place.to_string(), error: deepest(cause) },
+        Some(cause) => ClientError::Unreachable { address: address.clone(), error: deepest(cause) },
         None => ClientError::Refused(Box::new(status)),
     }
 }

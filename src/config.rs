@@ -6,12 +6,13 @@ pub mod reload;
 pub mod settings;
 mod signers;
 
-use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
 use self::layers::{LayerError, Layers, Origin};
 use crate::{
+    address::{LoopbackAddress, UnixAddress},
     credentials::SignerSettings,
     presign::{
         endpoint::without_user,
@@ -60,70 +61,13 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
-/// An address that only this machine can reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoopbackAddress(SocketAddr);
-
-impl LoopbackAddress {
-    /// The address.
-    pub fn get(self) -> SocketAddr {
-        self.0
-    }
-}
-
-impl FromStr for LoopbackAddress {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let address: SocketAddr =
-            text.parse().map_err(|_| "an address such as 127.0.0.1:4780 or [::1]:4780, or off")?;
-        if address.ip().is_loopback() {
-            Ok(Self(address))
-        } else {
-            Err("a loopback address (127.0.0.1 or [::1]): whoever reaches this port can have URLs signed; \
-                 for callers outside this host or pod, run one presignd beside each of them")
-        }
-    }
-}
-
-/// Where the Unix socket is.
+/// A Unix socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixSocket {
-    /// Its place.
-    pub name: SocketName,
-    /// Its mode, when it has a path.
+    /// `listen.unix`.
+    pub address: UnixAddress,
+    /// `listen.unix_mode`, for a socket that has a path.
     pub mode: u32,
-}
-
-/// The place of a Unix socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SocketName {
-    /// In the file system.
-    Path(PathBuf),
-    /// In Linux's abstract namespace.
-    Abstract(String),
-}
-
-impl FromStr for SocketName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('@') {
-            Some("") => Err("a name behind the @"),
-            Some(name) => Ok(Self::Abstract(name.to_owned())),
-            None if text.is_empty() => Err("a path, or @NAME"),
-            None => Ok(Self::Path(text.into())),
-        }
-    }
-}
-
-impl fmt::Display for SocketName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => path.display().fmt(f),
-            Self::Abstract(name) => write!(f, "@{name}"),
-        }
-    }
 }
 
 /// `log.format`.
@@ -249,7 +193,7 @@ impl Access {
 
 fn unix(layers: &Layers) -> Result<Option<UnixSocket>, ConfigError> {
     let mode = parse::<Mode>(layers, "listen.unix_mode")?.0;
-    Ok(parse_if_set(layers, "listen.unix")?.map(|name| UnixSocket { name, mode }))
+    Ok(parse_if_set(layers, "listen.unix")?.map(|address| UnixSocket { address, mode }))
 }
 
 fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
@@ -427,7 +371,7 @@ mod tests {
     fn a_server_that_nobody_could_reach_is_refused() {
         assert!(with(&[("PRESIGND_LISTEN_TCP", "off")]).unwrap_err().contains("nobody could reach"));
         let unix = with(&[("PRESIGND_LISTEN_TCP", "off"), ("PRESIGND_LISTEN_UNIX", "@presignd")]).unwrap();
-        assert_eq!(unix.unix.unwrap().name, SocketName::Abstract("presignd".into()));
+        assert_eq!(unix.unix.unwrap().address, UnixAddress::Abstract("presignd".into()));
     }
 
     #[test]

@@ -27,7 +27,10 @@ use tokio::{
 use tokio_util::either::Either;
 
 use self::{authority::ReadableAuthority, turns::Turns};
-use crate::config::{Config, SocketName, UnixSocket};
+use crate::{
+    address::{Address, UnixAddress},
+    config::{Config, UnixSocket},
+};
 
 /// A connection from either kind of socket.
 pub type Stream = Join<Reader, Writer>;
@@ -63,8 +66,8 @@ pub struct Listeners {
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// What the log calls it.
-    place: String,
+    /// Where clients reach it: with the port that the system chose for port 0.
+    address: Address,
     /// The path to remove in the end.
     _path: Option<SocketPath>,
 }
@@ -179,23 +182,23 @@ async fn tcp_socket(address: SocketAddr, setting: &'static str) -> Result<Listen
         _ => ListenError::Address { address, setting, error },
     };
     let socket = TcpListener::bind(address).await.map_err(error)?;
-    let place = format!("tcp={}", socket.local_addr().map_err(error)?);
-    Ok(Listener { socket: Socket::Tcp(socket), place, _path: None })
+    let address = Address::Tcp(socket.local_addr().map_err(error)?);
+    Ok(Listener { socket: Socket::Tcp(socket), address, _path: None })
 }
 
 fn unix_socket(settings: &UnixSocket) -> Result<Listener, ListenError> {
-    let name = settings.name.to_string();
+    let name = settings.address.to_string();
     let error = |error| ListenError::Socket { name: name.clone(), error };
-    let place = format!("unix={name}");
-    let (socket, path) = match &settings.name {
-        SocketName::Abstract(abstract_name) => (bind_abstract(abstract_name, &name)?, None),
-        SocketName::Path(path) => {
+    let (socket, path) = match &settings.address {
+        UnixAddress::Abstract(abstract_name) => (bind_abstract(abstract_name, &name)?, None),
+        UnixAddress::Path(path) => {
             remove_stale(path)?;
             let socket = bind_with_mode(path, settings.mode).map_err(error)?;
             (socket, Some(SocketPath::new(path)))
         }
     };
-    Ok(Listener { socket: Socket::Unix(socket), place, _path: path })
+    let address = Address::Unix(settings.address.clone());
+    Ok(Listener { socket: Socket::Unix(socket), address, _path: path })
 }
 
 fn bind_abstract(abstract_name: &str, name: &str) -> Result<UnixListener, ListenError> {
@@ -245,9 +248,17 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
 const REST: Duration = Duration::from_millis(100);
 
 impl Listener {
-    /// What the log calls it: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
-    pub fn place(&self) -> &str {
-        &self.place
+    /// Where clients reach it.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The address as the log has it: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
+    pub fn log_field(&self) -> String {
+        match &self.address {
+            Address::Unix(address) => format!("unix={address}"),
+            address => format!("tcp={address}"),
+        }
     }
 
     /// The next connection. Errors of one connection are passed over; a lack of resources is waited out.
@@ -261,7 +272,7 @@ impl Listener {
                 Ok(stream) => return stream,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!("accepting on {} rests for {REST:?}: {error}", self.place);
+                    tracing::warn!("accepting on {} rests for {REST:?}: {error}", self.log_field());
                     tokio::time::sleep(REST).await;
                 }
             }

@@ -24,9 +24,9 @@ const STDIN: &str = "-";
 /// See [`ClientError`].
 pub async fn explain(arguments: ExplainArguments) -> Result<(String, bool), ClientError> {
     let request = request(&arguments)?;
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).explain(request).await;
-    let explained = answer.map_err(|status| failed(&place, status))?.into_inner();
+    let explained = answer.map_err(|status| failed(&address, status))?.into_inner();
     let shown = if arguments.json { as_json(&explained) } else { as_text(&explained, arguments.verbose) };
     Ok((shown, explained.verdict() == Verdict::Valid))
 }

@@ -17,9 +17,9 @@ use crate::{
 pub async fn post(arguments: PostArguments) -> Result<(String, String), ClientError> {
     let request = request(&arguments)?;
     let supplied = request.starts_with.clone();
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign_post(request).await;
-    let form = answer.map_err(|status| failed(&place, status))?.into_inner();
+    let form = answer.map_err(|status| failed(&address, status))?.into_inner();
     let terms = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
     let to_complete = if arguments.json { String::new() } else { to_complete(&supplied) };
     let shown = if arguments.json { as_json(&form) } else { curl::of_form(&form, &supplied) };
