@@ -65,12 +65,13 @@ pub async fn serve(listener: Listener, admin: Admin) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     loop {
-        let stream = listener.accept().await;
+        let connection = listener.accept().await;
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages.clone()));
+        let service = TowerToHyperService::new(pages.clone());
+        let serving = http.serve_connection(TokioIo::new(connection.io), service);
         tokio::spawn(async move {
             let _permit = permit;
-            if let Err(error) = connection.await {
+            if let Err(error) = serving.await {
                 tracing::debug!("an admin connection ended: {error}");
             }
         });

@@ -2,7 +2,8 @@
 
 mod authority;
 pub mod peer;
-mod turns;
+pub mod preface;
+mod yielding;
 
 use std::{
     io,
@@ -26,31 +27,49 @@ use tokio::{
 };
 use tokio_util::either::Either;
 
-use self::{authority::ReadableAuthority, turns::Turns};
+use self::{
+    authority::ReadableAuthority,
+    peer::{Peer, PeerCredentials},
+    yielding::YieldingWriter,
+};
 use crate::{
     address::{Address, UnixAddress},
     config::{Config, UnixSocket},
 };
 
-/// A connection from either kind of socket.
-pub type Stream = Join<Reader, Writer>;
-
-/// What the peer sends.
-pub type Reader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
-
-/// What the peer is sent.
-pub type Writer = Turns<Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>>;
-
-fn from_tcp(stream: TcpStream) -> Stream {
-    // Small answers should not wait for the next one.
-    let _best_effort = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    join(Either::Left(reader), Turns::new(Either::Left(writer)))
+/// An accepted connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its bytes.
+    pub io: ConnectionIo,
+    /// The other end.
+    pub peer: Peer,
 }
 
-fn from_unix(stream: UnixStream) -> Stream {
-    let (reader, writer) = stream.into_split();
-    join(Either::Right(ReadableAuthority::new(reader)), Turns::new(Either::Right(writer)))
+/// The bytes of a connection, over TCP or a Unix socket.
+pub type ConnectionIo = Join<ConnectionReader, ConnectionWriter>;
+
+/// What the peer sends.
+pub type ConnectionReader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
+
+/// What the peer is sent.
+pub type ConnectionWriter = YieldingWriter<Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>>;
+
+impl Connection {
+    fn from_tcp(stream: TcpStream, address: SocketAddr) -> Self {
+        // Small answers should not wait for the next one.
+        let _best_effort = stream.set_nodelay(true);
+        let (reader, writer) = stream.into_split();
+        let io = join(Either::Left(reader), YieldingWriter::new(Either::Left(writer)));
+        Self { io, peer: Peer::Tcp(address) }
+    }
+
+    fn from_unix(stream: UnixStream) -> io::Result<Self> {
+        let peer = Peer::Unix(PeerCredentials::of(&stream)?);
+        let (reader, writer) = stream.into_split();
+        let reader = Either::Right(ReadableAuthority::new(reader));
+        Ok(Self { io: join(reader, YieldingWriter::new(Either::Right(writer))), peer })
+    }
 }
 
 /// Every socket that the server listens on.
@@ -262,14 +281,18 @@ impl Listener {
     }
 
     /// The next connection. Errors of one connection are passed over; a lack of resources is waited out.
-    pub async fn accept(&self) -> Stream {
+    pub async fn accept(&self) -> Connection {
         loop {
             let accepted = match &self.socket {
-                Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| from_tcp(stream)),
-                Socket::Unix(socket) => socket.accept().await.map(|(stream, _)| from_unix(stream)),
+                Socket::Tcp(socket) => {
+                    socket.accept().await.map(|(stream, address)| Connection::from_tcp(stream, address))
+                }
+                Socket::Unix(socket) => {
+                    socket.accept().await.and_then(|(stream, _)| Connection::from_unix(stream))
+                }
             };
             match accepted {
-                Ok(stream) => return stream,
+                Ok(connection) => return connection,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!("accepting on {} rests for {REST:?}: {error}", self.log_field());
@@ -277,5 +300,41 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::LoopbackAddress;
+
+    #[tokio::test]
+    async fn a_unix_peer_has_the_ids_of_its_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.sock");
+        let name = format!("presignd-test-{}", std::process::id());
+        for address in [UnixAddress::Path(path), UnixAddress::Abstract(name)] {
+            let listener = unix_socket(&UnixSocket { address: address.clone(), mode: 0o600 }).unwrap();
+            let peer = match address {
+                UnixAddress::Path(path) => std::os::unix::net::SocketAddr::from_pathname(path),
+                UnixAddress::Abstract(name) => std::os::unix::net::SocketAddr::from_abstract_name(name),
+            };
+            let _peer = std::os::unix::net::UnixStream::connect_addr(&peer.unwrap()).unwrap();
+            let expected = PeerCredentials {
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+                pid: Some(std::process::id()),
+            };
+            assert_eq!(listener.accept().await.peer, Peer::Unix(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tcp_peer_has_an_address_and_no_ids() {
+        let loopback: LoopbackAddress = "127.0.0.1:0".parse().unwrap();
+        let listener = tcp_socket(loopback.get(), "listen.tcp").await.unwrap();
+        let Address::Tcp(address) = listener.address() else { panic!("it listens on TCP") };
+        let peer = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(listener.accept().await.peer, Peer::Tcp(peer.local_addr().unwrap()));
     }
 }

@@ -17,8 +17,8 @@ use super::calls::{Calls, SEND_BUFFER};
 use crate::{
     config::Limits,
     listen::{
-        Listener, Stream,
-        peer::{Heard, Peer},
+        Connection, Listener,
+        preface::{PrefaceProgress, PrefaceReader},
     },
     metrics::{Counted, Metrics, Rejection},
 };
@@ -93,13 +93,13 @@ impl Connections {
         let connections = Arc::clone(self);
         self.open.spawn(async move {
             let stopping = connections.stopping.clone();
-            while let Some(stream) = stopping.run_until_cancelled(listener.accept()).await {
-                connections.admit(stream);
+            while let Some(connection) = stopping.run_until_cancelled(listener.accept()).await {
+                connections.admit(connection);
             }
         });
     }
 
-    fn admit(self: &Arc<Self>, stream: Stream) {
+    fn admit(self: &Arc<Self>, connection: Connection) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.metrics.rejected(Rejection::ConnectionLimit);
             tracing::warn!("a connection was turned away: limits.connections are open");
@@ -109,23 +109,24 @@ impl Connections {
         let counted = self.metrics.connection();
         self.open.spawn(async move {
             let _place = place;
-            connections.talk(stream, counted).await;
+            connections.talk(connection, counted).await;
         });
     }
 
-    async fn talk(&self, stream: Stream, _counted: Counted) {
-        let (reader, writer) = stream.into_inner();
-        let (peer, heard) = Peer::new(reader);
-        let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone());
+    async fn talk(&self, Connection { io, peer }: Connection, _counted: Counted) {
+        tracing::debug!(%peer, "a connection was accepted");
+        let (reader, writer) = io.into_inner();
+        let (reader, preface) = PrefaceReader::new(reader);
+        let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone(), peer);
         let running = calls.running();
         let service = TowerToHyperService::new(calls);
-        let mut connection =
-            std::pin::pin!(self.http2.serve_connection(TokioIo::new(tokio::io::join(peer, writer)), service));
+        let io = TokioIo::new(tokio::io::join(reader, writer));
+        let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = late(&heard, self.handshake_time) => {
+            () = late(&preface, self.handshake_time) => {
                 self.metrics.rejected(Rejection::HandshakeTimeout);
-                tracing::debug!("a connection said nothing within limits.handshake_time");
+                tracing::debug!(%peer, "a connection said nothing within limits.handshake_time");
                 return;
             }
             () = self.stopping.cancelled() => {
@@ -139,7 +140,7 @@ impl Connections {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!("a connection ended: {error}");
+            tracing::debug!(%peer, "a connection ended: {error}");
         }
     }
 
@@ -155,9 +156,9 @@ impl Connections {
 }
 
 /// Ready when a peer has not said as much as a preface by then; never when it has.
-async fn late(heard: &Heard, limit: Duration) {
+async fn late(preface: &PrefaceProgress, limit: Duration) {
     tokio::time::sleep(limit).await;
-    if heard.preface() {
+    if preface.is_complete() {
         std::future::pending::<()>().await;
     }
 }
