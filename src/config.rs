@@ -1,10 +1,13 @@
 //! From flags, environment and file to typed settings. The only home of clap and of the environment.
 
 pub mod arguments;
+mod environment;
+mod file;
 pub mod layers;
 pub mod reload;
 pub mod settings;
 mod signers;
+pub mod tables;
 
 use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -245,7 +248,7 @@ fn read<T>(
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<Option<T>, ConfigError> {
-    let Some(layers::Value { text, origin }) = layers.get(name) else { return Ok(None) };
+    let Some(layers::SettingValue { text, origin }) = layers.get(name) else { return Ok(None) };
     parse(text).map(Some).map_err(|expected| ConfigError::Value {
         name: name.to_owned(),
         text: fit_to_be_shown(name, text).into_owned(),
