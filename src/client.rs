@@ -20,7 +20,7 @@ use tonic_health::pb::{
 use tower::service_fn;
 
 pub use self::explain::explain;
-use self::{terms::Terms, uri::S3Uri};
+use self::{terms::GrantSummary, uri::S3Uri};
 use crate::{
     address::{Address, UnixAddress},
     config::{
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a command waits for the server.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -39,7 +39,7 @@ pub enum ClientError {
     /// `--server` cannot be read.
     #[error("{0:?} is not an address: write unix:PATH, unix:@NAME or HOST:PORT")]
     Address(String),
-    /// Neither the arguments nor the settings have an address.
+    /// Neither `--server` nor the settings have an address.
     #[error("listen.tcp is off and listen.unix is not set here: say where the server is with --server")]
     NoAddress,
     /// No presignd answers.
@@ -71,27 +71,27 @@ pub enum ClientError {
 /// # Errors
 /// See [`ClientError`].
 pub async fn presign(arguments: PresignArguments) -> Result<(String, String), ClientError> {
-    let request = request(&arguments)?;
+    let request = build_request(&arguments)?;
     let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign(request).await;
     let presigned = answer
-        .map_err(|status| failed(&address, status))?
+        .map_err(|status| client_error(&address, status))?
         .into_inner()
         .presigned
         .ok_or(ClientError::Empty)?;
     let mut details = String::new();
     if arguments.verbose {
-        details = Terms::of_url(&presigned).to_string();
+        details = GrantSummary::of_url(&presigned).to_string();
         if !arguments.curl {
-            details.extend(["try      ", &curl::of_url(&presigned), "\n"]);
+            details.extend(["try      ", &curl::url_command(&presigned), "\n"]);
         }
     }
-    let shown = match () {
+    let output = match () {
         () if arguments.json => as_json(&presigned),
-        () if arguments.curl => curl::of_url(&presigned),
+        () if arguments.curl => curl::url_command(&presigned),
         () => presigned.url,
     };
-    Ok((shown, details))
+    Ok((output, details))
 }
 
 /// `presignd healthcheck`: what to print when the server can sign.
@@ -105,7 +105,7 @@ pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, Clie
         tonic::Code::NotFound => {
             ClientError::NotServing(format!("{:?} is not known there", arguments.service))
         }
-        _ => failed(&address, status),
+        _ => client_error(&address, status),
     })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok("serving".to_owned()),
@@ -113,23 +113,23 @@ pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, Clie
     }
 }
 
-fn request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientError> {
-    let (S3Uri { bucket, key }, operation) = target(arguments).map_err(ClientError::Argument)?;
+fn build_request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientError> {
+    let (S3Uri { bucket, key }, operation) = parse_target(arguments).map_err(ClientError::Argument)?;
     Ok(pb::PresignRequest {
         bucket,
         key,
-        expires_in: duration("--expires-in", arguments.expires_in.as_deref())?,
-        min_expires_in: duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
+        expires_in: parse_duration("--expires-in", arguments.expires_in.as_deref())?,
+        min_expires_in: parse_duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
         signer: arguments.signer.clone(),
-        headers: pairs("--header", &arguments.headers, ':')?,
-        query: pairs("--query", &arguments.query, '=')?,
+        headers: parse_pairs("--header", &arguments.headers, ':')?,
+        query: parse_pairs("--query", &arguments.query, '=')?,
         reuse_window: None,
         operation: Some(operation),
     })
 }
 
-/// What the URL is for, and what its holder may do with it.
-fn target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
+/// The object or bucket, and the operation.
+fn parse_target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
     if arguments.method == "list" {
         let S3Uri { bucket, key: prefix } = S3Uri::of_listing(&arguments.uri)?;
         let list = pb::ListObjectsV2 { prefix, ..Default::default() };
@@ -144,7 +144,7 @@ fn target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
     Ok((arguments.uri.parse()?, operation))
 }
 
-fn duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
+fn parse_duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
     let Some(text) = text else { return Ok(None) };
     let wrong =
         || ClientError::Argument(format!("{flag} {text:?} is not a duration: write it as 90s, 10m or 12h"));
@@ -152,7 +152,7 @@ fn duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Durati
     Ok(Some(parsed.try_into().map_err(|_| wrong())?))
 }
 
-fn pairs(
+fn parse_pairs(
     flag: &str,
     given: &[String],
     separator: char,
@@ -164,7 +164,7 @@ fn pairs(
                 "{flag} needs NAME{separator}VALUE, as in {flag} \"a{separator}b\""
             ))
         })?;
-        // Space around the colon of a header is no part of it.
+        // Spaces around the colon of a header are not part of name or value.
         let (name, value) = if separator == ':' { (name.trim(), value.trim_start()) } else { (name, value) };
         if all.insert(name.to_owned(), value.to_owned()).is_some() {
             return Err(ClientError::Argument(format!("{flag} {name:?} is given twice: give it once")));
@@ -177,14 +177,14 @@ async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Address, Chan
     let address = server_address(server, layers)?;
     let to = address.clone();
     // The authority is only a name here: the connector chooses the address.
-    let endpoint = Endpoint::from_static("http://localhost").connect_timeout(PATIENCE).timeout(PATIENCE);
-    let channel = endpoint.connect_with_connector(service_fn(move |_| dial(to.clone()))).await;
+    let endpoint = Endpoint::from_static("http://localhost").connect_timeout(TIMEOUT).timeout(TIMEOUT);
+    let channel = endpoint.connect_with_connector(service_fn(move |_| open_stream(to.clone()))).await;
     let channel = channel
-        .map_err(|error| ClientError::Unreachable { address: address.clone(), error: deepest(&error) })?;
+        .map_err(|error| ClientError::Unreachable { address: address.clone(), error: root_cause(&error) })?;
     Ok((address, channel))
 }
 
-async fn dial(address: Address) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>> {
+async fn open_stream(address: Address) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>> {
     use std::os::{linux::net::SocketAddrExt, unix::net};
     let stream = match address {
         Address::Tcp(address) => Either::Left(TcpStream::connect(address).await?),
@@ -213,15 +213,15 @@ fn server_address(server: Option<&str>, layers: &Layers) -> Result<Address, Clie
     }
 }
 
-fn failed(address: &Address, status: tonic::Status) -> ClientError {
+fn client_error(address: &Address, status: tonic::Status) -> ClientError {
     match std::error::Error::source(&status) {
-        Some(cause) => ClientError::Unreachable { address: address.clone(), error: deepest(cause) },
+        Some(cause) => ClientError::Unreachable { address: address.clone(), error: root_cause(cause) },
         None => ClientError::Refused(Box::new(status)),
     }
 }
 
-/// The cause at the bottom says most: `connection refused` rather than `transport error`.
-fn deepest(error: &dyn std::error::Error) -> String {
+/// The last cause is the most precise: `connection refused` rather than `transport error`.
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(cause) = error.source() {
         error = cause;
@@ -230,7 +230,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
 }
 
 fn as_json(presigned: &pb::PresignedRequest) -> String {
-    let terms = Terms::of_url(presigned);
+    let terms = GrantSummary::of_url(presigned);
     json!({
         "url": presigned.url,
         "method": presigned.method,

@@ -1,4 +1,4 @@
-//! The sockets: bound with care, accepted from with patience.
+//! The sockets that the server listens on, and the connections that it accepts from them.
 
 mod authority;
 pub mod peer;
@@ -87,7 +87,7 @@ pub struct Listener {
     socket: Socket,
     /// Where clients reach it: with the port that the system chose for port 0.
     address: Address,
-    /// The path to remove in the end.
+    /// The path, which is removed when the listener is dropped.
     _path: Option<SocketPath>,
 }
 
@@ -97,32 +97,32 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// A socket's path: removed when the listener goes.
+/// A socket's path, which is removed when it is dropped.
 #[derive(Debug)]
 struct SocketPath {
     path: PathBuf,
-    /// Which file it was when it was bound.
-    file: Option<(u64, u64)>,
+    /// Device and inode when it was bound.
+    inode: Option<(u64, u64)>,
 }
 
 impl SocketPath {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: file_at(path) }
+        Self { path: path.to_owned(), inode: inode_at(path) }
     }
 }
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // Another server may have put its own socket there since: that one stays.
-        if self.file.is_some() && file_at(&self.path) == self.file {
-            let _gone = std::fs::remove_file(&self.path);
+        // Another server may have bound the path since: its socket stays.
+        if self.inode.is_some() && inode_at(&self.path) == self.inode {
+            let _best_effort = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Device and inode of what is at a path.
-fn file_at(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+/// Device and inode of the file at a path.
+fn inode_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Raises the soft limit of open files to the hard one: the usual soft limit, 1,024, is what `limits.connections` alone
@@ -138,7 +138,7 @@ pub fn raise_open_files() {
 /// Why a socket cannot be listened on.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// Somebody else has the address.
+    /// Another process listens on the address.
     #[error(
         "{address} ({setting}) is in use: is another presignd running? Stop it, or set {setting} to another address"
     )]
@@ -158,10 +158,10 @@ pub enum ListenError {
         /// What the system says.
         error: io::Error,
     },
-    /// A live server has the socket.
+    /// A running server listens on the socket.
     #[error("a running server has the socket {0} (listen.unix): stop it, or set listen.unix to another path")]
     SocketInUse(String),
-    /// Something else is at the path.
+    /// A file that is no socket has the path.
     #[error(
         "{0} (listen.unix) is there already and is not a socket: move it away, or set listen.unix to another path"
     )]
@@ -183,19 +183,19 @@ pub enum ListenError {
 pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     let mut grpc = Vec::new();
     if let Some(address) = config.tcp {
-        grpc.push(tcp_socket(address.get(), "listen.tcp").await?);
+        grpc.push(bind_tcp(address.get(), "listen.tcp").await?);
     }
     if let Some(socket) = &config.unix {
-        grpc.push(unix_socket(socket)?);
+        grpc.push(bind_unix(socket)?);
     }
     let admin = match config.admin {
-        Some(address) => Some(tcp_socket(address, "admin.listen").await?),
+        Some(address) => Some(bind_tcp(address, "admin.listen").await?),
         None => None,
     };
     Ok(Listeners { grpc, admin })
 }
 
-async fn tcp_socket(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
+async fn bind_tcp(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
     let error = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::AddressInUse { address, setting },
         _ => ListenError::Address { address, setting, error },
@@ -205,7 +205,7 @@ async fn tcp_socket(address: SocketAddr, setting: &'static str) -> Result<Listen
     Ok(Listener { socket: Socket::Tcp(socket), address, _path: None })
 }
 
-fn unix_socket(settings: &UnixSocket) -> Result<Listener, ListenError> {
+fn bind_unix(settings: &UnixSocket) -> Result<Listener, ListenError> {
     let name = settings.address.to_string();
     let error = |error| ListenError::Socket { name: name.clone(), error };
     let (socket, path) = match &settings.address {
@@ -235,7 +235,7 @@ fn listen_async(socket: std::os::unix::net::UnixListener) -> io::Result<UnixList
     UnixListener::from_std(socket)
 }
 
-/// The mode holds from the first moment: it is set by the mask, since a later chmod would leave a gap.
+/// The mode is set by the umask, so that it applies from the start: a chmod after bind would come too late.
 fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let masked = Mode::from_raw_mode(!mode & 0o777);
     let before = rustix::process::umask(masked);
@@ -244,15 +244,15 @@ fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
     bound
 }
 
-/// Removes a path only when it is a socket that nobody answers on.
+/// Removes a path only if it is a socket that refuses connections.
 fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let name = path.display().to_string();
-    let found = match std::fs::symlink_metadata(path) {
-        Ok(found) => found,
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ListenError::Socket { name, error }),
     };
-    if !found.file_type().is_socket() {
+    if !metadata.file_type().is_socket() {
         return Err(ListenError::NotASocket(name));
     }
     match std::os::unix::net::UnixStream::connect(path) {
@@ -263,8 +263,8 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// How long accepting rests when the process is out of file descriptors or memory.
-const REST: Duration = Duration::from_millis(100);
+/// How long accepting waits when the process is out of file descriptors or memory.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 impl Listener {
     /// Where clients reach it.
@@ -280,7 +280,7 @@ impl Listener {
         }
     }
 
-    /// The next connection. Errors of one connection are passed over; a lack of resources is waited out.
+    /// Accepts the next connection. Errors of one connection are ignored; after any other the next try is later.
     pub async fn accept(&self) -> Connection {
         loop {
             let accepted = match &self.socket {
@@ -295,8 +295,11 @@ impl Listener {
                 Ok(connection) => return connection,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!("accepting on {} rests for {REST:?}: {error}", self.log_field());
-                    tokio::time::sleep(REST).await;
+                    tracing::warn!(
+                        "accepting on {} rests for {ACCEPT_BACK_OFF:?}: {error}",
+                        self.log_field()
+                    );
+                    tokio::time::sleep(ACCEPT_BACK_OFF).await;
                 }
             }
         }
@@ -310,29 +313,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_unix_peer_has_the_ids_of_its_process() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("p.sock");
-        let name = format!("presignd-test-{}", std::process::id());
-        for address in [UnixAddress::Path(path), UnixAddress::Abstract(name)] {
-            let listener = unix_socket(&UnixSocket { address: address.clone(), mode: 0o600 }).unwrap();
-            let peer = match address {
-                UnixAddress::Path(path) => std::os::unix::net::SocketAddr::from_pathname(path),
-                UnixAddress::Abstract(name) => std::os::unix::net::SocketAddr::from_abstract_name(name),
-            };
-            let _peer = std::os::unix::net::UnixStream::connect_addr(&peer.unwrap()).unwrap();
-            let expected = PeerCredentials {
-                uid: rustix::process::geteuid().as_raw(),
-                gid: rustix::process::getegid().as_raw(),
-                pid: Some(std::process::id()),
-            };
-            assert_eq!(listener.accept().await.peer, Peer::Unix(expected));
-        }
+        // Not a path: its mode is set by the umask, which other tests of this process would get too.
+        let name = format!("presignd-test-peer-{}", std::process::id());
+        let settings = UnixSocket { address: UnixAddress::Abstract(name.clone()), mode: 0o600 };
+        let listener = bind_unix(&settings).unwrap();
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+        let _peer = std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+        let expected = PeerCredentials {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            pid: Some(std::process::id()),
+        };
+        assert_eq!(listener.accept().await.peer, Peer::Unix(expected));
     }
 
     #[tokio::test]
     async fn a_tcp_peer_has_an_address_and_no_ids() {
         let loopback: LoopbackAddress = "127.0.0.1:0".parse().unwrap();
-        let listener = tcp_socket(loopback.get(), "listen.tcp").await.unwrap();
+        let listener = bind_tcp(loopback.get(), "listen.tcp").await.unwrap();
         let Address::Tcp(address) = listener.address() else { panic!("it listens on TCP") };
         let peer = std::net::TcpStream::connect(address).unwrap();
         assert_eq!(listener.accept().await.peer, Peer::Tcp(peer.local_addr().unwrap()));
