@@ -163,3 +163,63 @@ async fn handshake_timeout(preface: &PrefaceProgress, limit: Duration) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+
+    use http_body_util::Empty;
+    use tokio::{net::UnixStream, sync::mpsc};
+
+    use super::*;
+    use crate::{
+        config::{Config, layers::Layers},
+        listen::{
+            self,
+            peer::{Peer, PeerCredentials},
+        },
+    };
+
+    #[tokio::test]
+    async fn every_request_carries_the_peer_of_its_connection() {
+        // Not a path: its mode is set by the umask, which other tests of this process would get too.
+        let name = format!("presignd-test-requests-{}", std::process::id());
+        let unix = format!("@{name}");
+        let settings = [
+            ("PRESIGND_LISTEN_TCP", "off"),
+            ("PRESIGND_ADMIN_LISTEN", "off"),
+            ("PRESIGND_LISTEN_UNIX", unix.as_str()),
+        ];
+        let mut layers = Layers::defaults();
+        layers.environment(&settings.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
+        let config = Config::from_layers(&layers).unwrap();
+        let (peers, mut received) = mpsc::unbounded_channel();
+        let routes =
+            Routes::from(axum::Router::new().fallback(async move |request: axum::extract::Request| {
+                peers.send(request.extensions().get::<Peer>().copied()).unwrap();
+            }));
+        let connections =
+            Connections::new(routes, &config.limits, Metrics::default(), CancellationToken::new());
+        for listener in listen::bind(&config).await.unwrap().grpc {
+            connections.serve(listener);
+        }
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let stream = std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = TokioIo::new(UnixStream::from_std(stream).unwrap());
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        let _connection = tokio::spawn(connection);
+        let expected = PeerCredentials {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            pid: Some(std::process::id()),
+        };
+        for _ in 0..2 {
+            let body = Empty::<prost::bytes::Bytes>::new();
+            let request = http::Request::post("http://localhost/a.Service/Method").body(body).unwrap();
+            client.send_request(request).await.unwrap();
+            assert_eq!(received.recv().await.unwrap(), Some(Peer::Unix(expected)));
+        }
+    }
+}
