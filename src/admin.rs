@@ -1,4 +1,4 @@
-//! HTTP for operators: metrics, probes and a status page. It holds no secret, so it may listen anywhere.
+//! HTTP for operators: metrics, probes and a status page. It shows no secret, so it may listen on any address.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -26,8 +26,8 @@ use crate::{
 /// Connections at once: a scraper, a few probes, a person.
 const CONNECTIONS: usize = 64;
 
-/// How long a request's head may take.
-const HEAD_TIME: Duration = Duration::from_secs(5);
+/// How long a client may take to send the headers of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The text format of Prometheus:
 /// [Exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/).
@@ -35,16 +35,16 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the pages show.
 pub struct Admin {
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     /// Whether the server can sign.
     pub state: watch::Receiver<State>,
     /// Every signer.
     pub signers: Arc<Signers>,
-    /// What tells the time.
+    /// The clock.
     pub clock: Clock,
-    /// The sockets that gRPC is served on.
-    pub places: Vec<String>,
+    /// The addresses that gRPC is served on.
+    pub addresses: Vec<String>,
 }
 
 type Page = Extracted<Arc<Admin>>;
@@ -52,36 +52,37 @@ type Page = Extracted<Arc<Admin>>;
 /// Serves the pages, for as long as the server runs.
 pub async fn serve(listener: Listener, admin: Admin) {
     let pages = Router::new()
-        .route("/", get(status))
+        .route("/", get(show_status))
         .route(
             "/metrics",
             get(async |Extracted(admin): Page| ([(CONTENT_TYPE, PROMETHEUS_TEXT)], admin.metrics.render())),
         )
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(async |Extracted(admin): Page| probe(admin.state.borrow().ready)))
-        .route("/startupz", get(async |Extracted(admin): Page| probe(admin.state.borrow().started)))
+        .route("/readyz", get(async |Extracted(admin): Page| answer_probe(admin.state.borrow().ready)))
+        .route("/startupz", get(async |Extracted(admin): Page| answer_probe(admin.state.borrow().started)))
         .with_state(Arc::new(admin));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     loop {
-        let stream = listener.accept().await;
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages.clone()));
+        let connection = listener.accept().await;
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let service = TowerToHyperService::new(pages.clone());
+        let serving = http.serve_connection(TokioIo::new(connection.io), service);
         tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
+            let _permit = permit;
+            if let Err(error) = serving.await {
                 tracing::debug!("an admin connection ended: {error}");
             }
         });
     }
 }
 
-fn probe(good: bool) -> impl IntoResponse {
-    if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+fn answer_probe(is_ok: bool) -> impl IntoResponse {
+    if is_ok { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
 }
 
-async fn status(Extracted(admin): Page) -> impl IntoResponse {
+async fn show_status(Extracted(admin): Page) -> impl IntoResponse {
     let mut page = format!("presignd {}\n\n", env!("CARGO_PKG_VERSION"));
     let State { started, ready } = *admin.state.borrow();
     let state = match (started, ready) {
@@ -90,19 +91,19 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
         (false, false) => "starting: not every signer has had credentials yet",
     };
     let _infallible = writeln!(page, "state    {state}");
-    for place in &admin.places {
-        let _infallible = writeln!(page, "listen   {place}");
+    for address in &admin.addresses {
+        let _infallible = writeln!(page, "listen   {address}");
     }
     for signer in admin.signers.all().iter() {
         let _infallible =
-            writeln!(page, "signer   {}: {}", signer.name(), signer_state(signer, &admin.clock));
+            writeln!(page, "signer   {}: {}", signer.name(), describe_signer(signer, &admin.clock));
     }
     page.push_str("\npages    /metrics /livez /readyz /startupz\n");
     page
 }
 
-/// What an operator asks at three in the morning: how long it still works, how old it is, and what fails.
-fn signer_state(signer: &Signer, clock: &Clock) -> String {
+/// How long the signer's credentials still work, how old they are, and what fails.
+fn describe_signer(signer: &Signer, clock: &Clock) -> String {
     let now = clock.now();
     let progress = signer.progress();
     let mut parts = Vec::new();
@@ -114,14 +115,14 @@ fn signer_state(signer: &Signer, clock: &Clock) -> String {
             parts.push(match snapshot.credentials().expires_at() {
                 None => "credentials that do not end".to_owned(),
                 Some(end) => match end.duration_since(now) {
-                    Ok(left) => format!("credentials for another {}", in_words(left)),
-                    Err(ended) => format!("credentials that ended {} ago", in_words(ended.duration())),
+                    Ok(left) => format!("credentials for another {}", format_seconds(left)),
+                    Err(ended) => format!("credentials that ended {} ago", format_seconds(ended.duration())),
                 },
             });
         }
     }
     if let Some(at) = progress.loaded_at {
-        parts.push(format!("loaded {} ago", in_words(now.duration_since(at).unwrap_or_default())));
+        parts.push(format!("loaded {} ago", format_seconds(now.duration_since(at).unwrap_or_default())));
     }
     if let Some(problem) = progress.problem {
         parts.push(format!("{} attempts failed since, the last one because: {problem}", progress.failures));
@@ -129,6 +130,6 @@ fn signer_state(signer: &Signer, clock: &Clock) -> String {
     parts.join(", ")
 }
 
-fn in_words(time: Duration) -> String {
+fn format_seconds(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }

@@ -20,10 +20,10 @@ use tonic_health::pb::{
 use tower::service_fn;
 
 pub use self::explain::explain;
-use self::{terms::Terms, uri::S3Uri};
+use self::{terms::GrantSummary, uri::S3Uri};
 use crate::{
+    address::{Address, UnixAddress},
     config::{
-        SocketName,
         arguments::{HealthcheckArguments, PresignArguments},
         layers::Layers,
     },
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a command waits for the server.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -39,16 +39,16 @@ pub enum ClientError {
     /// `--server` cannot be read.
     #[error("{0:?} is not an address: write unix:PATH, unix:@NAME or HOST:PORT")]
     Address(String),
-    /// Neither the arguments nor the settings name a place.
+    /// Neither `--server` nor the settings have an address.
     #[error("listen.tcp is off and listen.unix is not set here: say where the server is with --server")]
-    NoPlace,
+    NoAddress,
     /// No presignd answers.
     #[error(
-        "no presignd answers at {place}: {error}. Start it with `presignd serve`, or name another place with --server"
+        "no presignd answers at {address}: {error}. Start it with `presignd serve`, or name another place with --server"
     )]
     Unreachable {
-        /// Where.
-        place: String,
+        /// The server's address.
+        address: Address,
         /// What the system says.
         error: String,
     },
@@ -66,36 +66,32 @@ pub enum ClientError {
     Empty,
 }
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Tcp(String),
-    Unix(SocketName),
-}
-
 /// `presignd presign`: what to print on stdout, and on stderr.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn presign(arguments: PresignArguments) -> Result<(String, String), ClientError> {
-    let request = request(&arguments)?;
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let request = build_request(&arguments)?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign(request).await;
-    let presigned =
-        answer.map_err(|status| failed(&place, status))?.into_inner().presigned.ok_or(ClientError::Empty)?;
+    let presigned = answer
+        .map_err(|status| client_error(&address, status))?
+        .into_inner()
+        .presigned
+        .ok_or(ClientError::Empty)?;
     let mut details = String::new();
     if arguments.verbose {
-        details = Terms::of_url(&presigned).to_string();
+        details = GrantSummary::of_url(&presigned).to_string();
         if !arguments.curl {
-            details.extend(["try      ", &curl::of_url(&presigned), "\n"]);
+            details.extend(["try      ", &curl::url_command(&presigned), "\n"]);
         }
     }
-    let shown = match () {
+    let output = match () {
         () if arguments.json => as_json(&presigned),
-        () if arguments.curl => curl::of_url(&presigned),
+        () if arguments.curl => curl::url_command(&presigned),
         () => presigned.url,
     };
-    Ok((shown, details))
+    Ok((output, details))
 }
 
 /// `presignd healthcheck`: what to print when the server can sign.
@@ -103,13 +99,13 @@ pub async fn presign(arguments: PresignArguments) -> Result<(String, String), Cl
 /// # Errors
 /// See [`ClientError`].
 pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, ClientError> {
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let request = HealthCheckRequest { service: arguments.service.clone() };
     let answer = HealthClient::new(channel).check(request).await.map_err(|status| match status.code() {
         tonic::Code::NotFound => {
             ClientError::NotServing(format!("{:?} is not known there", arguments.service))
         }
-        _ => failed(&place, status),
+        _ => client_error(&address, status),
     })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok("serving".to_owned()),
@@ -117,23 +113,23 @@ pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, Clie
     }
 }
 
-fn request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientError> {
-    let (S3Uri { bucket, key }, operation) = target(arguments).map_err(ClientError::Argument)?;
+fn build_request(arguments: &PresignArguments) -> Result<pb::PresignRequest, ClientError> {
+    let (S3Uri { bucket, key }, operation) = parse_target(arguments).map_err(ClientError::Argument)?;
     Ok(pb::PresignRequest {
         bucket,
         key,
-        expires_in: duration("--expires-in", arguments.expires_in.as_deref())?,
-        min_expires_in: duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
+        expires_in: parse_duration("--expires-in", arguments.expires_in.as_deref())?,
+        min_expires_in: parse_duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
         signer: arguments.signer.clone(),
-        headers: pairs("--header", &arguments.headers, ':')?,
-        query: pairs("--query", &arguments.query, '=')?,
+        headers: parse_pairs("--header", &arguments.headers, ':')?,
+        query: parse_pairs("--query", &arguments.query, '=')?,
         reuse_window: None,
         operation: Some(operation),
     })
 }
 
-/// What the URL is for, and what its holder may do with it.
-fn target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
+/// The object or bucket, and the operation.
+fn parse_target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
     if arguments.method == "list" {
         let S3Uri { bucket, key: prefix } = S3Uri::of_listing(&arguments.uri)?;
         let list = pb::ListObjectsV2 { prefix, ..Default::default() };
@@ -148,7 +144,7 @@ fn target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
     Ok((arguments.uri.parse()?, operation))
 }
 
-fn duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
+fn parse_duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
     let Some(text) = text else { return Ok(None) };
     let wrong =
         || ClientError::Argument(format!("{flag} {text:?} is not a duration: write it as 90s, 10m or 12h"));
@@ -156,7 +152,7 @@ fn duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Durati
     Ok(Some(parsed.try_into().map_err(|_| wrong())?))
 }
 
-fn pairs(
+fn parse_pairs(
     flag: &str,
     given: &[String],
     separator: char,
@@ -168,7 +164,7 @@ fn pairs(
                 "{flag} needs NAME{separator}VALUE, as in {flag} \"a{separator}b\""
             ))
         })?;
-        // Space around the colon of a header is no part of it.
+        // Spaces around the colon of a header are not part of name or value.
         let (name, value) = if separator == ':' { (name.trim(), value.trim_start()) } else { (name, value) };
         if all.insert(name.to_owned(), value.to_owned()).is_some() {
             return Err(ClientError::Argument(format!("{flag} {name:?} is given twice: give it once")));
@@ -177,23 +173,24 @@ fn pairs(
     Ok(all)
 }
 
-async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Place, Channel), ClientError> {
-    let place = place(server, layers)?;
-    let to = place.clone();
-    // The authority is only a name here: the connector decides where to go.
-    let endpoint = Endpoint::from_static("http://localhost").connect_timeout(PATIENCE).timeout(PATIENCE);
-    let channel = endpoint.connect_with_connector(service_fn(move |_| dial(to.clone()))).await;
+async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Address, Channel), ClientError> {
+    let address = server_address(server, layers)?;
+    let to = address.clone();
+    // The authority is only a name here: the connector chooses the address.
+    let endpoint = Endpoint::from_static("http://localhost").connect_timeout(TIMEOUT).timeout(TIMEOUT);
+    let channel = endpoint.connect_with_connector(service_fn(move |_| open_stream(to.clone()))).await;
     let channel = channel
-        .map_err(|error| ClientError::Unreachable { place: place.to_string(), error: deepest(&error) })?;
-    Ok((place, channel))
+        .map_err(|error| ClientError::Unreachable { address: address.clone(), error: root_cause(&error) })?;
+    Ok((address, channel))
 }
 
-async fn dial(place: Place) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>> {
+async fn open_stream(address: Address) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>> {
     use std::os::{linux::net::SocketAddrExt, unix::net};
-    let stream = match place {
-        Place::Tcp(address) => Either::Left(TcpStream::connect(address).await?),
-        Place::Unix(SocketName::Path(path)) => Either::Right(UnixStream::connect(path).await?),
-        Place::Unix(SocketName::Abstract(name)) => {
+    let stream = match address {
+        Address::Tcp(address) => Either::Left(TcpStream::connect(address).await?),
+        Address::Host { name, port } => Either::Left(TcpStream::connect((name, port)).await?),
+        Address::Unix(UnixAddress::Path(path)) => Either::Right(UnixStream::connect(path).await?),
+        Address::Unix(UnixAddress::Abstract(name)) => {
             let address = net::SocketAddr::from_abstract_name(name)?;
             let stream = net::UnixStream::connect_addr(&address)?;
             stream.set_nonblocking(true)?;
@@ -203,45 +200,28 @@ async fn dial(place: Place) -> io::Result<TokioIo<Either<TcpStream, UnixStream>>
     Ok(TokioIo::new(stream))
 }
 
-fn place(server: Option<&str>, layers: &Layers) -> Result<Place, ClientError> {
-    let unix = |text: &str| text.parse().map(Place::Unix).map_err(|_| ClientError::Address(text.to_owned()));
+/// The address in `--server`, else the one in the settings.
+fn server_address(server: Option<&str>, layers: &Layers) -> Result<Address, ClientError> {
+    let wrong = |text: &str| ClientError::Address(text.to_owned());
     if let Some(text) = server {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return unix(path.strip_prefix("//").unwrap_or(path));
-        }
-        let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        return if has_port {
-            Ok(Place::Tcp(address.to_owned()))
-        } else {
-            Err(ClientError::Address(text.to_owned()))
-        };
+        return text.parse().map_err(|_| wrong(text));
     }
     match (layers.get("listen.unix"), layers.get("listen.tcp")) {
-        (Some(path), _) => unix(&path.text),
-        (None, Some(address)) if address.text != "off" => Ok(Place::Tcp(address.text.clone())),
-        _ => Err(ClientError::NoPlace),
+        (Some(unix), _) => unix.text.parse().map(Address::Unix).map_err(|_| wrong(&unix.text)),
+        (None, Some(tcp)) if tcp.text != "off" => Address::parse_tcp(&tcp.text).map_err(|_| wrong(&tcp.text)),
+        _ => Err(ClientError::NoAddress),
     }
 }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Unix(name) => write!(f, "unix:{name}"),
-        }
-    }
-}
-
-fn failed(place: &Place, status: tonic::Status) -> ClientError {
+fn client_error(address: &Address, status: tonic::Status) -> ClientError {
     match std::error::Error::source(&status) {
-        Some(cause) => ClientError::Unreachable { place: place.to_string(), error: deepest(cause) },
+        Some(cause) => ClientError::Unreachable { address: address.clone(), error: root_cause(cause) },
         None => ClientError::Refused(Box::new(status)),
     }
 }
 
-/// The cause at the bottom says most: `connection refused` rather than `transport error`.
-fn deepest(error: &dyn std::error::Error) -> String {
+/// The last cause is the most precise: `connection refused` rather than `transport error`.
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(cause) = error.source() {
         error = cause;
@@ -250,7 +230,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
 }
 
 fn as_json(presigned: &pb::PresignedRequest) -> String {
-    let terms = Terms::of_url(presigned);
+    let terms = GrantSummary::of_url(presigned);
     json!({
         "url": presigned.url,
         "method": presigned.method,

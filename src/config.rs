@@ -1,17 +1,21 @@
 //! From flags, environment and file to typed settings. The only home of clap and of the environment.
 
 pub mod arguments;
+mod environment;
+mod file;
 pub mod layers;
 pub mod reload;
 pub mod settings;
 mod signers;
+pub mod tables;
 
-use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
 use self::layers::{LayerError, Layers, Origin};
 use crate::{
+    address::{LoopbackAddress, UnixAddress},
     credentials::SignerSettings,
     presign::{
         endpoint::without_user,
@@ -19,10 +23,10 @@ use crate::{
     },
 };
 
-/// The most requests that a batch may have, whatever is set: the contract says so.
-pub const MOST_BATCH_ITEMS: usize = 1_000;
+/// The upper limit of `limits.batch_items`, by the contract.
+pub const MAX_BATCH_ITEMS: usize = 1_000;
 
-/// Everything that the server is told, checked.
+/// The configuration of the server, parsed.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `listen.tcp`.
@@ -54,76 +58,19 @@ pub struct Limits {
     pub streams: u32,
     /// Calls at once on all connections.
     pub requests: usize,
-    /// Time for a new connection to speak HTTP/2.
+    /// How long a new connection may take to send the HTTP/2 preface.
     pub handshake_time: Duration,
-    /// Time for open calls to end after SIGTERM.
+    /// How long open calls may go on after SIGTERM.
     pub drain_time: Duration,
 }
 
-/// An address that only this machine can reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoopbackAddress(SocketAddr);
-
-impl LoopbackAddress {
-    /// The address.
-    pub fn get(self) -> SocketAddr {
-        self.0
-    }
-}
-
-impl FromStr for LoopbackAddress {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let address: SocketAddr =
-            text.parse().map_err(|_| "an address such as 127.0.0.1:4780 or [::1]:4780, or off")?;
-        if address.ip().is_loopback() {
-            Ok(Self(address))
-        } else {
-            Err("a loopback address (127.0.0.1 or [::1]): whoever reaches this port can have URLs signed; \
-                 for callers outside this host or pod, run one presignd beside each of them")
-        }
-    }
-}
-
-/// Where the Unix socket is.
+/// A Unix socket to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixSocket {
-    /// Its place.
-    pub name: SocketName,
-    /// Its mode, when it has a path.
+    /// `listen.unix`.
+    pub address: UnixAddress,
+    /// `listen.unix_mode`, for a socket that has a path.
     pub mode: u32,
-}
-
-/// The place of a Unix socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SocketName {
-    /// In the file system.
-    Path(PathBuf),
-    /// In Linux's abstract namespace.
-    Abstract(String),
-}
-
-impl FromStr for SocketName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('@') {
-            Some("") => Err("a name behind the @"),
-            Some(name) => Ok(Self::Abstract(name.to_owned())),
-            None if text.is_empty() => Err("a path, or @NAME"),
-            None => Ok(Self::Path(text.into())),
-        }
-    }
-}
-
-impl fmt::Display for SocketName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => path.display().fmt(f),
-            Self::Abstract(name) => write!(f, "@{name}"),
-        }
-    }
 }
 
 /// `log.format`.
@@ -165,10 +112,10 @@ pub enum ConfigError {
         /// What fits.
         expected: String,
     },
-    /// A setting without which nothing works.
+    /// A setting that has no value, and needs one.
     #[error("{0} is not set")]
     Unset(String),
-    /// There is nothing to listen on.
+    /// There is no socket to listen on.
     #[error("listen.tcp is off and listen.unix is not set: nobody could reach the server; set one of them")]
     NoListener,
     /// A signer's name does not fit.
@@ -195,12 +142,12 @@ pub enum ConfigError {
     NotOpen,
 }
 
-/// Whether the server may start although it knows no callers.
+/// Whether the server may start without authentication of callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever reaches a socket may have anything signed.
+    /// `open = true`: any request of any caller is signed.
     Open,
-    /// Nothing was said.
+    /// `open` is not set.
     Unset,
 }
 
@@ -208,15 +155,15 @@ impl Config {
     /// Checks every layer's value.
     ///
     /// # Errors
-    /// The first value that does not fit, with its place.
+    /// The first value that does not fit, with its origin.
     pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
         let config = Self {
             tcp: parse_or_off(layers, "listen.tcp")?,
-            unix: unix(layers)?,
-            admin: parse_or_off::<Plain>(layers, "admin.listen")?.map(|address| address.0),
+            unix: parse_unix(layers)?,
+            admin: parse_or_off::<AdminAddress>(layers, "admin.listen")?.map(|address| address.0),
             signers: signers::from_layers(layers)?,
-            limits: limits(layers)?,
-            reflection: parse::<Switch>(layers, "reflection")?.0,
+            limits: parse_limits(layers)?,
+            reflection: parse::<Boolean>(layers, "reflection")?.0,
             log_format: parse(layers, "log.format")?,
         };
         if config.tcp.is_none() && config.unix.is_none() {
@@ -232,10 +179,10 @@ impl Access {
     /// # Errors
     /// When `open` is not a boolean.
     pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        Ok(if parse::<Switch>(layers, "open")?.0 { Self::Open } else { Self::Unset })
+        Ok(if parse::<Boolean>(layers, "open")?.0 { Self::Open } else { Self::Unset })
     }
 
-    /// Refuses to start a server that knows no callers, unless that was said to be wanted.
+    /// Refuses to start a server without authentication, unless `open` is set.
     ///
     /// # Errors
     /// [`ConfigError::NotOpen`].
@@ -247,27 +194,27 @@ impl Access {
     }
 }
 
-fn unix(layers: &Layers) -> Result<Option<UnixSocket>, ConfigError> {
-    let mode = parse::<Mode>(layers, "listen.unix_mode")?.0;
-    Ok(parse_if_set(layers, "listen.unix")?.map(|name| UnixSocket { name, mode }))
+fn parse_unix(layers: &Layers) -> Result<Option<UnixSocket>, ConfigError> {
+    let mode = parse::<OctalMode>(layers, "listen.unix_mode")?.0;
+    Ok(parse_if_set(layers, "listen.unix")?.map(|address| UnixSocket { address, mode }))
 }
 
-fn limits(layers: &Layers) -> Result<Limits, ConfigError> {
-    let number = |name, least, most| bounded(layers, name, least, most);
+fn parse_limits(layers: &Layers) -> Result<Limits, ConfigError> {
+    let number = |name, min, max| parse_bounded(layers, name, min, max);
     Ok(Limits {
-        batch_items: number("limits.batch_items", 1, MOST_BATCH_ITEMS)?,
+        batch_items: number("limits.batch_items", 1, MAX_BATCH_ITEMS)?,
         message_bytes: number("limits.message_bytes", 1_024, 64 * 1024 * 1024)?,
         connections: number("limits.connections", 1, 65_536)?,
         streams: u32::try_from(number("limits.streams", 1, 65_536)?).unwrap_or(u32::MAX),
         requests: number("limits.requests", 1, 1_000_000)?,
-        handshake_time: parse::<Time>(layers, "limits.handshake_time")?.0,
-        drain_time: parse::<Time>(layers, "limits.drain_time")?.0,
+        handshake_time: parse::<HumanDuration>(layers, "limits.handshake_time")?.0,
+        drain_time: parse::<HumanDuration>(layers, "limits.drain_time")?.0,
     })
 }
 
 /// A setting that has a default.
 fn parse<T: FromStr<Err: fmt::Display>>(layers: &Layers, name: &str) -> Result<T, ConfigError> {
-    required(name, parse_if_set(layers, name)?)
+    require(name, parse_if_set(layers, name)?)
 }
 
 fn parse_or_off<T: FromStr<Err: fmt::Display>>(
@@ -287,46 +234,46 @@ fn parse_if_set<T: FromStr<Err: fmt::Display>>(
     read(layers, name, |text| text.parse().map_err(|expected: T::Err| expected.to_string()))
 }
 
-fn bounded(layers: &Layers, name: &str, least: usize, most: usize) -> Result<usize, ConfigError> {
+fn parse_bounded(layers: &Layers, name: &str, min: usize, max: usize) -> Result<usize, ConfigError> {
     let number = |text: &str| {
-        let fits = text.parse().ok().filter(|number| (least..=most).contains(number));
-        fits.ok_or_else(|| format!("a number from {least} to {most}"))
+        let fits = text.parse().ok().filter(|number| (min..=max).contains(number));
+        fits.ok_or_else(|| format!("a number from {min} to {max}"))
     };
-    required(name, read(layers, name, number)?)
+    require(name, read(layers, name, number)?)
 }
 
-/// Reads a setting; when it does not fit, the error has its place and what `parse` says it must be.
+/// Reads a setting; if it does not fit, the error has its origin and what fits, which is the error of `parse`.
 fn read<T>(
     layers: &Layers,
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<Option<T>, ConfigError> {
-    let Some(layers::Value { text, origin }) = layers.get(name) else { return Ok(None) };
+    let Some(layers::SettingValue { text, origin }) = layers.get(name) else { return Ok(None) };
     parse(text).map(Some).map_err(|expected| ConfigError::Value {
         name: name.to_owned(),
-        text: fit_to_be_shown(name, text).into_owned(),
+        text: redact_user(name, text).into_owned(),
         origin: origin.clone(),
         expected,
     })
 }
 
-/// Operators write passwords into endpoints, where none belongs.
-fn fit_to_be_shown<'t>(name: &str, text: &'t str) -> Cow<'t, str> {
+/// Takes user and password out of an endpoint: operators write them there, and the message goes to the log.
+fn redact_user<'t>(name: &str, text: &'t str) -> Cow<'t, str> {
     if name.ends_with("endpoint") { without_user(text) } else { Cow::Borrowed(text) }
 }
 
-fn required<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
+fn require<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
     value.ok_or_else(|| ConfigError::Unset(name.to_owned()))
 }
 
-/// Forms of values, each with what it must be for an error message.
-struct Switch(bool);
-struct Mode(u32);
-struct Time(Duration);
-struct Expiry(Seconds);
-struct Plain(SocketAddr);
+/// Types of values; the error of each says what fits.
+struct Boolean(bool);
+struct OctalMode(u32);
+struct HumanDuration(Duration);
+struct ExpiryDuration(Seconds);
+struct AdminAddress(SocketAddr);
 
-impl FromStr for Switch {
+impl FromStr for Boolean {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -334,7 +281,7 @@ impl FromStr for Switch {
     }
 }
 
-impl FromStr for Mode {
+impl FromStr for OctalMode {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -343,7 +290,7 @@ impl FromStr for Mode {
     }
 }
 
-impl FromStr for Time {
+impl FromStr for HumanDuration {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -351,7 +298,7 @@ impl FromStr for Time {
     }
 }
 
-impl FromStr for Expiry {
+impl FromStr for ExpiryDuration {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -361,7 +308,7 @@ impl FromStr for Expiry {
     }
 }
 
-impl FromStr for Plain {
+impl FromStr for AdminAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -427,7 +374,7 @@ mod tests {
     fn a_server_that_nobody_could_reach_is_refused() {
         assert!(with(&[("PRESIGND_LISTEN_TCP", "off")]).unwrap_err().contains("nobody could reach"));
         let unix = with(&[("PRESIGND_LISTEN_TCP", "off"), ("PRESIGND_LISTEN_UNIX", "@presignd")]).unwrap();
-        assert_eq!(unix.unix.unwrap().name, SocketName::Abstract("presignd".into()));
+        assert_eq!(unix.unix.unwrap().address, UnixAddress::Abstract("presignd".into()));
     }
 
     #[test]

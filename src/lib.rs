@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod admin;
 pub mod client;
 pub mod clock;
+mod commands;
 pub mod config;
 pub mod credentials;
 pub mod health;
@@ -16,6 +18,8 @@ pub mod server;
 pub mod service;
 pub mod shelter;
 pub mod signals;
+
+pub use self::commands::{report_misuse, run};
 
 /// The messages and services of `proto/presign/v1/presign.proto`, which documents them.
 #[expect(

@@ -1,8 +1,9 @@
-//! The sockets: bound with care, accepted from with patience.
+//! The sockets that the server listens on, and the connections that it accepts from them.
 
 mod authority;
 pub mod peer;
-mod turns;
+pub mod preface;
+mod yielding;
 
 use std::{
     io,
@@ -26,28 +27,49 @@ use tokio::{
 };
 use tokio_util::either::Either;
 
-use self::{authority::ReadableAuthority, turns::Turns};
-use crate::config::{Config, SocketName, UnixSocket};
+use self::{
+    authority::ReadableAuthority,
+    peer::{Peer, PeerCredentials},
+    yielding::YieldingWriter,
+};
+use crate::{
+    address::{Address, UnixAddress},
+    config::{Config, UnixSocket},
+};
 
-/// A connection from either kind of socket.
-pub type Stream = Join<Reader, Writer>;
-
-/// What the peer sends.
-pub type Reader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
-
-/// What the peer is sent.
-pub type Writer = Turns<Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>>;
-
-fn from_tcp(stream: TcpStream) -> Stream {
-    // Small answers should not wait for the next one.
-    let _best_effort = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    join(Either::Left(reader), Turns::new(Either::Left(writer)))
+/// An accepted connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its bytes.
+    pub io: ConnectionIo,
+    /// The other end.
+    pub peer: Peer,
 }
 
-fn from_unix(stream: UnixStream) -> Stream {
-    let (reader, writer) = stream.into_split();
-    join(Either::Right(ReadableAuthority::new(reader)), Turns::new(Either::Right(writer)))
+/// The bytes of a connection, over TCP or a Unix socket.
+pub type ConnectionIo = Join<ConnectionReader, ConnectionWriter>;
+
+/// What the peer sends.
+pub type ConnectionReader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
+
+/// What the peer is sent.
+pub type ConnectionWriter = YieldingWriter<Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>>;
+
+impl Connection {
+    fn from_tcp(stream: TcpStream, address: SocketAddr) -> Self {
+        // Small answers should not wait for the next one.
+        let _best_effort = stream.set_nodelay(true);
+        let (reader, writer) = stream.into_split();
+        let io = join(Either::Left(reader), YieldingWriter::new(Either::Left(writer)));
+        Self { io, peer: Peer::Tcp(address) }
+    }
+
+    fn from_unix(stream: UnixStream) -> io::Result<Self> {
+        let peer = Peer::Unix(PeerCredentials::of(&stream)?);
+        let (reader, writer) = stream.into_split();
+        let reader = Either::Right(ReadableAuthority::new(reader));
+        Ok(Self { io: join(reader, YieldingWriter::new(Either::Right(writer))), peer })
+    }
 }
 
 /// Every socket that the server listens on.
@@ -63,9 +85,9 @@ pub struct Listeners {
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// What the log calls it.
-    place: String,
-    /// The path to remove in the end.
+    /// Where clients reach it: with the port that the system chose for port 0.
+    address: Address,
+    /// The path, which is removed when the listener is dropped.
     _path: Option<SocketPath>,
 }
 
@@ -75,32 +97,32 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// A socket's path: removed when the listener goes.
+/// A socket's path, which is removed when it is dropped.
 #[derive(Debug)]
 struct SocketPath {
     path: PathBuf,
-    /// Which file it was when it was bound.
-    file: Option<(u64, u64)>,
+    /// Device and inode when it was bound.
+    inode: Option<(u64, u64)>,
 }
 
 impl SocketPath {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: file_at(path) }
+        Self { path: path.to_owned(), inode: inode_at(path) }
     }
 }
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // Another server may have put its own socket there since: that one stays.
-        if self.file.is_some() && file_at(&self.path) == self.file {
-            let _gone = std::fs::remove_file(&self.path);
+        // Another server may have bound the path since: its socket stays.
+        if self.inode.is_some() && inode_at(&self.path) == self.inode {
+            let _best_effort = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Device and inode of what is at a path.
-fn file_at(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+/// Device and inode of the file at a path.
+fn inode_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Raises the soft limit of open files to the hard one: the usual soft limit, 1,024, is what `limits.connections` alone
@@ -116,7 +138,7 @@ pub fn raise_open_files() {
 /// Why a socket cannot be listened on.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// Somebody else has the address.
+    /// Another process listens on the address.
     #[error(
         "{address} ({setting}) is in use: is another presignd running? Stop it, or set {setting} to another address"
     )]
@@ -136,10 +158,10 @@ pub enum ListenError {
         /// What the system says.
         error: io::Error,
     },
-    /// A live server has the socket.
+    /// A running server listens on the socket.
     #[error("a running server has the socket {0} (listen.unix): stop it, or set listen.unix to another path")]
     SocketInUse(String),
-    /// Something else is at the path.
+    /// A file that is no socket has the path.
     #[error(
         "{0} (listen.unix) is there already and is not a socket: move it away, or set listen.unix to another path"
     )]
@@ -161,41 +183,41 @@ pub enum ListenError {
 pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     let mut grpc = Vec::new();
     if let Some(address) = config.tcp {
-        grpc.push(tcp_socket(address.get(), "listen.tcp").await?);
+        grpc.push(bind_tcp(address.get(), "listen.tcp").await?);
     }
     if let Some(socket) = &config.unix {
-        grpc.push(unix_socket(socket)?);
+        grpc.push(bind_unix(socket)?);
     }
     let admin = match config.admin {
-        Some(address) => Some(tcp_socket(address, "admin.listen").await?),
+        Some(address) => Some(bind_tcp(address, "admin.listen").await?),
         None => None,
     };
     Ok(Listeners { grpc, admin })
 }
 
-async fn tcp_socket(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
+async fn bind_tcp(address: SocketAddr, setting: &'static str) -> Result<Listener, ListenError> {
     let error = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::AddressInUse { address, setting },
         _ => ListenError::Address { address, setting, error },
     };
     let socket = TcpListener::bind(address).await.map_err(error)?;
-    let place = format!("tcp={}", socket.local_addr().map_err(error)?);
-    Ok(Listener { socket: Socket::Tcp(socket), place, _path: None })
+    let address = Address::Tcp(socket.local_addr().map_err(error)?);
+    Ok(Listener { socket: Socket::Tcp(socket), address, _path: None })
 }
 
-fn unix_socket(settings: &UnixSocket) -> Result<Listener, ListenError> {
-    let name = settings.name.to_string();
+fn bind_unix(settings: &UnixSocket) -> Result<Listener, ListenError> {
+    let name = settings.address.to_string();
     let error = |error| ListenError::Socket { name: name.clone(), error };
-    let place = format!("unix={name}");
-    let (socket, path) = match &settings.name {
-        SocketName::Abstract(abstract_name) => (bind_abstract(abstract_name, &name)?, None),
-        SocketName::Path(path) => {
+    let (socket, path) = match &settings.address {
+        UnixAddress::Abstract(abstract_name) => (bind_abstract(abstract_name, &name)?, None),
+        UnixAddress::Path(path) => {
             remove_stale(path)?;
             let socket = bind_with_mode(path, settings.mode).map_err(error)?;
             (socket, Some(SocketPath::new(path)))
         }
     };
-    Ok(Listener { socket: Socket::Unix(socket), place, _path: path })
+    let address = Address::Unix(settings.address.clone());
+    Ok(Listener { socket: Socket::Unix(socket), address, _path: path })
 }
 
 fn bind_abstract(abstract_name: &str, name: &str) -> Result<UnixListener, ListenError> {
@@ -213,7 +235,7 @@ fn listen_async(socket: std::os::unix::net::UnixListener) -> io::Result<UnixList
     UnixListener::from_std(socket)
 }
 
-/// The mode holds from the first moment: it is set by the mask, since a later chmod would leave a gap.
+/// The mode is set by the umask, so that it applies from the start: a chmod after bind would come too late.
 fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let masked = Mode::from_raw_mode(!mode & 0o777);
     let before = rustix::process::umask(masked);
@@ -222,15 +244,15 @@ fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
     bound
 }
 
-/// Removes a path only when it is a socket that nobody answers on.
+/// Removes a path only if it is a socket that refuses connections.
 fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let name = path.display().to_string();
-    let found = match std::fs::symlink_metadata(path) {
-        Ok(found) => found,
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ListenError::Socket { name, error }),
     };
-    if !found.file_type().is_socket() {
+    if !metadata.file_type().is_socket() {
         return Err(ListenError::NotASocket(name));
     }
     match std::os::unix::net::UnixStream::connect(path) {
@@ -241,30 +263,76 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// How long accepting rests when the process is out of file descriptors or memory.
-const REST: Duration = Duration::from_millis(100);
+/// How long accepting waits when the process is out of file descriptors or memory.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 impl Listener {
-    /// What the log calls it: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
-    pub fn place(&self) -> &str {
-        &self.place
+    /// Where clients reach it.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
-    /// The next connection. Errors of one connection are passed over; a lack of resources is waited out.
-    pub async fn accept(&self) -> Stream {
+    /// The address as the log has it: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
+    pub fn log_field(&self) -> String {
+        match &self.address {
+            Address::Unix(address) => format!("unix={address}"),
+            address => format!("tcp={address}"),
+        }
+    }
+
+    /// Accepts the next connection. Errors of one connection are ignored; after any other the next try is later.
+    pub async fn accept(&self) -> Connection {
         loop {
             let accepted = match &self.socket {
-                Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| from_tcp(stream)),
-                Socket::Unix(socket) => socket.accept().await.map(|(stream, _)| from_unix(stream)),
+                Socket::Tcp(socket) => {
+                    socket.accept().await.map(|(stream, address)| Connection::from_tcp(stream, address))
+                }
+                Socket::Unix(socket) => {
+                    socket.accept().await.and_then(|(stream, _)| Connection::from_unix(stream))
+                }
             };
             match accepted {
-                Ok(stream) => return stream,
+                Ok(connection) => return connection,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!("accepting on {} rests for {REST:?}: {error}", self.place);
-                    tokio::time::sleep(REST).await;
+                    tracing::warn!(
+                        "accepting on {} rests for {ACCEPT_BACK_OFF:?}: {error}",
+                        self.log_field()
+                    );
+                    tokio::time::sleep(ACCEPT_BACK_OFF).await;
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::LoopbackAddress;
+
+    #[tokio::test]
+    async fn a_unix_peer_has_the_ids_of_its_process() {
+        // Not a path: its mode is set by the umask, which other tests of this process would get too.
+        let name = format!("presignd-test-peer-{}", std::process::id());
+        let settings = UnixSocket { address: UnixAddress::Abstract(name.clone()), mode: 0o600 };
+        let listener = bind_unix(&settings).unwrap();
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+        let _peer = std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+        let expected = PeerCredentials {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            pid: Some(std::process::id()),
+        };
+        assert_eq!(listener.accept().await.peer, Peer::Unix(expected));
+    }
+
+    #[tokio::test]
+    async fn a_tcp_peer_has_an_address_and_no_ids() {
+        let loopback: LoopbackAddress = "127.0.0.1:0".parse().unwrap();
+        let listener = bind_tcp(loopback.get(), "listen.tcp").await.unwrap();
+        let Address::Tcp(address) = listener.address() else { panic!("it listens on TCP") };
+        let peer = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(listener.accept().await.peer, Peer::Tcp(peer.local_addr().unwrap()));
     }
 }

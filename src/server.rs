@@ -70,7 +70,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     let stopping = CancellationToken::new();
     let connections = Connections::new(routes.prepare(), &config.limits, metrics.clone(), stopping.clone());
     announce(&listeners);
-    let places: Vec<String> = listeners.grpc.iter().map(|listener| listener.place().to_owned()).collect();
+    let addresses: Vec<String> = listeners.grpc.iter().map(Listener::log_field).collect();
     for listener in listeners.grpc {
         connections.serve(listener);
     }
@@ -79,7 +79,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
         state: health.state(),
         signers: Arc::clone(&signers),
         clock: clock.clone(),
-        places,
+        addresses,
     };
     if let Some(listener) = listeners.admin {
         tokio::spawn(admin::serve(listener, admin));
@@ -125,9 +125,9 @@ fn with_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerErro
 
 /// One line with every address, for people and for whoever started the server on port 0.
 fn announce(listeners: &Listeners) {
-    let grpc = listeners.grpc.iter().map(Listener::place).collect::<Vec<_>>().join(" ");
+    let grpc = listeners.grpc.iter().map(Listener::log_field).collect::<Vec<_>>().join(" ");
     let admin =
-        listeners.admin.as_ref().map_or("off", |listener| listener.place().trim_start_matches("tcp="));
+        listeners.admin.as_ref().map_or_else(|| "off".to_owned(), |listener| listener.address().to_string());
     tracing::warn!("open: callers are not authenticated, and any request is signed");
     tracing::info!("listening {grpc} admin={admin}");
     notify(&[NotifyState::Ready]);

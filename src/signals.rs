@@ -1,4 +1,4 @@
-//! What an operator tells the process: to stop, or to read its configuration again.
+//! Signals from the operator: to stop, or to read the configuration again.
 
 use std::io;
 
@@ -16,8 +16,8 @@ pub enum Signal {
     Reload,
 }
 
-/// Signals that wait to be heard. More of them would say nothing new.
-const WAITING: usize = 4;
+/// Signals that can wait for the receiver. More of them would mean the same again.
+const QUEUE_LENGTH: usize = 4;
 
 /// Listens for signals from now on.
 ///
@@ -27,18 +27,18 @@ pub fn listen() -> io::Result<mpsc::Receiver<Signal>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // A peer that is gone is an error of a write, whatever the signal was set to before us.
+    // With a handler for SIGPIPE, writing to a closed connection is an error and does not end the process.
     let pipe = signal(SignalKind::pipe())?;
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
     tokio::spawn(async move {
         let _pipe = pipe;
         loop {
-            let heard = tokio::select! {
+            let signal = tokio::select! {
                 _ = terminate.recv() => Signal::Stop("SIGTERM"),
                 _ = interrupt.recv() => Signal::Stop("SIGINT"),
                 _ = hang_up.recv() => Signal::Reload,
             };
-            if sender.send(heard).await.is_err() {
+            if sender.send(signal).await.is_err() {
                 return;
             }
         }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use crate::pb::{PresignPostResponse, PresignedRequest};
 
 /// The command that uses a URL. `FILE` stands for what is uploaded.
-pub(super) fn of_url(presigned: &PresignedRequest) -> String {
+pub(super) fn url_command(presigned: &PresignedRequest) -> String {
     // Without this curl would fold `.` and `..` in the key, and the signature would not match.
     let mut command = "curl --fail --path-as-is".to_owned();
-    command.push_str(globoff(&presigned.url));
+    command.push_str(globoff_option(&presigned.url));
     match presigned.method.as_str() {
         "GET" => {}
         "HEAD" => command.push_str(" --head"),
@@ -27,26 +27,26 @@ pub(super) fn of_url(presigned: &PresignedRequest) -> String {
         let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         append(&mut command, "--header", &header);
     }
-    command + " " + &quoted(&presigned.url)
+    command + " " + &quote(&presigned.url)
 }
 
 /// The command that sends a form with the file `FILE`, and with `supplied`, which the holder may change as far as the
 /// policy lets it.
-pub(super) fn of_form<'f>(
+pub(super) fn form_command<'f>(
     form: &'f PresignPostResponse,
     supplied: impl IntoIterator<Item = (&'f String, &'f String)>,
 ) -> String {
     let mut command = "curl --fail".to_owned();
-    command.push_str(globoff(&form.url));
+    command.push_str(globoff_option(&form.url));
     for (name, value) in form.fields.iter().chain(supplied) {
         // Not `--form`, for which some values mean a file.
         append(&mut command, "--form-string", &format!("{name}={value}"));
     }
-    command + " --form file=@FILE " + &quoted(&form.url)
+    command + " --form file=@FILE " + &quote(&form.url)
 }
 
 /// curl takes brackets for a range of URLs. In ours they stand around an IPv6 address; keys are encoded.
-fn globoff(url: &str) -> &'static str {
+fn globoff_option(url: &str) -> &'static str {
     if url.contains(['[', ']', '{', '}']) { " --globoff" } else { "" }
 }
 
@@ -56,18 +56,18 @@ fn ends_in_slash(url: &str) -> bool {
 
 fn append(command: &mut String, option: &str, value: &str) {
     let _infallible =
-        write!(command, " {option} {}", if plain(value) { value.to_owned() } else { quoted(value) });
+        write!(command, " {option} {}", if is_plain(value) { value.to_owned() } else { quote(value) });
 }
 
 /// Whether a shell takes this word as it is.
-fn plain(word: &str) -> bool {
+fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// One word of a POSIX shell: within single quotes everything but a single quote stands for itself.
 ///
 /// Source: [Shell Command Language, 2.2.2](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02).
-fn quoted(word: &str) -> String {
+fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
@@ -107,7 +107,7 @@ mod tests {
                 "curl --fail --path-as-is --globoff --request DELETE 'http://[::1]:9000/b/k?a=b'",
             ),
         ] {
-            assert_eq!(of_url(&presigned(method, url, headers)), command);
+            assert_eq!(url_command(&presigned(method, url, headers)), command);
         }
         for (method, url, headers, command) in [
             ("GET", "https://b.example/k/?a", &[][..], "curl --fail --path-as-is 'https://b.example/k/?a'"),
@@ -132,7 +132,7 @@ mod tests {
                 "curl --fail --path-as-is --upload-file FILE 'https://b.example/k?a=/'",
             ),
         ] {
-            assert_eq!(of_url(&presigned(method, url, headers)), command);
+            assert_eq!(url_command(&presigned(method, url, headers)), command);
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            of_form(&form, &map("acl", "")),
+            form_command(&form, &map("acl", "")),
             "curl --fail --form-string 'key=@a;b' --form-string 'acl=' --form file=@FILE 'https://b.example/'"
         );
     }
@@ -154,7 +154,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_a_quoted_word_back_as_it_was(word in "(?s)[^\u{0}]*") {
-            let script = format!("printf %s {}", quoted(&word));
+            let script = format!("printf %s {}", quote(&word));
             let output = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
             prop_assert_eq!(output.stdout, word.into_bytes());
         }

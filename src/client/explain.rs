@@ -1,4 +1,4 @@
-//! `presignd explain`: the question as it stands on the command line, and the answer for people and for programs.
+//! `presignd explain`: the request from the command line, and the answer as text or JSON.
 
 use std::{
     borrow::Cow,
@@ -9,29 +9,29 @@ use std::{
 
 use serde_json::json;
 
-use super::{ClientError, connect, failed, pairs, terms::rfc3339};
+use super::{ClientError, client_error, connect, parse_pairs, terms::rfc3339};
 use crate::{
     config::arguments::ExplainArguments,
     pb::{self, Verdict, presign_service_client::PresignServiceClient},
 };
 
-/// What stands for the standard input.
+/// Means the standard input.
 const STDIN: &str = "-";
 
-/// What to print, and whether the URL is good.
+/// What to print, and whether the URL is valid.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn explain(arguments: ExplainArguments) -> Result<(String, bool), ClientError> {
-    let request = request(&arguments)?;
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let request = build_request(&arguments)?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).explain(request).await;
-    let explained = answer.map_err(|status| failed(&place, status))?.into_inner();
-    let shown = if arguments.json { as_json(&explained) } else { as_text(&explained, arguments.verbose) };
-    Ok((shown, explained.verdict() == Verdict::Valid))
+    let explained = answer.map_err(|status| client_error(&address, status))?.into_inner();
+    let output = if arguments.json { as_json(&explained) } else { as_text(&explained, arguments.verbose) };
+    Ok((output, explained.verdict() == Verdict::Valid))
 }
 
-fn request(arguments: &ExplainArguments) -> Result<pb::ExplainRequest, ClientError> {
+fn build_request(arguments: &ExplainArguments) -> Result<pb::ExplainRequest, ClientError> {
     let error_body = arguments.error_body.as_deref();
     if arguments.url == STDIN && error_body == Some(STDIN) {
         return Err(ClientError::Argument(
@@ -40,18 +40,18 @@ fn request(arguments: &ExplainArguments) -> Result<pb::ExplainRequest, ClientErr
         ));
     }
     let url = match arguments.url.as_str() {
-        STDIN => read("the URL", STDIN)?,
+        STDIN => read_argument("the URL", STDIN)?,
         url => url.to_owned(),
     };
     Ok(pb::ExplainRequest {
         url: url.trim().to_owned(),
         method: arguments.method.clone(),
-        headers: pairs("--header", &arguments.headers, ':')?,
-        s3_error_body: error_body.map_or(Ok(String::new()), |file| read("--error-body", file))?,
+        headers: parse_pairs("--header", &arguments.headers, ':')?,
+        s3_error_body: error_body.map_or(Ok(String::new()), |file| read_argument("--error-body", file))?,
     })
 }
 
-fn read(what: &str, file: &str) -> Result<String, ClientError> {
+fn read_argument(what: &str, file: &str) -> Result<String, ClientError> {
     let mut bytes = Vec::new();
     let done = match file {
         STDIN => io::stdin().read_to_end(&mut bytes).map(drop),
@@ -62,10 +62,10 @@ fn read(what: &str, file: &str) -> Result<String, ClientError> {
 }
 
 fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
-    let mut text = format!("verdict   {}", name(explained));
+    let mut text = format!("verdict   {}", verdict_name(explained));
     let mut line = |what: &str, value: &str| {
         if !value.is_empty() {
-            let _infallible = write!(text, "\n{what:<9} {}", for_a_terminal(value));
+            let _infallible = write!(text, "\n{what:<9} {}", escape_control(value));
         }
     };
     for finding in &explained.findings {
@@ -91,15 +91,15 @@ fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
         ] {
             let _infallible = write!(text, "\n\n{what}:");
             for line in value.lines() {
-                let _infallible = write!(text, "\n{}", for_a_terminal(line));
+                let _infallible = write!(text, "\n{}", escape_control(line));
             }
         }
     }
     text
 }
 
-/// Without the control characters that a key or an error document may have in it.
-fn for_a_terminal(text: &str) -> Cow<'_, str> {
+/// Escapes the control characters that a key or an error document may have.
+fn escape_control(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
@@ -110,7 +110,7 @@ fn for_a_terminal(text: &str) -> Cow<'_, str> {
 fn as_json(explained: &pb::ExplainResponse) -> String {
     let parts = explained.parts.clone().unwrap_or_default();
     json!({
-        "verdict": name(explained),
+        "verdict": verdict_name(explained),
         "findings": explained.findings,
         "parts": {
             "algorithm": parts.algorithm,
@@ -133,6 +133,6 @@ fn as_json(explained: &pb::ExplainResponse) -> String {
     .to_string()
 }
 
-fn name(explained: &pb::ExplainResponse) -> &'static str {
+fn verdict_name(explained: &pb::ExplainResponse) -> &'static str {
     explained.verdict().as_str_name().trim_start_matches("VERDICT_")
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{ClientError, connect, curl, duration, failed, pairs, terms::Terms, uri::S3Uri};
+use super::{
+    ClientError, client_error, connect, curl, parse_duration, parse_pairs, terms::GrantSummary, uri::S3Uri,
+};
 use crate::{
     config::arguments::post::PostArguments,
     pb::{self, presign_service_client::PresignServiceClient},
@@ -15,15 +17,15 @@ use crate::{
 /// # Errors
 /// See [`ClientError`].
 pub async fn post(arguments: PostArguments) -> Result<(String, String), ClientError> {
-    let request = request(&arguments)?;
+    let request = build_request(&arguments)?;
     let supplied = request.starts_with.clone();
-    let (place, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
+    let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).presign_post(request).await;
-    let form = answer.map_err(|status| failed(&place, status))?.into_inner();
-    let terms = if arguments.verbose { Terms::of_form(&form).to_string() } else { String::new() };
+    let form = answer.map_err(|status| client_error(&address, status))?.into_inner();
+    let terms = if arguments.verbose { GrantSummary::of_form(&form).to_string() } else { String::new() };
     let to_complete = if arguments.json { String::new() } else { to_complete(&supplied) };
-    let shown = if arguments.json { as_json(&form) } else { curl::of_form(&form, &supplied) };
-    Ok((shown, terms + &to_complete))
+    let output = if arguments.json { as_json(&form) } else { curl::form_command(&form, &supplied) };
+    Ok((output, terms + &to_complete))
 }
 
 /// What the holder has to see to: the command has the beginning of these values only.
@@ -35,21 +37,21 @@ fn to_complete(supplied: &BTreeMap<String, String>) -> String {
     }
 }
 
-fn request(arguments: &PostArguments) -> Result<pb::PresignPostRequest, ClientError> {
+fn build_request(arguments: &PostArguments) -> Result<pb::PresignPostRequest, ClientError> {
     let S3Uri { bucket, key } = arguments.uri.parse().map_err(ClientError::Argument)?;
     Ok(pb::PresignPostRequest {
         bucket,
         key,
-        expires_in: duration("--expires-in", arguments.expires_in.as_deref())?,
-        min_expires_in: duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
+        expires_in: parse_duration("--expires-in", arguments.expires_in.as_deref())?,
+        min_expires_in: parse_duration("--min-expires-in", arguments.min_expires_in.as_deref())?,
         signer: arguments.signer.clone(),
-        fields: pairs("--field", &arguments.fields, '=')?,
-        starts_with: pairs("--starts-with", &arguments.starts_with, '=')?,
-        content_length_range: arguments.content_length_range.as_deref().map(range).transpose()?,
+        fields: parse_pairs("--field", &arguments.fields, '=')?,
+        starts_with: parse_pairs("--starts-with", &arguments.starts_with, '=')?,
+        content_length_range: arguments.content_length_range.as_deref().map(parse_range).transpose()?,
     })
 }
 
-fn range(text: &str) -> Result<pb::ContentLengthRange, ClientError> {
+fn parse_range(text: &str) -> Result<pb::ContentLengthRange, ClientError> {
     let bounds = text.split_once(':').and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
     let (min, max) = bounds.ok_or_else(|| {
         let flag = "--content-length-range";
@@ -59,7 +61,7 @@ fn range(text: &str) -> Result<pb::ContentLengthRange, ClientError> {
 }
 
 fn as_json(form: &pb::PresignPostResponse) -> String {
-    let terms = Terms::of_form(form);
+    let terms = GrantSummary::of_form(form);
     json!({
         "url": form.url,
         "fields": form.fields,

@@ -1,4 +1,4 @@
-//! What was granted to a URL or a form, as people read it.
+//! The lifetime that was granted to a URL or a form, for people.
 
 use std::{fmt, time::Duration};
 
@@ -6,8 +6,8 @@ use prost_types::Timestamp;
 
 use crate::pb;
 
-/// How long it works, and why not longer.
-pub(super) struct Terms {
+/// The lifetime, and what cut it.
+pub(super) struct GrantSummary {
     /// In RFC 3339.
     pub(super) expires_at: String,
     /// In seconds.
@@ -18,7 +18,7 @@ pub(super) struct Terms {
     pub(super) clamp_reason: &'static str,
 }
 
-impl Terms {
+impl GrantSummary {
     pub(super) fn of_url(url: &pb::PresignedRequest) -> Self {
         Self::new(url.expires_at.as_ref(), url.granted, url.requested, url.clamp_reason())
     }
@@ -43,7 +43,7 @@ impl Terms {
     }
 }
 
-impl fmt::Display for Terms {
+impl fmt::Display for GrantSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let for_people =
             |seconds: i64| humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// A bucket, or what stands for one, and a key. Whether they are good is the server's to say.
+/// A bucket name, alias or ARN, and a key. The server validates them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Uri {
     /// A bucket name, an alias or an ARN.
@@ -18,7 +18,7 @@ impl S3Uri {
     /// When there is no bucket in it.
     pub fn of_listing(text: &str) -> Result<Self, String> {
         let form = "s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
-        split(text).ok_or_else(|| format!("{text:?} is not a bucket: write {form}"))
+        split_uri(text).ok_or_else(|| format!("{text:?} is not a bucket: write {form}"))
     }
 }
 
@@ -27,24 +27,24 @@ impl FromStr for S3Uri {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let form = "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY";
-        let object = split(text).filter(|uri| !uri.key.is_empty());
+        let object = split_uri(text).filter(|uri| !uri.key.is_empty());
         object.ok_or_else(|| format!("{text:?} is not an object: write {form}"))
     }
 }
 
-fn split(text: &str) -> Option<S3Uri> {
+fn split_uri(text: &str) -> Option<S3Uri> {
     let rest = match text.strip_prefix("s3://") {
         Some(rest) => rest,
         None => text.starts_with("arn:").then_some(text)?,
     };
-    let name_at = if rest.starts_with("arn:") { arn_name_at(rest)? } else { 0 };
-    let (name, key) = rest[name_at..].split_once('/').unwrap_or((&rest[name_at..], ""));
-    let bucket = &rest[..name_at + name.len()];
+    let name_start = if rest.starts_with("arn:") { arn_name_start(rest)? } else { 0 };
+    let (name, key) = rest[name_start..].split_once('/').unwrap_or((&rest[name_start..], ""));
+    let bucket = &rest[..name_start + name.len()];
     (!name.is_empty()).then(|| S3Uri { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// Where the access point's name begins in an ARN.
-fn arn_name_at(text: &str) -> Option<usize> {
+/// The index of the access point's name in an ARN.
+fn arn_name_start(text: &str) -> Option<usize> {
     let resource_at = text.match_indices(':').nth(4)?.0 + 1;
     let resource = &text[resource_at..];
     // `outpost/ID/accesspoint/NAME` or `accesspoint/NAME`, with either separator.

@@ -151,6 +151,11 @@ pub fn parse(
     })
 }
 
+/// The command line of this process.
+pub fn command_line() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
 /// The environment of this process, as far as it is text.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()

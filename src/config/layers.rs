@@ -7,17 +7,24 @@ use std::{
 };
 
 use thiserror::Error;
-use toml::de::{DeTable, DeValue};
 
-use super::settings::{self, ENVIRONMENT_PREFIX, SETTINGS};
+use super::{
+    environment,
+    file::ConfigFile,
+    settings::{self, ENVIRONMENT_PREFIX, SETTINGS},
+    tables::{FileTable, FileTables},
+};
 
-/// What was set, by name.
+/// What was set: settings by name, and the tables that the file alone can have.
 #[derive(Clone, Debug, Default)]
-pub struct Layers(BTreeMap<String, Value>);
+pub struct Layers {
+    settings: BTreeMap<String, SettingValue>,
+    tables: FileTables,
+}
 
-/// A value as it was written, and where.
+/// The value of a setting as it was written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct SettingValue {
     /// The text; TOML numbers and booleans as they are written.
     pub text: String,
     /// Who said so.
@@ -100,19 +107,56 @@ pub enum LayerError {
         /// Where.
         origin: Origin,
     },
+    /// One value where a table or a list of tables belongs, or one of these for the other.
+    #[error("{origin}: {name} must be {expected}")]
+    NotATable {
+        /// The table.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// What fits.
+        expected: &'static str,
+    },
+    /// A field of a table has another type.
+    #[error("{origin}: {name} must be {expected}, not {written}")]
+    FieldType {
+        /// The field, with its table.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// What was written.
+        written: String,
+        /// What fits.
+        expected: String,
+    },
+    /// A field that its table needs.
+    #[error("{origin}: {name} is not set, and has no default")]
+    MissingField {
+        /// The field, with its table.
+        name: String,
+        /// Where the table is.
+        origin: Origin,
+    },
+    /// A field of a table does not fit.
+    #[error("{origin}: {name}: {problem}")]
+    Field {
+        /// The field, with its table.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// What is wrong.
+        problem: String,
+    },
 }
-
-/// Settings of the contract that later versions have.
-const NOT_YET: [&str; 3] = ["allow", "listen.tcp_auth", "listen.token_file"];
 
 impl Layers {
     /// The defaults.
     pub fn defaults() -> Self {
         let defaults = SETTINGS.iter().filter_map(|setting| {
             let text = setting.default?.to_owned();
-            Some((setting.name.to_owned(), Value { text, origin: Origin::Default }))
+            Some((setting.name.to_owned(), SettingValue { text, origin: Origin::Default }))
         });
-        Self(defaults.collect())
+        Self { settings: defaults.collect(), tables: FileTables::default() }
     }
 
     /// Lays a TOML file over what is there.
@@ -120,45 +164,22 @@ impl Layers {
     /// # Errors
     /// When it cannot be read, is not TOML, or sets what is not a setting.
     pub fn file(&mut self, path: &Path) -> Result<(), LayerError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| LayerError::Unreadable { path: name.clone(), error })?;
-        let table = DeTable::parse(&text)
-            .map_err(|error| LayerError::NotToml { path: name.clone(), error: error.to_string() })?;
-        let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
-        let at = |offset| Origin::File { path: name.clone(), line: line(offset) };
-        self.table("", table.get_ref(), &at)
+        self.file_with_tables(path, settings::TABLES)
     }
 
-    fn table(
+    /// The same, with tables of a schema: these replace those of an earlier file.
+    pub(super) fn file_with_tables(
         &mut self,
-        prefix: &str,
-        table: &DeTable<'_>,
-        at: &impl Fn(usize) -> Origin,
+        path: &Path,
+        schema: &[&dyn FileTable],
     ) -> Result<(), LayerError> {
-        for (key, value) in table {
-            let name = format!("{prefix}{}", key.get_ref());
-            let origin = at(key.span().start);
-            if key.get_ref().contains('.') {
-                // In quotes: beside the same setting without them, one of the two would win in silence.
-                return Err(LayerError::Unknown {
-                    name: format!("\"{}\"", key.get_ref()),
-                    origin,
-                    nearest: settings::known(&name).map(|_| name),
-                });
-            }
-            match value.get_ref() {
-                DeValue::Table(below) if is_table(&name) => self.table(&format!("{name}."), below, at)?,
-                DeValue::String(text) => self.set(&name, text.to_string(), origin)?,
-                DeValue::Integer(number) => self.set(&name, number.to_string(), origin)?,
-                DeValue::Boolean(flag) => self.set(&name, flag.to_string(), origin)?,
-                DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
-                    check_name(&name, &origin)?;
-                    return Err(LayerError::NotAValue { name, origin });
-                }
-            }
+        let file = ConfigFile::read(path)?;
+        let mut parsed = file.parse()?;
+        self.tables = FileTables::new(&file, &parsed, schema)?;
+        for table in schema {
+            parsed.remove(table.name());
         }
-        Ok(())
+        file.for_each_setting("", &parsed, &mut |name, text, origin| self.set(name, text, origin))
     }
 
     /// Lays environment variables over what is there. Those that Kubernetes makes for a Service of our name are not
@@ -169,15 +190,15 @@ impl Layers {
     pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
         for (variable, text) in variables {
             let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            match setting_of_variable(rest) {
+            match environment::setting_of_variable(rest) {
                 // A signer may have a name that looks like a part of Kubernetes' variables, so settings go first.
                 Some(name) => self.set(&name, text.clone(), Origin::Environment(variable.clone()))?,
-                None if rest == "CONFIG" || made_by_kubernetes(rest) => {}
+                None if rest == "CONFIG" || environment::is_made_by_kubernetes(rest) => {}
                 None => {
                     return Err(LayerError::Unknown {
                         name: variable.clone(),
                         origin: Origin::Environment("the environment".to_owned()),
-                        nearest: nearest_variable(variable),
+                        nearest: environment::nearest_variable(variable),
                     });
                 }
             }
@@ -187,83 +208,51 @@ impl Layers {
 
     /// Lays a flag over what is there.
     pub fn flag(&mut self, setting: &settings::Setting, text: String) {
-        self.0.insert(setting.name.to_owned(), Value { text, origin: Origin::Flag(setting.flag()) });
+        let value = SettingValue { text, origin: Origin::Flag(setting.flag()) };
+        self.settings.insert(setting.name.to_owned(), value);
     }
 
     fn set(&mut self, name: &str, text: String, origin: Origin) -> Result<(), LayerError> {
         check_name(name, &origin)?;
-        self.0.insert(name.to_owned(), Value { text, origin });
+        self.settings.insert(name.to_owned(), SettingValue { text, origin });
         Ok(())
     }
 
     /// What a setting is, where it is set or has a default.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+    pub fn get(&self, name: &str) -> Option<&SettingValue> {
+        self.settings.get(name)
     }
 
-    /// The settings, by name, that are not what they are in others.
+    /// The tables of the file.
+    pub fn tables(&self) -> &FileTables {
+        &self.tables
+    }
+
+    /// The settings and tables, by name, that are not what they are in others.
     pub fn differing_from<'s>(&'s self, others: &'s Self) -> Vec<&'s str> {
         let text = |layers: &'s Self, name: &str| layers.get(name).map(|value| value.text.as_str());
-        let names: BTreeSet<&str> = self.iter().chain(others.iter()).map(|(name, _)| name).collect();
-        names.into_iter().filter(|name| text(self, name) != text(others, name)).collect()
+        let names = self.iter().chain(others.iter()).map(|(name, _)| name);
+        let settings = names.filter(|name| text(self, name) != text(others, name));
+        let differing: BTreeSet<&str> = settings.chain(self.tables.differing_from(&others.tables)).collect();
+        differing.into_iter().collect()
     }
 
-    /// Everything that is set, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    /// Every setting that is set, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &SettingValue)> {
+        self.settings.iter().map(|(name, value)| (name.as_str(), value))
     }
 }
 
-fn is_table(name: &str) -> bool {
-    let below = format!("{name}.");
-    SETTINGS.iter().any(|setting| setting.name.starts_with(&below))
-        || (name.starts_with("signers.") && !name["signers.".len()..].contains('.'))
-}
-
-fn check_name(name: &str, origin: &Origin) -> Result<(), LayerError> {
+/// Refuses what is not a setting.
+pub(super) fn check_name(name: &str, origin: &Origin) -> Result<(), LayerError> {
     let (name, origin) = (name.to_owned(), origin.clone());
-    if NOT_YET.contains(&name.as_str()) {
+    if settings::NOT_YET.contains(&name.as_str()) {
         return Err(LayerError::NotYet { name, origin });
     }
     match settings::known(&name) {
         Some(_) => Ok(()),
         None => Err(LayerError::Unknown { nearest: settings::nearest(&name), name, origin }),
     }
-}
-
-/// `LISTEN_TCP` is `listen.tcp`; `SIGNERS_PARTNER_REGION` is `signers.partner.region`; `SIGNERS_PARTNER_PUBLIC_ENDPOINT` is
-/// the longer of the settings that it may mean, and not the `endpoint` of a signer `partner_public`.
-fn setting_of_variable(rest: &str) -> Option<String> {
-    let exact = SETTINGS.iter().find(|setting| setting.variable()[ENVIRONMENT_PREFIX.len()..] == *rest);
-    if let Some(setting) = exact {
-        return Some(setting.name.to_owned());
-    }
-    let below = rest.strip_prefix("SIGNERS_")?;
-    let fitting = SETTINGS.iter().filter_map(|setting| {
-        let last = setting.name.strip_prefix(settings::SIGNER_PREFIX)?;
-        let signer = below.strip_suffix(&format!("_{}", last.to_uppercase()))?;
-        (!signer.is_empty()).then(|| (last, signer.to_lowercase()))
-    });
-    // Where one setting's name ends in another's, the longer is meant, and not a signer with a longer name.
-    let (last, signer) = fitting.max_by_key(|(last, _)| last.len())?;
-    Some(format!("signers.{signer}.{last}"))
-}
-
-fn nearest_variable(variable: &str) -> Option<String> {
-    let (score, found) = SETTINGS
-        .iter()
-        .map(|setting| (strsim::jaro_winkler(variable, &setting.variable()), setting.variable()))
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (score > 0.85).then_some(found)
-}
-
-/// Kubernetes gives every pod `PRESIGND_SERVICE_HOST`, `PRESIGND_PORT` and more when a Service is named presignd,
-/// and the like when its name begins so.
-///
-/// Source: [Accessing the Service](https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables).
-fn made_by_kubernetes(rest: &str) -> bool {
-    let rest = format!("_{rest}_");
-    ["_PORT_", "_SERVICE_HOST_", "_SERVICE_PORT_"].iter().any(|part| rest.contains(part))
 }
 
 #[cfg(test)]
@@ -285,7 +274,7 @@ mod tests {
     fn a_value_knows_the_line_that_it_came_from() {
         let layers = file("open = true\n[listen]\nunix = \"/run/p.sock\"\n[limits]\nstreams = 12\n").unwrap();
         let place = |name: &str| {
-            let Value { text, origin } = layers.get(name).unwrap();
+            let SettingValue { text, origin } = layers.get(name).unwrap();
             let Origin::File { line, .. } = origin else { panic!("{origin} is a line of the file") };
             (text.clone(), *line)
         };
@@ -319,6 +308,8 @@ mod tests {
             ),
             ("open = [1]", "FILE:1: open takes one value"),
             ("[[allow]]\ncallers = []", "FILE:1: allow is not supported by this version"),
+            ("\n[callers.web]\nuid = 1", "FILE:2: callers is not supported by this version"),
+            ("audit.to = 'stderr'", "FILE:1: audit is not supported by this version"),
         ] {
             let error = file(text).unwrap_err();
             assert!(error.starts_with(message), "{text}: {error}");

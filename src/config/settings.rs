@@ -3,6 +3,8 @@
 //! The name is the TOML key. The flag is the name with dashes (`--listen-tcp`), the environment variable the name in
 //! capitals with underscores (`PRESIGND_LISTEN_TCP`).
 
+use super::tables::FileTable;
+
 /// A setting.
 #[derive(Debug)]
 pub struct Setting {
@@ -15,6 +17,13 @@ pub struct Setting {
     /// One sentence.
     pub help: &'static str,
 }
+
+/// The tables that the file may have beside the settings.
+pub const TABLES: &[&dyn FileTable] = &[];
+
+/// Settings and tables of the contract that later versions have.
+pub(super) const NOT_YET: [&str; 7] =
+    ["allow", "audit", "callers", "deny", "expect", "listen.tcp_auth", "listen.token_file"];
 
 /// The prefix of environment variables.
 pub const ENVIRONMENT_PREFIX: &str = "PRESIGND_";
@@ -190,18 +199,28 @@ pub fn known(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == template)
 }
 
+/// Whether this is a table with settings.
+pub(super) fn is_table(name: &str) -> bool {
+    let below = format!("{name}.");
+    SETTINGS.iter().any(|setting| setting.name.starts_with(&below))
+        || (name.starts_with("signers.") && !name["signers.".len()..].contains('.'))
+}
+
 /// The known name nearest to one that is not known.
 pub fn nearest(name: &str) -> Option<String> {
-    let (wanted, signer) = (template(name), signer(name));
-    let (score, found) = SETTINGS
-        .iter()
-        .map(|setting| (strsim::jaro_winkler(&wanted, setting.name), setting.name))
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    let spelled = match (found.strip_prefix(SIGNER_PREFIX), signer) {
+    let names = SETTINGS.iter().map(|setting| setting.name).chain(TABLES.iter().map(|table| table.name()));
+    let nearest = nearest_of(&template(name), names)?;
+    Some(match (nearest.strip_prefix(SIGNER_PREFIX), signer(name)) {
         (Some(rest), Some(signer)) => format!("signers.{signer}.{rest}"),
-        _ => found.to_owned(),
-    };
-    (score > 0.75).then_some(spelled)
+        _ => nearest.to_owned(),
+    })
+}
+
+/// The nearest of some names, if one is near enough to be meant.
+pub(super) fn nearest_of<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let scored = names.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
+    let (score, nearest) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    (score > 0.75).then_some(nearest)
 }
 
 /// `NAME` of `signers.NAME.…`.

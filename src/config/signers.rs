@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{ConfigError, Expiry, Switch, Time, layers::Layers, parse, parse_if_set, settings};
+use super::{
+    Boolean, ConfigError, ExpiryDuration, HumanDuration, layers::Layers, parse, parse_if_set, settings,
+};
 use crate::{
     credentials::{
         SignerSettings,
@@ -17,16 +19,16 @@ use crate::{
 
 /// Every signer, `default` first.
 pub(super) fn from_layers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
-    let max_expiry = parse::<Expiry>(layers, "expiry.max")?.0;
-    let default_expiry = parse::<Expiry>(layers, "expiry.default")?.0.min(max_expiry);
-    let refresh_wait = parse::<Time>(layers, "expiry.refresh_wait")?.0;
+    let max_expiry = parse::<ExpiryDuration>(layers, "expiry.max")?.0;
+    let default_expiry = parse::<ExpiryDuration>(layers, "expiry.default")?.0.min(max_expiry);
+    let refresh_wait = parse::<HumanDuration>(layers, "expiry.refresh_wait")?.0;
     let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
     let others = named.into_iter().filter(|name| *name != "default");
     std::iter::once("default")
         .chain(others)
         .map(|name| {
             check_name(name)?;
-            let signer = Signer { layers, name };
+            let signer = SignerSection { layers, name };
             let endpoint = signer.endpoint()?;
             let source = signer.source(&endpoint)?;
             let rules = Rules { endpoint, default_expiry, max_expiry };
@@ -45,31 +47,31 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
 }
 
 /// The settings below `signers.NAME.`
-struct Signer<'l> {
+struct SignerSection<'l> {
     layers: &'l Layers,
     name: &'l str,
 }
 
-impl Signer<'_> {
+impl SignerSection<'_> {
     fn setting<T: FromStr<Err: std::fmt::Display>>(&self, last: &str) -> Result<Option<T>, ConfigError> {
         parse_if_set(self.layers, &format!("signers.{}.{last}", self.name))
     }
 
-    fn wrong(&self, problem: &'static str) -> ConfigError {
+    fn conflict(&self, problem: &'static str) -> ConfigError {
         ConfigError::Signer { signer: self.name.to_owned(), problem }
     }
 
     fn endpoint(&self) -> Result<EndpointRules, ConfigError> {
         let switch =
-            |last| -> Result<Option<bool>, ConfigError> { Ok(self.setting::<Switch>(last)?.map(|it| it.0)) };
+            |last| -> Result<Option<bool>, ConfigError> { Ok(self.setting::<Boolean>(last)?.map(|it| it.0)) };
         let path_style = switch("path_style")? == Some(true);
-        let server = self.setting("endpoint")?;
+        let endpoint = self.setting("endpoint")?;
         Ok(EndpointRules {
             region: self.setting("region")?,
-            at_aws: matches!(server, Some(Server::Aws)),
-            endpoint: server.and_then(|server| match server {
-                Server::Aws => None,
-                Server::At(url) => Some(url),
+            at_aws: matches!(endpoint, Some(EndpointSetting::Aws)),
+            endpoint: endpoint.and_then(|endpoint| match endpoint {
+                EndpointSetting::Aws => None,
+                EndpointSetting::Custom(url) => Some(url),
             }),
             public_endpoint: self.setting("public_endpoint")?,
             addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
@@ -100,7 +102,7 @@ impl Signer<'_> {
             (ProviderName::Imds, None, None) => Provider::Imds,
             _ => {
                 return Err(
-                    self.wrong("provider, profile and web_identity name more than one source: keep one")
+                    self.conflict("provider, profile and web_identity name more than one source: keep one")
                 );
             }
         };
@@ -114,12 +116,12 @@ impl Signer<'_> {
         let duration = self.setting::<SessionDuration>("session_duration")?.map(|duration| duration.0);
         let session_name = self.setting::<SessionName>("session_name")?.map(|name| name.0);
         if arns.is_empty() && (external_id.is_some() || duration.is_some() || session_name.is_some()) {
-            return Err(self.wrong(
+            return Err(self.conflict(
                 "external_id, session_name and session_duration are for a role: set assume_role, or leave them out",
             ));
         }
-        if arns.len() > 1 && duration.is_some_and(|duration| duration > CHAINED) {
-            return Err(self.wrong(
+        if arns.len() > 1 && duration.is_some_and(|duration| duration > MAX_CHAINED_SESSION) {
+            return Err(self.conflict(
                 "session_duration is over 1h, the longest that AWS allows for a role that is assumed with another role",
             ));
         }
@@ -130,10 +132,10 @@ impl Signer<'_> {
     /// Takes the role that is assumed with the token, and not with credentials.
     fn first_role_of_web_identity(&self, roles: &mut Roles) -> Result<RoleArn, ConfigError> {
         if roles.arns.is_empty() {
-            return Err(self.wrong("web_identity needs a role: set assume_role"));
+            return Err(self.conflict("web_identity needs a role: set assume_role"));
         }
         if roles.arns.len() == 1 && (roles.external_id.is_some() || roles.duration.is_some()) {
-            return Err(self.wrong(
+            return Err(self.conflict(
                 "external_id and session_duration cannot go with a role that is assumed with web_identity: leave them out",
             ));
         }
@@ -144,7 +146,7 @@ impl Signer<'_> {
 /// The longest session of a role that is assumed with another role's credentials.
 ///
 /// Source: [Role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
-const CHAINED: Duration = Duration::from_hours(1);
+const MAX_CHAINED_SESSION: Duration = Duration::from_hours(1);
 
 #[derive(Clone, Copy, Default)]
 enum ProviderName {
@@ -174,19 +176,19 @@ impl FromStr for ProviderName {
 }
 
 /// `endpoint`.
-enum Server {
+enum EndpointSetting {
     /// AWS's own endpoints, whatever the environment says.
     Aws,
-    At(EndpointUrl),
+    Custom(EndpointUrl),
 }
 
-impl FromStr for Server {
+impl FromStr for EndpointSetting {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "aws" => Ok(Self::Aws),
-            _ => text.parse().map(Self::At).map_err(|must: EndpointUrlError| format!("{must}; or aws")),
+            _ => text.parse().map(Self::Custom).map_err(|must: EndpointUrlError| format!("{must}; or aws")),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Lets stock gRPC clients in Python, C++, Ruby and PHP, and some in Java, use an absolute socket path.
 //!
 //! They send the path as `:authority`, percent-encoded (`%2Frun%2Fpresignd.sock`). h2 takes that for a malformed
-//! authority and answers `PROTOCOL_ERROR`. Nobody needs the value, so `%` becomes `-` in it, on its way in. In HPACK's
+//! authority and answers `PROTOCOL_ERROR`. presignd does not use the value, so each `%` in it is replaced by `-`. In HPACK's
 //! Huffman code both have six bits, so that no length and no table changes, and no HPACK state is needed.
 //!
 //! Source of the format: [RFC 9113](https://www.rfc-editor.org/rfc/rfc9113) for frames,
-//! [RFC 7541](https://www.rfc-editor.org/rfc/rfc7541) for header blocks. Whatever is not as expected passes through
-//! untouched.
+//! [RFC 7541](https://www.rfc-editor.org/rfc/rfc7541) for header blocks. Unexpected bytes pass through
+//! unchanged.
 
 use std::{
     io,
@@ -23,22 +23,22 @@ const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
 /// The default of `SETTINGS_MAX_FRAME_SIZE`, which we do not raise: a longer frame is an error anyway.
-const LONGEST_HELD: usize = 16_384;
+const MAX_BUFFERED_FRAME: usize = 16_384;
 
-/// What a client sends, whose `:authority` can be read by h2.
+/// The bytes from a client, with an `:authority` that h2 accepts.
 #[derive(Debug)]
 pub struct ReadableAuthority<S> {
     stream: S,
-    walker: Walker,
-    /// The beginning of a frame that has to be seen whole.
-    held: Vec<u8>,
-    /// What was held and may go on.
-    released: Vec<u8>,
+    walker: FrameWalker,
+    /// The beginning of a frame that has to be complete.
+    buffered: Vec<u8>,
+    /// Bytes that were buffered and can be returned.
+    ready: Vec<u8>,
 }
 
 impl<S> ReadableAuthority<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, walker: Walker::Preface(0), held: Vec::new(), released: Vec::new() }
+        Self { stream, walker: FrameWalker::Preface(0), buffered: Vec::new(), ready: Vec::new() }
     }
 }
 
@@ -46,13 +46,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadableAuthority<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if !this.released.is_empty() {
-                let fits = this.released.len().min(buf.remaining());
-                buf.put_slice(&this.released[..fits]);
-                this.released.drain(..fits);
+            if !this.ready.is_empty() {
+                let fits = this.ready.len().min(buf.remaining());
+                buf.put_slice(&this.ready[..fits]);
+                this.ready.drain(..fits);
                 return Poll::Ready(Ok(()));
             }
-            let done = if this.held.is_empty() { this.read_through(cx, buf) } else { this.read_held(cx) };
+            let done = if this.buffered.is_empty() { this.read_through(cx, buf) } else { this.read_more(cx) };
             if ready!(done)? {
                 return Poll::Ready(Ok(()));
             }
@@ -61,8 +61,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadableAuthority<S> {
 }
 
 impl<S: AsyncRead + Unpin> ReadableAuthority<S> {
-    /// Reads into the caller's buffer, and holds back what has to be seen whole. True when there is something to
-    /// return, be it the end.
+    /// Reads into the caller's buffer, and keeps the beginning of a frame that has to be complete. True if there is
+    /// something to return, or the stream ended.
     fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -71,39 +71,39 @@ impl<S: AsyncRead + Unpin> ReadableAuthority<S> {
             return Poll::Ready(Ok(true));
         }
         let passed = self.walker.pass(new);
-        self.held.extend_from_slice(&new[passed..]);
+        self.buffered.extend_from_slice(&new[passed..]);
         buf.set_filled(before + passed);
         Poll::Ready(Ok(passed > 0))
     }
 
-    /// Reads more of what is held. At the end of the stream it goes on as it is.
-    fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut room = [0; 4_096];
-        let mut more = ReadBuf::new(&mut room);
+    /// Reads more of a frame that has to be complete. At the end of the stream it is returned as it is.
+    fn read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut chunk = [0; 4_096];
+        let mut more = ReadBuf::new(&mut chunk);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut more))?;
-        self.held.extend_from_slice(more.filled());
+        self.buffered.extend_from_slice(more.filled());
         let passed =
-            if more.filled().is_empty() { self.held.len() } else { self.walker.pass(&mut self.held) };
-        self.released.extend(self.held.drain(..passed));
+            if more.filled().is_empty() { self.buffered.len() } else { self.walker.pass(&mut self.buffered) };
+        self.ready.extend(self.buffered.drain(..passed));
         Poll::Ready(Ok(false))
     }
 }
 
-/// Where in the client's bytes we are.
+/// The position in the client's bytes.
 #[derive(Clone, Copy, Debug)]
-enum Walker {
+enum FrameWalker {
     /// In the preface, this many bytes into it.
     Preface(usize),
     /// Between two frames.
     Boundary,
-    /// In a frame that is left alone, with this many bytes to go.
+    /// In a frame that is not changed, with this many bytes to go.
     Inside(usize),
-    /// This is not HTTP/2: h2 will say so.
-    Lost,
+    /// Not HTTP/2: h2 refuses it.
+    NotHttp2,
 }
 
-impl Walker {
-    /// Walks over new bytes and mends authorities. Gives how many may go on; the rest is wanted again, with more.
+impl FrameWalker {
+    /// Walks over new bytes and rewrites authorities. Returns how many are done; the others are needed again, with more.
     fn pass(&mut self, bytes: &mut [u8]) -> usize {
         let mut passed = 0;
         while let Some(step) = self.step(&mut bytes[passed..]) {
@@ -112,17 +112,17 @@ impl Walker {
         passed
     }
 
-    /// Passes as much as belongs together; nothing when that is not there yet.
+    /// Passes one part of the stream; nothing if it is not complete yet.
     fn step(&mut self, rest: &mut [u8]) -> Option<usize> {
         if rest.is_empty() {
             return None;
         }
         match *self {
-            Self::Lost => Some(rest.len()),
+            Self::NotHttp2 => Some(rest.len()),
             Self::Preface(seen) => {
                 let now = (PREFACE.len() - seen).min(rest.len());
                 *self = match rest[..now] == PREFACE[seen..seen + now] {
-                    false => Self::Lost,
+                    false => Self::NotHttp2,
                     true if seen + now == PREFACE.len() => Self::Boundary,
                     true => Self::Preface(seen + now),
                 };
@@ -136,35 +136,35 @@ impl Walker {
             Self::Boundary => {
                 let &[high, middle, low, kind, flags, ..] = rest.get(..FRAME_HEAD)? else { return None };
                 let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-                if kind != HEADERS || length > LONGEST_HELD {
+                if kind != HEADERS || length > MAX_BUFFERED_FRAME {
                     *self = Self::Inside(length);
                     return Some(FRAME_HEAD);
                 }
                 let whole = FRAME_HEAD + length;
                 let payload = rest.get_mut(FRAME_HEAD..whole)?;
-                let _nothing_found = mend_headers(payload, flags);
+                let _malformed = rewrite_headers(payload, flags);
                 Some(whole)
             }
         }
     }
 }
 
-/// Mends the header block of a HEADERS frame, past its padding and priority.
-fn mend_headers(payload: &mut [u8], flags: u8) -> Option<()> {
+/// Rewrites the header block of a HEADERS frame, without its padding and priority.
+fn rewrite_headers(payload: &mut [u8], flags: u8) -> Option<()> {
     let (padding, start) = if flags & PADDED != 0 { (usize::from(*payload.first()?), 1) } else { (0, 0) };
     let start = if flags & PRIORITY != 0 { start + 5 } else { start };
     let end = payload.len().checked_sub(padding)?;
-    mend_block(payload.get_mut(start..end)?)
+    rewrite_block(payload.get_mut(start..end)?)
 }
 
-/// The place of `:authority` in the static table, [RFC 7541, appendix A](https://www.rfc-editor.org/rfc/rfc7541#appendix-A).
+/// The index of `:authority` in the static table, [RFC 7541, appendix A](https://www.rfc-editor.org/rfc/rfc7541#appendix-A).
 const STATIC_AUTHORITY: usize = 1;
 
 /// `:authority` spelled out, as gRPC's C core does, and in Huffman code.
 const AUTHORITY: [&[u8]; 2] = [b":authority", &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f]];
 
 /// Walks the representations of a header block, [RFC 7541, section 6](https://www.rfc-editor.org/rfc/rfc7541#section-6).
-fn mend_block(block: &mut [u8]) -> Option<()> {
+fn rewrite_block(block: &mut [u8]) -> Option<()> {
     let mut at = 0;
     while at < block.len() {
         let first = block[at];
@@ -188,27 +188,27 @@ fn mend_block(block: &mut [u8]) -> Option<()> {
         let value = string(block, at)?;
         at = value.end;
         if is_authority {
-            mend_value(block.get_mut(value.start..value.end)?, value.huffman);
+            rewrite_value(block.get_mut(value.start..value.end)?, value.huffman);
         }
     }
     Some(())
 }
 
-struct Text {
+struct StringLiteral {
     start: usize,
     end: usize,
     huffman: bool,
 }
 
 /// A string literal, [RFC 7541, section 5.2](https://www.rfc-editor.org/rfc/rfc7541#section-5.2).
-fn string(block: &[u8], at: usize) -> Option<Text> {
+fn string(block: &[u8], at: usize) -> Option<StringLiteral> {
     let huffman = block.get(at)? & 0x80 != 0;
     let (length, start) = integer(block, at, 7)?;
     let end = start.checked_add(length).filter(|end| *end <= block.len())?;
-    Some(Text { start, end, huffman })
+    Some(StringLiteral { start, end, huffman })
 }
 
-/// An integer and the place behind it, [RFC 7541, section 5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1).
+/// An integer and the index of the next byte, [RFC 7541, section 5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1).
 fn integer(block: &[u8], at: usize, prefix_bits: u32) -> Option<(usize, usize)> {
     let most = (1_usize << prefix_bits) - 1;
     let mut value = usize::from(*block.get(at)?) & most;
@@ -216,17 +216,17 @@ fn integer(block: &[u8], at: usize, prefix_bits: u32) -> Option<(usize, usize)> 
         return Some((value, at + 1));
     }
     // Three further bytes reach 2 million, far past any frame.
-    for (place, shift) in (at + 1..).zip([0, 7, 14]) {
-        let byte = *block.get(place)?;
+    for (index, shift) in (at + 1..).zip([0, 7, 14]) {
+        let byte = *block.get(index)?;
         value += usize::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            return Some((value, place + 1));
+            return Some((value, index + 1));
         }
     }
     None
 }
 
-fn mend_value(value: &mut [u8], huffman: bool) {
+fn rewrite_value(value: &mut [u8], huffman: bool) {
     if !huffman {
         value.iter_mut().filter(|byte| **byte == b'%').for_each(|byte| *byte = b'-');
         return;
@@ -245,8 +245,8 @@ fn mend_value(value: &mut [u8], huffman: bool) {
 /// The Huffman code of `%`, [RFC 7541, appendix B](https://www.rfc-editor.org/rfc/rfc7541#appendix-B).
 const PERCENT: u8 = 0b01_0101;
 
-/// The length of the code at this bit. The code is canonical, so that the first code of each length tells; longer
-/// codes than eight bits stand for nothing that a socket's path is made of, and end the walk, as the padding does.
+/// The length of the code at this bit. The code is canonical, so the last code of each length is enough to know it.
+/// No character of a socket's path has a code of more than eight bits: such a code ends the walk, as the padding does.
 fn code_length(value: &[u8], bit: usize) -> Option<usize> {
     const LAST_OF_LENGTH: [(usize, u8); 4] =
         [(5, 0b0_1001), (6, 0b10_1101), (7, 0b111_1011), (8, 0b1111_1101)];
@@ -311,9 +311,9 @@ mod tests {
     async fn through(bytes: &[u8], cut: usize) -> Vec<u8> {
         use tokio::io::AsyncReadExt;
         let (first, second) = bytes.split_at(cut);
-        let mut mended = Vec::new();
-        ReadableAuthority::new(first.chain(second)).read_to_end(&mut mended).await.unwrap();
-        mended
+        let mut rewritten = Vec::new();
+        ReadableAuthority::new(first.chain(second)).read_to_end(&mut rewritten).await.unwrap();
+        rewritten
     }
 
     #[tokio::test]
@@ -333,8 +333,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_as_expected_passes_untouched() {
-        let huge = frame(HEADERS, 4, &vec![0x41; LONGEST_HELD + 1]);
+    async fn unexpected_bytes_pass_unchanged() {
+        let huge = frame(HEADERS, 4, &vec![0x41; MAX_BUFFERED_FRAME + 1]);
         let broken_length = frame(HEADERS, 4, &[0x41, 0x7f, 0xff, 0xff, 0xff, 0xff, b'%']);
         let padding_past_the_end = frame(HEADERS, 4 | PADDED, &[9, 0x41, 1, b'%']);
         let with_preface = |frame: Vec<u8>| [PREFACE, &frame[..]].concat();
@@ -355,11 +355,11 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_panic_or_change_the_length(mut bytes: Vec<u8>, flags: u8) {
-            let _found = mend_headers(&mut bytes, flags);
+            let _malformed = rewrite_headers(&mut bytes, flags);
             let mut sent = PREFACE.to_vec();
             sent.extend(&bytes);
             let length = sent.len();
-            assert!(Walker::Preface(0).pass(&mut sent) <= length);
+            assert!(FrameWalker::Preface(0).pass(&mut sent) <= length);
         }
     }
 }

@@ -1,54 +1,68 @@
-//! Tells whether a peer has begun to speak.
+//! The peer of a connection, as the kernel knows it.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
-};
+use std::{fmt, io, net::SocketAddr};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::UnixStream;
 
-/// The length of the HTTP/2 preface: [RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
-const PREFACE_BYTES: usize = 24;
-
-/// The reading side of a connection, which counts what it has read, up to the length of a preface.
-#[derive(Debug)]
-pub struct Peer<S> {
-    stream: S,
-    heard: Heard,
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over TCP, which says nothing of the process.
+    Tcp(SocketAddr),
+    /// Over a Unix socket.
+    Unix(PeerCredentials),
 }
 
-/// What has been read of a peer so far.
-#[derive(Clone, Debug, Default)]
-pub struct Heard(Arc<AtomicUsize>);
+/// The process that connected to a Unix socket, by `SO_PEERCRED`.
+///
+/// The kernel takes these when the peer connects; they do not change when it changes its user later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerCredentials {
+    /// Effective user ID; 65534 for a user that this user namespace does not have.
+    pub uid: u32,
+    /// Effective (primary) group ID.
+    pub gid: u32,
+    /// Process ID; none for a process that this PID namespace does not have.
+    pub pid: Option<u32>,
+}
 
-impl Heard {
-    /// Whether as much as a preface has come.
-    pub fn preface(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= PREFACE_BYTES
+impl PeerCredentials {
+    /// Asks the kernel.
+    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        // 0 for a process in another PID namespace: unix(7), pid_namespaces(7).
+        let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
+        Ok(Self { uid: credentials.uid(), gid: credentials.gid(), pid })
     }
 }
 
-impl<S> Peer<S> {
-    /// Listens to a peer.
-    pub fn new(stream: S) -> (Self, Heard) {
-        let heard = Heard::default();
-        (Self { stream, heard: heard.clone() }, heard)
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Peer<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if !this.heard.preface() {
-            this.heard.0.fetch_add(buf.filled().len() - before, Ordering::Relaxed);
+impl fmt::Display for Peer {
+    /// For the log: `tcp=127.0.0.1:50312`, `unix=uid:1000,gid:1000,pid:4711`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp={address}"),
+            Self::Unix(PeerCredentials { uid, gid, pid }) => {
+                write!(f, "unix=uid:{uid},gid:{gid}")?;
+                pid.map_or(Ok(()), |pid| write!(f, ",pid:{pid}"))
+            }
         }
-        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_printed_with_what_is_known_of_it() {
+        let credentials = PeerCredentials { uid: 1, gid: 2, pid: Some(3) };
+        let in_another_namespace = PeerCredentials { pid: None, ..credentials };
+        for (peer, printed) in [
+            (Peer::Tcp(([127, 0, 0, 1], 50312).into()), "tcp=127.0.0.1:50312"),
+            (Peer::Unix(credentials), "unix=uid:1,gid:2,pid:3"),
+            (Peer::Unix(in_another_namespace), "unix=uid:1,gid:2"),
+        ] {
+            assert_eq!(peer.to_string(), printed);
+        }
     }
 }

@@ -14,6 +14,7 @@ use tonic::{Code, Status, service::Routes};
 use tower::Service;
 
 use crate::{
+    listen::peer::Peer,
     metrics::{Metrics, Rejection},
     service::message_too_large,
 };
@@ -25,6 +26,7 @@ pub(super) struct Calls {
     running: TaskTracker,
     message_bytes: usize,
     metrics: Metrics,
+    peer: Peer,
 }
 
 /// A response's body: the call runs until it is sent, or the peer no longer wants it.
@@ -42,8 +44,8 @@ const PIECE: usize = 64 * 1024;
 pub(super) const SEND_BUFFER: usize = 2 * PIECE;
 
 impl Calls {
-    pub(super) fn new(routes: Routes, message_bytes: usize, metrics: Metrics) -> Self {
-        Self { routes, running: TaskTracker::new(), message_bytes, metrics }
+    pub(super) fn new(routes: Routes, message_bytes: usize, metrics: Metrics, peer: Peer) -> Self {
+        Self { routes, running: TaskTracker::new(), message_bytes, metrics, peer }
     }
 
     /// The calls that are not answered yet.
@@ -61,7 +63,8 @@ impl Service<Request<Incoming>> for Calls {
         <Routes as Service<Request<Incoming>>>::poll_ready(&mut self.routes, cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
         let running = self.running.token();
         let (limit, metrics) = (self.message_bytes, self.metrics.clone());
         let answering = self.routes.call(request);

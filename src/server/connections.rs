@@ -1,7 +1,7 @@
-//! HTTP/2 connections: each within its limits, all of them drained in the end.
+//! HTTP/2 connections: their limits, and their drain when the server stops.
 //!
 //! The connections are served with hyper, not with tonic's own server: that one has no deadline for its graceful
-//! stop, and takes hyper's guards against floods away.
+//! stop, and removes hyper's limits on streams and resets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,31 +17,31 @@ use super::calls::{Calls, SEND_BUFFER};
 use crate::{
     config::Limits,
     listen::{
-        Listener, Stream,
-        peer::{Heard, Peer},
+        Connection, Listener,
+        preface::{PrefaceProgress, PrefaceReader},
     },
     metrics::{Counted, Metrics, Rejection},
 };
 
 type Http2 = hyper::server::conn::http2::Builder<TokioExecutor>;
 
-/// The most streams that a peer may have reset without our having seen to them yet (CVE-2023-44487).
+/// The most streams that the peer has reset and that are not processed yet (CVE-2023-44487).
 const PENDING_RESETS: usize = 20;
 
-/// The most streams that we may have reset for the peer's mistakes (CVE-2024-2758 and its like).
+/// The most streams that the server has reset for protocol errors of the peer (such as CVE-2024-2758).
 const LOCAL_RESETS: usize = 1_024;
 
 /// The most bytes of headers in one request; gRPC's own default.
 const HEADER_BYTES: u32 = 16 * 1024;
 
-/// How often an idle peer is asked whether it is there, and how long it may take to say so.
-const KEEP_ALIVE_EVERY: Duration = Duration::from_mins(1);
-const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
+/// How often a PING is sent to an idle peer, and how long the peer may take to answer it.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_mins(1);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a peer without open calls may take to go, once the server stops.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a peer without open calls may take to answer GOAWAY.
+const GOAWAY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Bytes that a peer may send ahead, on a stream and on a connection.
+/// Flow control windows: bytes that a peer may send ahead.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
@@ -49,7 +49,7 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 pub(super) struct Connections {
     routes: Routes,
     http2: Http2,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     handshake_time: Duration,
     message_bytes: usize,
     metrics: Metrics,
@@ -74,12 +74,12 @@ impl Connections {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
-            .keep_alive_interval(KEEP_ALIVE_EVERY)
-            .keep_alive_timeout(KEEP_ALIVE_WAIT);
+            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
         Arc::new(Self {
             routes,
             http2,
-            places: Arc::new(Semaphore::new(limits.connections)),
+            permits: Arc::new(Semaphore::new(limits.connections)),
             handshake_time: limits.handshake_time,
             message_bytes: limits.message_bytes,
             metrics,
@@ -93,14 +93,15 @@ impl Connections {
         let connections = Arc::clone(self);
         self.open.spawn(async move {
             let stopping = connections.stopping.clone();
-            while let Some(stream) = stopping.run_until_cancelled(listener.accept()).await {
-                connections.admit(stream);
+            while let Some(connection) = stopping.run_until_cancelled(listener.accept()).await {
+                connections.start(connection);
             }
         });
     }
 
-    fn admit(self: &Arc<Self>, stream: Stream) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+    /// Serves a connection in a task of its own, if there is a permit for it.
+    fn start(self: &Arc<Self>, connection: Connection) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             self.metrics.rejected(Rejection::ConnectionLimit);
             tracing::warn!("a connection was turned away: limits.connections are open");
             return;
@@ -108,38 +109,39 @@ impl Connections {
         let connections = Arc::clone(self);
         let counted = self.metrics.connection();
         self.open.spawn(async move {
-            let _place = place;
-            connections.talk(stream, counted).await;
+            let _permit = permit;
+            connections.serve_connection(connection, counted).await;
         });
     }
 
-    async fn talk(&self, stream: Stream, _counted: Counted) {
-        let (reader, writer) = stream.into_inner();
-        let (peer, heard) = Peer::new(reader);
-        let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone());
+    async fn serve_connection(&self, Connection { io, peer }: Connection, _counted: Counted) {
+        tracing::debug!(%peer, "a connection was accepted");
+        let (reader, writer) = io.into_inner();
+        let (reader, preface) = PrefaceReader::new(reader);
+        let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone(), peer);
         let running = calls.running();
         let service = TowerToHyperService::new(calls);
-        let mut connection =
-            std::pin::pin!(self.http2.serve_connection(TokioIo::new(tokio::io::join(peer, writer)), service));
+        let io = TokioIo::new(tokio::io::join(reader, writer));
+        let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = late(&heard, self.handshake_time) => {
+            () = handshake_timeout(&preface, self.handshake_time) => {
                 self.metrics.rejected(Rejection::HandshakeTimeout);
-                tracing::debug!("a connection said nothing within limits.handshake_time");
+                tracing::debug!(%peer, "a connection said nothing within limits.handshake_time");
                 return;
             }
             () = self.stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 if running.is_empty() {
-                    // A peer that does not answer our GOAWAY, and has nothing to wait for, is not waited for.
-                    tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+                    // The peer may never answer, and no call would be lost.
+                    tokio::time::timeout(GOAWAY_TIMEOUT, connection).await.unwrap_or(Ok(()))
                 } else {
                     connection.await
                 }
             }
         };
         if let Err(error) = ended {
-            tracing::debug!("a connection ended: {error}");
+            tracing::debug!(%peer, "a connection ended: {error}");
         }
     }
 
@@ -154,10 +156,70 @@ impl Connections {
     }
 }
 
-/// Ready when a peer has not said as much as a preface by then; never when it has.
-async fn late(heard: &Heard, limit: Duration) {
+/// Ready if the peer has not sent a preface within the limit; otherwise never.
+async fn handshake_timeout(preface: &PrefaceProgress, limit: Duration) {
     tokio::time::sleep(limit).await;
-    if heard.preface() {
+    if preface.is_complete() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+
+    use http_body_util::Empty;
+    use tokio::{net::UnixStream, sync::mpsc};
+
+    use super::*;
+    use crate::{
+        config::{Config, layers::Layers},
+        listen::{
+            self,
+            peer::{Peer, PeerCredentials},
+        },
+    };
+
+    #[tokio::test]
+    async fn every_request_carries_the_peer_of_its_connection() {
+        // Not a path: its mode is set by the umask, which other tests of this process would get too.
+        let name = format!("presignd-test-requests-{}", std::process::id());
+        let unix = format!("@{name}");
+        let settings = [
+            ("PRESIGND_LISTEN_TCP", "off"),
+            ("PRESIGND_ADMIN_LISTEN", "off"),
+            ("PRESIGND_LISTEN_UNIX", unix.as_str()),
+        ];
+        let mut layers = Layers::defaults();
+        layers.environment(&settings.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
+        let config = Config::from_layers(&layers).unwrap();
+        let (peers, mut received) = mpsc::unbounded_channel();
+        let routes =
+            Routes::from(axum::Router::new().fallback(async move |request: axum::extract::Request| {
+                peers.send(request.extensions().get::<Peer>().copied()).unwrap();
+            }));
+        let connections =
+            Connections::new(routes, &config.limits, Metrics::default(), CancellationToken::new());
+        for listener in listen::bind(&config).await.unwrap().grpc {
+            connections.serve(listener);
+        }
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let stream = std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = TokioIo::new(UnixStream::from_std(stream).unwrap());
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        let _connection = tokio::spawn(connection);
+        let expected = PeerCredentials {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            pid: Some(std::process::id()),
+        };
+        for _ in 0..2 {
+            let body = Empty::<prost::bytes::Bytes>::new();
+            let request = http::Request::post("http://localhost/a.Service/Method").body(body).unwrap();
+            client.send_request(request).await.unwrap();
+            assert_eq!(received.recv().await.unwrap(), Some(Peer::Unix(expected)));
+        }
     }
 }

@@ -160,3 +160,16 @@ async fn a_client_finds_the_socket_where_the_environment_says_it_is() {
     command.arg("healthcheck").env("PRESIGND_LISTEN_UNIX", &sidecar.unix);
     assert_eq!(ended(command).code, Some(0));
 }
+
+#[tokio::test]
+async fn the_log_names_the_process_behind_a_unix_connection_and_the_address_of_a_tcp_one() {
+    let mut command = presignd();
+    command.env("RUST_LOG", "debug");
+    let sidecar = Sidecar::spawn(command, &[]);
+    let _unix = std::os::unix::net::UnixStream::connect(&sidecar.unix).unwrap();
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let peer = format!("peer=unix=uid:{uid},gid:{gid},pid:{}", std::process::id());
+    sidecar.logged(&format!("a connection was accepted {peer}")).await;
+    let tcp = std::net::TcpStream::connect(&sidecar.tcp).unwrap();
+    sidecar.logged(&format!("a connection was accepted peer=tcp={}", tcp.local_addr().unwrap())).await;
+}

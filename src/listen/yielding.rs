@@ -1,5 +1,5 @@
-//! Lets others have their turn while a long answer is written: one connection's answer of a megabyte is half a
-//! millisecond of copying, in which a call for one URL would wait.
+//! Yields to other tasks while a long answer is written: one answer of a megabyte is half a millisecond of copying, for
+//! which a call for one URL would wait.
 
 use std::{
     future::Future,
@@ -10,25 +10,25 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-/// How many bytes are written in one turn: about 20 µs of copying.
-const TURN: usize = 64 * 1024;
+/// How many bytes are written before the writer yields: about 20 µs of copying.
+const YIELD_AFTER_BYTES: usize = 64 * 1024;
 
-/// The writing side of a connection, which stands back after each turn.
+/// The writing side of a connection, which yields to other tasks after every [`YIELD_AFTER_BYTES`].
 #[derive(Debug)]
-pub struct Turns<W> {
+pub struct YieldingWriter<W> {
     stream: W,
-    /// Written in this turn.
+    /// Bytes since it last yielded.
     written: usize,
 }
 
-impl<W> Turns<W> {
+impl<W> YieldingWriter<W> {
     pub(super) fn new(stream: W) -> Self {
         Self { stream, written: 0 }
     }
 
-    /// Pending once after each turn. tokio looks for news of sockets before it comes back.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.written < TURN {
+    /// Pending once when it is time to yield. tokio polls the sockets before it polls this task again.
+    fn poll_yield(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.written < YIELD_AFTER_BYTES {
             return Poll::Ready(());
         }
         self.written = 0;
@@ -36,10 +36,10 @@ impl<W> Turns<W> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for Turns<W> {
+impl<W: AsyncWrite + Unpin> AsyncWrite for YieldingWriter<W> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_turn(cx));
+        ready!(this.poll_yield(cx));
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
         this.written += written;
         Poll::Ready(Ok(written))
@@ -51,7 +51,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Turns<W> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_turn(cx));
+        ready!(this.poll_yield(cx));
         let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?;
         this.written += written;
         Poll::Ready(Ok(written))
@@ -77,9 +77,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_long_answer_stands_back_after_each_turn_and_arrives_whole() {
-        let answer: Vec<u8> = (0..=u8::MAX).cycle().take(5 * TURN + 7).collect();
-        let mut writer = Turns::new(Vec::new());
+    async fn a_long_answer_yields_and_arrives_whole() {
+        let answer: Vec<u8> = (0..=u8::MAX).cycle().take(5 * YIELD_AFTER_BYTES + 7).collect();
+        let mut writer = YieldingWriter::new(Vec::new());
         let mut pending = 0;
         let mut write = pin!(async {
             for piece in answer.chunks(16 * 1024) {
