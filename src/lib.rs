@@ -1,12 +1,13 @@
 //! presignd as a library: what the binary and the tests stand on. `ARCHITECTURE.md` tells the way through it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod admin;
 pub mod client;
 pub mod clock;
 pub mod config;
 pub mod credentials;
+pub mod hardening;
 pub mod health;
 pub mod listen;
 pub mod log;
@@ -14,8 +15,8 @@ pub mod metrics;
 pub mod presign;
 pub mod server;
 pub mod service;
-pub mod shelter;
 pub mod signals;
+pub mod sys;
 
 /// The messages and services of `proto/presign/v1/presign.proto`, which documents them.
 #[expect(

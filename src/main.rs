@@ -1,6 +1,6 @@
 //! presignd: presigns S3 URLs over gRPC. This file hands each command to the module that does it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use std::{fmt, future::Future, io, process::ExitCode};
 
@@ -13,9 +13,9 @@ use presignd::{
         layers::Layers,
         reload::Reload,
     },
-    listen, log,
+    hardening, listen, log,
     server::{self, Program},
-    shelter, signals,
+    signals,
 };
 
 /// Chosen by measurement, see benches/README.md: a call for one URL allocates some forty times, and a batch's answer
@@ -62,11 +62,8 @@ fn serve(layers: Layers) -> ExitCode {
         Err(error) => return fail(&error, ExitCode::from(MISUSE)),
     };
     log::start(config.log_format);
-    // May start the program anew, before there is anything to lose.
-    let environment = match shelter::take() {
-        Ok(environment) => environment,
-        Err(error) => return fail(&error, ExitCode::FAILURE),
-    };
+    // Before any thread is started.
+    let environment = hardening::harden();
     listen::raise_open_files();
     let served = runtime(tokio::runtime::Builder::new_multi_thread(), async {
         let listeners = listen::bind(&config).await?;

@@ -21,12 +21,12 @@ use crate::{
     clock::Clock,
     config::{Config, reload::Reload},
     credentials::{Signers, Surroundings},
+    hardening::Environment,
     health::Health,
     listen::{Listener, Listeners},
     metrics::Metrics,
     pb,
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
-    shelter::Environment,
     signals::Signal,
 };
 

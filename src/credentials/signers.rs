@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Signer, SignerSettings, keeper::Keeper, schedule::Event};
-use crate::{clock::Clock, metrics::Metrics, shelter::Environment};
+use crate::{clock::Clock, hardening::Environment, metrics::Metrics};
 
 /// What signers need of the process around them.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Where credentials come from: AWS's own providers. The only home of aws-config.
 
+mod container;
 mod found;
 
 use std::{
@@ -34,12 +35,12 @@ use thiserror::Error;
 pub use self::found::Given;
 use super::roles::{RoleArn, Roles};
 use crate::{
+    hardening::Environment,
     presign::{
         credentials::{Credentials, Secret},
         endpoint::Found,
         name::Region,
     },
-    shelter::Environment,
 };
 
 /// Where a signer's credentials come from, as the operator set it.
@@ -259,8 +260,13 @@ impl Parts<'_> {
         SharedCredentialsProvider::new(builder.build())
     }
 
+    /// The container endpoint, with the authorization token that is no longer in the environment.
     fn container(&self) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&self.config).build())
+        let mut config = self.config.clone();
+        if let Some(token) = self.environment.secret(container::TOKEN_VARIABLE) {
+            config = config.with_http_client(container::with_token(http_client(), token.clone()));
+        }
+        SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
     }
 
     /// The provider makes credentials that have ended last another ten minutes, which would not be the truth: to a clock

@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["src/metrics.rs"]),
     ("aws_smithy_types::base64", &["src/presign/post/policy.rs"]),
     ("clap", &["src/config/arguments.rs", "src/config/arguments/post.rs"]),
-    ("env::", &["src/config/arguments.rs", "src/main.rs", "src/shelter.rs"]),
+    ("env::", &["src/config/arguments.rs", "src/hardening.rs", "src/main.rs", "src/sys.rs"]),
     ("SystemTime::now", &["src/clock.rs"]),
     ("Instant::now", &["src/clock.rs"]),
 ];
