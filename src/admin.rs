@@ -104,7 +104,7 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
 /// What an operator asks at three in the morning: how long it still works, how old it is, and what fails.
 fn signer_state(signer: &Signer, clock: &Clock) -> String {
     let now = clock.now();
-    let progress = signer.progress();
+    let refresh = signer.refresh_state();
     let mut parts = Vec::new();
     match signer.snapshot() {
         None => parts.push("no credentials yet".to_owned()),
@@ -120,11 +120,11 @@ fn signer_state(signer: &Signer, clock: &Clock) -> String {
             });
         }
     }
-    if let Some(at) = progress.loaded_at {
+    if let Some(at) = refresh.loaded_at() {
         parts.push(format!("loaded {} ago", in_words(now.duration_since(at).unwrap_or_default())));
     }
-    if let Some(problem) = progress.problem {
-        parts.push(format!("{} attempts failed since, the last one because: {problem}", progress.failures));
+    if let Some(problem) = refresh.problem() {
+        parts.push(format!("{} attempts failed since, the last one because: {problem}", refresh.failures()));
     }
     parts.join(", ")
 }

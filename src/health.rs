@@ -79,26 +79,28 @@ impl Health {
     }
 
     async fn follow_these(&self, signers: &[Arc<Signer>], has_been: &mut BTreeSet<String>) {
-        let mut usable: Vec<watch::Receiver<bool>> = signers.iter().map(|signer| signer.usable()).collect();
+        let mut states: Vec<_> = signers.iter().map(|signer| signer.refresh_states()).collect();
+        let mut usable: Vec<bool> =
+            states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
         loop {
-            for (place, receiver) in usable.iter_mut().enumerate() {
-                let now = *receiver.borrow_and_update();
-                let service = service_of(&signers[place]);
-                self.reporter.set_service_status(&service, serving(now)).await;
-                if now {
+            for (signer, usable) in signers.iter().zip(&usable) {
+                let service = service_of(signer);
+                self.reporter.set_service_status(&service, serving(*usable)).await;
+                if *usable {
                     has_been.insert(service);
                 }
             }
             let every = signers.iter().all(|signer| has_been.contains(&service_of(signer)));
             let started = every || self.state.borrow().started;
-            let any = usable.iter().any(|receiver| *receiver.borrow());
-            self.tell(State { started, ready: started && any }).await;
-            let changes =
-                usable.iter_mut().map(|receiver| -> BoxFuture<'_, _> { receiver.changed().boxed() });
+            self.tell(State { started, ready: started && usable.contains(&true) }).await;
+            let changes = states.iter_mut().zip(&usable).map(|(states, known)| -> BoxFuture<'_, _> {
+                async { states.wait_for(|state| state.usable() != *known).await.map(|_| ()) }.boxed()
+            });
             let (first, ..) = select_all(changes).await;
             if first.is_err() {
                 return;
             }
+            usable = states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
         }
     }
 

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::{
     Signer, Surroundings,
     files::Files,
+    refresh_state::{AttemptEnd, RefreshRequest},
     schedule::{self, Event, Verdict},
     source::{self, LoadError},
 };
@@ -42,7 +43,6 @@ pub(super) struct Keeper {
     loading: Option<Loading>,
     /// As they were before they were read.
     files: Files,
-    last: Event,
 }
 
 /// A load under way.
@@ -53,8 +53,7 @@ struct Loading {
 
 impl Keeper {
     pub(super) fn new(signer: Arc<Signer>, surroundings: Surroundings) -> Self {
-        let files = Files::default();
-        Self { signer, surroundings, before: None, loading: None, files, last: Event::Renewed }
+        Self { signer, surroundings, before: None, loading: None, files: Files::default() }
     }
 
     pub(super) fn signer(&self) -> &Arc<Signer> {
@@ -78,28 +77,16 @@ impl Keeper {
         }
     }
 
-    /// Loads credentials once, and tells everybody what came of it.
+    /// Loads credentials once, and notes how that ended.
     pub(super) async fn attempt(&mut self) -> Event {
-        self.signer.attempt_begins();
+        self.signer.begin_attempt();
         let loaded = self.loaded().await;
         let now = self.surroundings.clock.now();
-        let event = match loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)) {
-            Ok(Verdict::Newer) => Event::Renewed,
-            Ok(_) => Event::NotNewer {
-                times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1,
-            },
-            Err(error) => self.failed(&error),
-        };
-        self.last = event;
-        event
-    }
-
-    /// How many times in a row the same came of it, when it did the last time.
-    fn times_before(&self, same: impl Fn(Event) -> bool) -> u32 {
-        match self.last {
-            Event::NotNewer { times } | Event::Failed { times } if same(self.last) => times,
-            _ => 0,
-        }
+        let end = loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)).unwrap_or_else(|error| {
+            self.signer.metrics.refreshed(error.outcome());
+            AttemptEnd::Failed { problem: error.to_string() }
+        });
+        self.signer.end_attempt(end)
     }
 
     /// What the provider hands out. When it takes too long, the next attempt waits for the same.
@@ -115,7 +102,9 @@ impl Keeper {
                 loaded = &mut loading.task => {
                     return loaded.unwrap_or_else(|error| Err(LoadError::Provider(error.to_string())));
                 }
-                () = pause(self.next_look(Some(LOOK_EVERY))) => self.signer.check(&self.surroundings.clock),
+                () = pause(self.next_look(Some(LOOK_EVERY))) => {
+                    self.signer.check_expiry(&self.surroundings.clock);
+                }
             }
             if waited.elapsed() >= LOAD_LIMIT {
                 self.loading = Some(loading);
@@ -135,7 +124,7 @@ impl Keeper {
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
-    fn judge(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<Verdict, LoadError> {
+    fn judge(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<AttemptEnd, LoadError> {
         let snapshot = self.signer.snapshot();
         let held = snapshot.as_ref().map(|snapshot| snapshot.credentials());
         let told = loaded.expires_at();
@@ -148,38 +137,24 @@ impl Keeper {
         match verdict {
             Verdict::Expired => {
                 let ago = end.and_then(|end| now.duration_since(end).ok()).unwrap_or_default();
-                return Err(LoadError::Expired(ago));
+                Err(LoadError::Expired(ago))
             }
             Verdict::NotNewer => {
                 self.signer.metrics.refreshed("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
-                if let Some(held) = held.filter(|_| *self.signer.found.load_full() != found) {
+                let resolved = Arc::clone(self.signer.refresh.borrow().resolved());
+                if let Some(held) = held.filter(|_| *resolved != found) {
                     self.signer.replace(Arc::clone(held), found, &self.surroundings.clock);
                 }
+                Ok(AttemptEnd::NotNewer { at: now })
             }
             Verdict::Newer => {
                 self.signer.replace(loaded, found, &self.surroundings.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, end != told);
+                Ok(AttemptEnd::Newer { at: now, lifetime })
             }
         }
-        self.signer.attempt_ended(verdict == Verdict::Newer, |progress| {
-            progress.loaded_at = Some(now);
-            (progress.failures, progress.problem) = (0, None);
-            if verdict == Verdict::Newer {
-                progress.lifetime = lifetime;
-            }
-        });
-        Ok(verdict)
-    }
-
-    fn failed(&self, error: &LoadError) -> Event {
-        self.signer.metrics.refreshed(error.outcome());
-        let times = self.times_before(|last| matches!(last, Event::Failed { .. })) + 1;
-        self.signer.attempt_ended(false, |progress| {
-            (progress.failures, progress.problem) = (times, Some(error.to_string()));
-        });
-        Event::Failed { times }
     }
 
     /// Waits until it is time for the next attempt: by a clock that does not jump, or by the time of day when that jumps
@@ -190,7 +165,8 @@ impl Keeper {
         let end = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
         let wait = schedule::next_attempt(event, end, now, jitter());
         if let (Event::Failed { times }, Some(wait)) = (event, wait) {
-            let problem = self.signer.progress().problem.unwrap_or_default();
+            let state = self.signer.refresh_state();
+            let problem = state.problem().unwrap_or_default();
             let seconds = wait.as_secs_f32();
             warn!(
                 signer = self.signer.name(),
@@ -204,16 +180,19 @@ impl Keeper {
             let left = wait.map(|wait| wait.saturating_sub(waited.elapsed()));
             tokio::select! {
                 () = pause(self.next_look(left)) => {}
-                () = self.signer.nudged.notified() => return,
-                // Of many who want it, one may have been heard already.
-                () = self.signer.wanted.notified() => {
-                    if self.signer.renewable_beyond(clock.now()).is_some() {
+                request = self.signer.next_request() => {
+                    // Of many callers that wanted an early refresh, one may have been served already.
+                    let is_due = match request {
+                        RefreshRequest::Now => true,
+                        RefreshRequest::Early => self.signer.renewable_beyond(clock.now()).is_some(),
+                    };
+                    if is_due {
                         return;
                     }
                     continue;
                 }
             }
-            self.signer.check(&clock);
+            self.signer.check_expiry(&clock);
             let is_due = wait.is_some_and(|wait| waited.elapsed() >= wait)
                 || due.is_some_and(|due| clock.now() >= due);
             if is_due || self.files.have_changed().await {

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Signer, SignerSettings, keeper::Keeper, schedule::Event};
+use super::{Signer, SignerSettings, keeper::Keeper, refresh_state::RefreshRequest, schedule::Event};
 use crate::{clock::Clock, hardening::Environment, metrics::Metrics};
 
 /// What signers need of the process around them.
@@ -60,7 +60,7 @@ impl Signers {
         let list = settings.into_iter().map(|settings| {
             let of_this_name = metrics.signer(&settings.name);
             let signer = Signer::new(settings, of_this_name, surroundings.clock.clone());
-            signer.publish(true);
+            signer.set_in_service(true);
             Arc::new(signer)
         });
         Self {
@@ -112,9 +112,9 @@ impl Signers {
         self.retire_those_not_in(&before, &list);
         self.list.store(Arc::new(list));
         for next in nexts {
-            next.signer().publish(true);
+            next.signer().set_in_service(true);
             match next {
-                Next::Same(signer) => signer.nudge(),
+                Next::Same(signer) => signer.request(RefreshRequest::Now),
                 Next::OtherRules(signer, _) => {
                     self.spawn(Keeper::new(signer, self.surroundings.clone()), None);
                 }
@@ -142,7 +142,7 @@ impl Signers {
         match Box::pin(keeper.attempt()).await {
             Event::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
-                problem: signer.progress().problem.unwrap_or_default(),
+                problem: signer.refresh_state().problem().unwrap_or_default().to_owned(),
             }),
             event => Ok(Next::New(keeper, event)),
         }
@@ -153,7 +153,7 @@ impl Signers {
         let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
         for gone in before.iter().filter(|signer| !list.iter().any(|stays| Arc::ptr_eq(stays, signer))) {
             keepers.remove(gone.name());
-            gone.publish(false);
+            gone.set_in_service(false);
             if !list.iter().any(|stays| stays.name() == gone.name()) {
                 gone.metrics.gone();
             }
@@ -173,10 +173,11 @@ impl Next {
 impl Signer {
     /// Takes the credentials of one that has the same source.
     fn take_over_from(&self, other: &Self, clock: &Clock) {
-        self.past.store(other.past.load_full());
         if let Some(snapshot) = other.snapshot() {
-            self.progress.send_replace(other.progress());
-            self.replace(Arc::clone(snapshot.credentials()), other.found.load_full(), clock);
+            let inherited = other.refresh.borrow().inherited();
+            let resolved = Arc::clone(inherited.resolved());
+            self.refresh.send_replace(inherited);
+            self.replace(Arc::clone(snapshot.credentials()), resolved, clock);
         }
     }
 }
