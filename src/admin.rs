@@ -16,10 +16,7 @@ use hyper_util::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    clock::Clock,
-    credentials::{Signer, Signers},
-    health::State,
-    listen::Listener,
+    clock::Clock, credentials::Signer, generation::Generations, health::State, listen::Listener,
     metrics::Metrics,
 };
 
@@ -39,8 +36,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether the server can sign.
     pub state: watch::Receiver<State>,
-    /// Every signer.
-    pub signers: Arc<Signers>,
+    /// The signers.
+    pub generations: Arc<Generations>,
     /// What tells the time.
     pub clock: Clock,
     /// The sockets that gRPC is served on.
@@ -93,7 +90,7 @@ async fn status(Extracted(admin): Page) -> impl IntoResponse {
     for place in &admin.places {
         let _infallible = writeln!(page, "listen   {place}");
     }
-    for signer in admin.signers.all().iter() {
+    for signer in admin.generations.current().signers() {
         let _infallible =
             writeln!(page, "signer   {}: {}", signer.name(), signer_state(signer, &admin.clock));
     }

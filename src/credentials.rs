@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 pub use self::{
     refresh_state::RefreshState,
-    signers::{ReloadError, Signers, Surroundings},
+    signers::{PreparedSigners, ReloadError, Signers, Surroundings},
 };
 use self::{
     refresh_state::{AttemptEnd, RefreshRequest},

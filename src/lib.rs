@@ -7,6 +7,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod credentials;
+pub mod generation;
 pub mod hardening;
 pub mod health;
 pub mod listen;

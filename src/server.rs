@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     config::{Config, reload::Reload},
     credentials::{Signers, Surroundings},
+    generation::{Generation, Generations},
     hardening::Environment,
     health::Health,
     listen::{Listener, Listeners},
@@ -62,9 +63,11 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     let metrics = Metrics::default();
     let surroundings =
         Surroundings { clock: clock.clone(), environment: Arc::new(environment), metrics: metrics.clone() };
-    let signers = Arc::new(Signers::new(config.signers.clone(), surroundings));
-    let (health, health_service) = Health::start(Arc::clone(&signers)).await;
-    let api = api(&config, &signers, &metrics, &clock);
+    let signers = Signers::new(surroundings);
+    let first = Generation::new(signers.build(config.signers.clone()));
+    let generations = Arc::new(Generations::new(first));
+    let (health, health_service) = Health::start(Arc::clone(&generations)).await;
+    let api = api(&config, &generations, &metrics, &clock);
     let routes = with_reflection(Routes::new(api).add_service(health_service), &config)?;
 
     let stopping = CancellationToken::new();
@@ -77,15 +80,15 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     let admin = Admin {
         metrics: metrics.clone(),
         state: health.state(),
-        signers: Arc::clone(&signers),
+        generations: Arc::clone(&generations),
         clock: clock.clone(),
         places,
     };
     if let Some(listener) = listeners.admin {
         tokio::spawn(admin::serve(listener, admin));
     }
-    signers.keep_fresh();
-    let reloading = Reloading { reload: Arc::new(reload), signers, metrics };
+    signers.keep_fresh(generations.current().signers());
+    let reloading = Reloading { reload: Arc::new(reload), generations, signers, metrics };
     let why = tokio::select! {
         why = heed(signals, &reloading) => why,
         () = health.follow() => "the background work ended",
@@ -100,13 +103,13 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
 
 fn api(
     config: &Config,
-    signers: &Arc<Signers>,
+    generations: &Arc<Generations>,
     metrics: &Metrics,
     clock: &Clock,
 ) -> PresignServiceServer<PresignApi> {
     let cores = tokio::runtime::Handle::current().metrics().num_workers();
     let shared = Shared {
-        signers: Arc::clone(signers),
+        generations: Arc::clone(generations),
         metrics: metrics.clone(),
         clock: clock.clone(),
         batch_items: config.limits.batch_items,

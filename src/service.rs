@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     clock::{Clock, Stopwatch},
-    credentials::Signers,
+    generation::Generations,
     metrics::{Method, Metrics, Rejection},
     pb,
 };
@@ -58,8 +58,8 @@ pub struct PresignApi(Arc<Shared>);
 
 /// What every call needs.
 pub struct Shared {
-    /// Every signer, `default` among them.
-    pub signers: Arc<Signers>,
+    /// Everything that a reload changes: the signers, `default` among them.
+    pub generations: Arc<Generations>,
     /// Where calls are counted.
     pub metrics: Metrics,
     /// What tells the time.

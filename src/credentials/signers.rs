@@ -1,15 +1,12 @@
-//! Every signer, and what keeps each fresh; changed as a whole or not at all.
+//! Builds the signers of each generation, and owns the tasks that refresh their credentials.
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Signer, SignerSettings, keeper::Keeper, refresh_state::RefreshRequest, schedule::Event};
@@ -26,12 +23,10 @@ pub struct Surroundings {
     pub metrics: Metrics,
 }
 
-/// The signers that there are. A call takes all of them at once, whatever is reloaded meanwhile.
+/// Builds signers, and owns the tasks that refresh their credentials.
 pub struct Signers {
-    list: ArcSwap<Vec<Arc<Signer>>>,
     /// By the signer's name. A keeper ends when its handle is dropped.
     keepers: Mutex<BTreeMap<String, AbortOnDropHandle<()>>>,
-    changes: watch::Sender<u64>,
     surroundings: Surroundings,
 }
 
@@ -43,7 +38,10 @@ pub struct ReloadError {
     problem: String,
 }
 
-/// A signer that is ready to take its place.
+/// The signers of the next generation. Each can sign already if the one that it replaces can.
+pub struct PreparedSigners(Vec<Next>);
+
+/// A signer of the next generation.
 enum Next {
     /// As it was.
     Same(Arc<Signer>),
@@ -54,36 +52,29 @@ enum Next {
 }
 
 impl Signers {
-    /// Signers without credentials.
-    pub fn new(settings: Vec<SignerSettings>, surroundings: Surroundings) -> Self {
-        let metrics = &surroundings.metrics;
-        let list = settings.into_iter().map(|settings| {
-            let of_this_name = metrics.signer(&settings.name);
-            let signer = Signer::new(settings, of_this_name, surroundings.clock.clone());
+    /// Neither signers nor tasks yet.
+    pub fn new(surroundings: Surroundings) -> Self {
+        Self { keepers: Mutex::default(), surroundings }
+    }
+
+    /// The signers of the first generation, without credentials.
+    pub fn build(&self, settings: Vec<SignerSettings>) -> Vec<Arc<Signer>> {
+        let build = |settings| {
+            let signer = self.signer(settings);
             signer.set_in_service(true);
-            Arc::new(signer)
-        });
-        Self {
-            list: ArcSwap::from_pointee(list.collect()),
-            keepers: Mutex::default(),
-            changes: watch::Sender::default(),
-            surroundings,
-        }
+            signer
+        };
+        settings.into_iter().map(build).collect()
     }
 
-    /// All of them, the default one first.
-    pub fn all(&self) -> Arc<Vec<Arc<Signer>>> {
-        self.list.load_full()
+    fn signer(&self, settings: SignerSettings) -> Arc<Signer> {
+        let metrics = self.surroundings.metrics.signer(&settings.name);
+        Arc::new(Signer::new(settings, metrics, self.surroundings.clock.clone()))
     }
 
-    /// Tells when there are others.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    /// Begins to load credentials, and keeps them fresh.
-    pub fn keep_fresh(&self) {
-        for signer in self.all().iter() {
+    /// Begins to load credentials for the signers of the first generation, and keeps them fresh.
+    pub fn keep_fresh(&self, signers: &[Arc<Signer>]) {
+        for signer in signers {
             self.spawn(Keeper::new(Arc::clone(signer), self.surroundings.clone()), None);
         }
     }
@@ -94,24 +85,30 @@ impl Signers {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
     }
 
-    /// Changes to these signers, all of them at once: those that are new, or have another source, once they have
-    /// credentials. The others keep theirs, and have them loaded anew.
+    /// Builds the signers of the next generation. Those that are new, or have another source, load credentials first.
     ///
     /// # Errors
-    /// When a new signer, or one with another source, gets no credentials. Then everything stays as it was.
-    pub async fn reload(&self, settings: Vec<SignerSettings>) -> Result<(), ReloadError> {
-        let before = self.all();
-        let nexts = join_all(settings.into_iter().map(|settings| self.next(&before, settings))).await;
+    /// When one of them gets no credentials. The current signers stay as they are in any case.
+    pub async fn prepare(
+        &self,
+        current: &[Arc<Signer>],
+        settings: Vec<SignerSettings>,
+    ) -> Result<PreparedSigners, ReloadError> {
+        let nexts = join_all(settings.into_iter().map(|settings| self.next(current, settings))).await;
         let nexts = nexts.into_iter().collect::<Result<Vec<Next>, ReloadError>>()?;
-        let list: Vec<_> = nexts.iter().map(|next| Arc::clone(next.signer())).collect();
         for next in &nexts {
             if let Next::OtherRules(signer, known) = next {
                 signer.take_over_from(known, &self.surroundings.clock);
             }
         }
-        self.retire_those_not_in(&before, &list);
-        self.list.store(Arc::new(list));
-        for next in nexts {
+        Ok(PreparedSigners(nexts))
+    }
+
+    /// Ends the tasks of the signers that were replaced, and begins those of the next generation. To be called once callers
+    /// use the prepared signers.
+    pub fn activate(&self, prepared: PreparedSigners, replaced: &[Arc<Signer>]) {
+        self.retire(replaced, &prepared.signers());
+        for next in prepared.0 {
             next.signer().set_in_service(true);
             match next {
                 Next::Same(signer) => signer.request(RefreshRequest::Now),
@@ -121,8 +118,6 @@ impl Signers {
                 Next::New(keeper, event) => self.spawn(keeper, Some(event)),
             }
         }
-        self.changes.send_modify(|changes| *changes += 1);
-        Ok(())
     }
 
     async fn next(&self, before: &[Arc<Signer>], settings: SignerSettings) -> Result<Next, ReloadError> {
@@ -130,8 +125,7 @@ impl Signers {
         if let Some(same) = known.filter(|known| known.settings == settings) {
             return Ok(Next::Same(Arc::clone(same)));
         }
-        let metrics = self.surroundings.metrics.signer(&settings.name);
-        let signer = Arc::new(Signer::new(settings, metrics, self.surroundings.clock.clone()));
+        let signer = self.signer(settings);
         if let Some(known) = known.filter(|known| known.settings.source == signer.settings.source) {
             return Ok(Next::OtherRules(signer, Arc::clone(known)));
         }
@@ -148,16 +142,24 @@ impl Signers {
         }
     }
 
-    /// Ends the keepers of signers that are not there any more, or have another in their place.
-    fn retire_those_not_in(&self, before: &[Arc<Signer>], list: &[Arc<Signer>]) {
+    /// Ends the tasks of the signers that are not among the current ones.
+    fn retire(&self, before: &[Arc<Signer>], current: &[Arc<Signer>]) {
         let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in before.iter().filter(|signer| !list.iter().any(|stays| Arc::ptr_eq(stays, signer))) {
-            keepers.remove(gone.name());
-            gone.set_in_service(false);
-            if !list.iter().any(|stays| stays.name() == gone.name()) {
-                gone.metrics.gone();
+        for retired in before.iter().filter(|signer| !current.iter().any(|stays| Arc::ptr_eq(stays, signer)))
+        {
+            keepers.remove(retired.name());
+            retired.set_in_service(false);
+            if !current.iter().any(|stays| stays.name() == retired.name()) {
+                retired.metrics.gone();
             }
         }
+    }
+}
+
+impl PreparedSigners {
+    /// The signers, in the order of their settings.
+    pub fn signers(&self) -> Vec<Arc<Signer>> {
+        self.0.iter().map(|next| Arc::clone(next.signer())).collect()
     }
 }
 
@@ -179,11 +181,5 @@ impl Signer {
             self.refresh.send_replace(inherited);
             self.replace(Arc::clone(snapshot.credentials()), resolved, clock);
         }
-    }
-}
-
-impl fmt::Debug for Signers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.all().iter().map(|signer| signer.name().to_owned())).finish()
     }
 }

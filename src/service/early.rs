@@ -51,8 +51,8 @@ impl Wishes {
     /// loaded within the last minute.
     fn new(shared: &Shared) -> Option<Self> {
         let now = shared.clock.now();
-        let signers = shared.signers.all();
-        let renewable = signers.iter().filter(|signer| signer.renewable_beyond(now).is_some());
+        let generation = shared.generations.current();
+        let renewable = generation.signers().iter().filter(|signer| signer.renewable_beyond(now).is_some());
         let longest: Vec<_> = renewable.map(|signer| (Arc::clone(signer), None)).collect();
         (!longest.is_empty()).then_some(Self { now, longest })
     }

@@ -23,7 +23,8 @@ pub(super) async fn explain(
         return Err(SentError::ErrorBodyTooLong(error_body.len()).into());
     }
     // Policy: whether this caller may sign what it wants explained is looked at here, before anything is verified.
-    let all = shared.signers.all();
+    let generation = shared.generations.current();
+    let all = generation.signers();
     let now = shared.clock.now();
     let own = all.iter().filter_map(|signer| signer.snapshot());
     let sessions = all.iter().flat_map(|signer| signer.sessions().all());

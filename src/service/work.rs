@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::Stopwatch,
     credentials::Signer,
+    generation::Generation,
     metrics::Tally,
     presign::{
         self, Request, error::Error as CoreError, expiry::Seconds, prepared::Signing, presigned::Presigned,
@@ -25,8 +26,8 @@ use crate::{
 /// One clock reading and the credentials of that time, for all that a call signs.
 pub(super) struct Moment {
     now: SystemTime,
-    signers: Arc<Vec<Arc<Signer>>>,
-    /// In their order.
+    generation: Arc<Generation>,
+    /// In the order of the signers.
     snapshots: Vec<Option<Arc<Snapshot>>>,
     /// For directory buckets.
     sessions: Vec<Session>,
@@ -34,9 +35,9 @@ pub(super) struct Moment {
 
 impl Moment {
     pub(super) fn new(shared: &Shared) -> Self {
-        let signers = shared.signers.all();
-        let snapshots = signers.iter().map(|signer| signer.snapshot()).collect();
-        Self { now: shared.clock.now(), signers, snapshots, sessions: Vec::new() }
+        let generation = shared.generations.current();
+        let snapshots = generation.signers().iter().map(|signer| signer.snapshot()).collect();
+        Self { now: shared.clock.now(), generation, snapshots, sessions: Vec::new() }
     }
 }
 
@@ -218,11 +219,10 @@ impl Moment {
 
     /// A signer, with its credentials at this moment.
     pub(super) fn signer(&self, name: &str) -> Result<(&Arc<Signer>, Option<&Arc<Snapshot>>), Failure> {
-        let place = self.signers.iter().position(|signer| signer.name() == name);
-        let place = place.ok_or_else(|| Failure::UnknownSigner {
+        let index = self.generation.index_of(name).ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),
-            known: self.signers.iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "),
+            known: self.generation.names(),
         })?;
-        Ok((&self.signers[place], self.snapshots.get(place).and_then(Option::as_ref)))
+        Ok((&self.generation.signers()[index], self.snapshots.get(index).and_then(Option::as_ref)))
     }
 }

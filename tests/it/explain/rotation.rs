@@ -12,6 +12,7 @@ use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
     credentials::{Signers, Surroundings},
+    generation::{Generation, Generations},
     metrics::Metrics,
     pb::{self, GetObject, presign_request::Operation, presign_service_client::PresignServiceClient},
     presign::{
@@ -31,7 +32,7 @@ const START: u64 = 1_369_353_600;
 struct Rotating {
     time: Arc<AtomicU64>,
     surroundings: Surroundings,
-    signers: Arc<Signers>,
+    generations: Arc<Generations>,
     client: PresignServiceClient<PresignServiceServer<PresignApi>>,
 }
 
@@ -46,9 +47,10 @@ impl Rotating {
         let region = ("PRESIGND_SIGNERS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned());
         layers.environment(&[region]).unwrap();
         let config = Config::from_layers(&layers).unwrap();
-        let signers = Arc::new(Signers::new(config.signers, surroundings.clone()));
+        let signers = Signers::new(surroundings.clone()).build(config.signers);
+        let generations = Arc::new(Generations::new(Generation::new(signers)));
         let client = PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
-            signers: Arc::clone(&signers),
+            generations: Arc::clone(&generations),
             metrics: surroundings.metrics.clone(),
             clock: surroundings.clock.clone(),
             batch_items: 1_000,
@@ -58,7 +60,7 @@ impl Rotating {
             cores: Arc::new(Semaphore::new(1)),
             room: Room::for_cores(1),
         })));
-        Self { time, surroundings, signers, client }
+        Self { time, surroundings, generations, client }
     }
 
     /// Gives the signer these credentials, which end so many seconds after the start.
@@ -67,7 +69,11 @@ impl Rotating {
         let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(START + end));
         let token = end.map(|_| secret("a-long-token"));
         let credentials = Credentials::new(id.to_owned(), secret("secret"), token, end);
-        self.signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
+        self.generations.current().signers()[0].replace(
+            credentials,
+            Found::default(),
+            &self.surroundings.clock,
+        );
     }
 
     fn at(&self, seconds: u64) {

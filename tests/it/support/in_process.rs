@@ -12,6 +12,7 @@ use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
     credentials::{Signers, Surroundings},
+    generation::{Generation, Generations},
     metrics::Metrics,
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
     presign::{
@@ -166,10 +167,10 @@ impl InProcess {
         let end = case.credentials_end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
-        let signers = Signers::new(config.signers, self.surroundings.clone());
-        signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
+        let signers = Signers::new(self.surroundings.clone()).build(config.signers);
+        signers[0].replace(credentials, Found::default(), &self.surroundings.clock);
         PresignServiceServer::new(PresignApi::new(Shared {
-            signers: Arc::new(signers),
+            generations: Arc::new(Generations::new(Generation::new(signers))),
             metrics: self.surroundings.metrics.clone(),
             clock: self.surroundings.clock.clone(),
             batch_items: 1_000,
