@@ -1,8 +1,8 @@
 //! Credentials that the process holds: one snapshot for each signer, renewed in the background, never shown to callers.
 
 mod files;
-mod keeper;
 pub mod refresh_state;
+mod refresh_task;
 pub mod roles;
 pub mod schedule;
 pub mod sessions;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 pub use self::{
     refresh_state::RefreshState,
-    signers::{PreparedSigners, ReloadError, Signers, Surroundings},
+    signers::{PreparedSigners, ReloadError, SignerDeps, Signers},
 };
 use self::{
     refresh_state::{AttemptEnd, RefreshRequest},

@@ -14,13 +14,13 @@ use tonic::{codec::CompressionEncoding, service::Routes};
 
 use self::{
     connections::Connections,
-    reload::{Reloading, heed},
+    reload::{Reloading, handle_signals},
 };
 use crate::{
     admin::{self, Admin},
     clock::Clock,
     config::{Config, reload::Reload},
-    credentials::{Signers, Surroundings},
+    credentials::{SignerDeps, Signers},
     generation::{Generation, Generations},
     hardening::Environment,
     health::Health,
@@ -61,9 +61,9 @@ pub struct Program {
 pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<(), ServerError> {
     let Program { config, listeners, clock, environment, reload } = program;
     let metrics = Metrics::default();
-    let surroundings =
-        Surroundings { clock: clock.clone(), environment: Arc::new(environment), metrics: metrics.clone() };
-    let signers = Signers::new(surroundings);
+    let deps =
+        SignerDeps { clock: clock.clone(), environment: Arc::new(environment), metrics: metrics.clone() };
+    let signers = Signers::new(deps);
     let first = Generation::new(signers.build(config.signers.clone()));
     let generations = Arc::new(Generations::new(first));
     let (health, health_service) = Health::start(Arc::clone(&generations)).await;
@@ -90,7 +90,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     signers.keep_fresh(generations.current().signers());
     let reloading = Reloading { reload: Arc::new(reload), generations, signers, metrics };
     let why = tokio::select! {
-        why = heed(signals, &reloading) => why,
+        why = handle_signals(signals, &reloading) => why,
         () = health.follow() => "the background work ended",
     };
     tracing::info!("{why}: stopping, for {:?} at most", config.limits.drain_time);

@@ -9,12 +9,14 @@ use futures_util::future::join_all;
 use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Signer, SignerSettings, keeper::Keeper, refresh_state::RefreshRequest, schedule::Event};
+use super::{
+    Signer, SignerSettings, refresh_state::RefreshRequest, refresh_task::RefreshTask, schedule::Event,
+};
 use crate::{clock::Clock, hardening::Environment, metrics::Metrics};
 
 /// What signers need of the process around them.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct SignerDeps {
     /// What tells the time.
     pub clock: Clock,
     /// What was in the environment.
@@ -25,9 +27,9 @@ pub struct Surroundings {
 
 /// Builds signers, and owns the tasks that refresh their credentials.
 pub struct Signers {
-    /// By the signer's name. A keeper ends when its handle is dropped.
-    keepers: Mutex<BTreeMap<String, AbortOnDropHandle<()>>>,
-    surroundings: Surroundings,
+    /// By the signer's name. A task ends when its handle is dropped.
+    tasks: Mutex<BTreeMap<String, AbortOnDropHandle<()>>>,
+    deps: SignerDeps,
 }
 
 /// Why signers cannot be changed: one that is new, or has another source, has no credentials.
@@ -47,14 +49,14 @@ enum Next {
     Same(Arc<Signer>),
     /// One with other rules, for that from which it takes the credentials over.
     OtherRules(Arc<Signer>, Arc<Signer>),
-    /// A new one, or one with another source, and what its keeper has done already.
-    New(Keeper, Event),
+    /// A new one, or one with another source, and what its task has done already.
+    New(RefreshTask, Event),
 }
 
 impl Signers {
     /// Neither signers nor tasks yet.
-    pub fn new(surroundings: Surroundings) -> Self {
-        Self { keepers: Mutex::default(), surroundings }
+    pub fn new(deps: SignerDeps) -> Self {
+        Self { tasks: Mutex::default(), deps }
     }
 
     /// The signers of the first generation, without credentials.
@@ -68,21 +70,21 @@ impl Signers {
     }
 
     fn signer(&self, settings: SignerSettings) -> Arc<Signer> {
-        let metrics = self.surroundings.metrics.signer(&settings.name);
-        Arc::new(Signer::new(settings, metrics, self.surroundings.clock.clone()))
+        let metrics = self.deps.metrics.signer(&settings.name);
+        Arc::new(Signer::new(settings, metrics, self.deps.clock.clone()))
     }
 
     /// Begins to load credentials for the signers of the first generation, and keeps them fresh.
     pub fn keep_fresh(&self, signers: &[Arc<Signer>]) {
         for signer in signers {
-            self.spawn(Keeper::new(Arc::clone(signer), self.surroundings.clone()), None);
+            self.spawn(RefreshTask::new(Arc::clone(signer), self.deps.clone()), None);
         }
     }
 
-    fn spawn(&self, keeper: Keeper, last: Option<Event>) {
-        let name = keeper.signer().name().to_owned();
-        let handle = AbortOnDropHandle::new(tokio::spawn(keeper.run(last)));
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
+    fn spawn(&self, task: RefreshTask, last: Option<Event>) {
+        let name = task.signer().name().to_owned();
+        let handle = AbortOnDropHandle::new(tokio::spawn(task.run(last)));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
     }
 
     /// Builds the signers of the next generation. Those that are new, or have another source, load credentials first.
@@ -98,7 +100,7 @@ impl Signers {
         let nexts = nexts.into_iter().collect::<Result<Vec<Next>, ReloadError>>()?;
         for next in &nexts {
             if let Next::OtherRules(signer, known) = next {
-                signer.take_over_from(known, &self.surroundings.clock);
+                signer.take_over_from(known, &self.deps.clock);
             }
         }
         Ok(PreparedSigners(nexts))
@@ -113,9 +115,9 @@ impl Signers {
             match next {
                 Next::Same(signer) => signer.request(RefreshRequest::Now),
                 Next::OtherRules(signer, _) => {
-                    self.spawn(Keeper::new(signer, self.surroundings.clone()), None);
+                    self.spawn(RefreshTask::new(signer, self.deps.clone()), None);
                 }
-                Next::New(keeper, event) => self.spawn(keeper, Some(event)),
+                Next::New(task, event) => self.spawn(task, Some(event)),
             }
         }
     }
@@ -129,25 +131,25 @@ impl Signers {
         if let Some(known) = known.filter(|known| known.settings.source == signer.settings.source) {
             return Ok(Next::OtherRules(signer, Arc::clone(known)));
         }
-        let mut keeper = Keeper::new(Arc::clone(&signer), self.surroundings.clone());
+        let mut task = RefreshTask::new(Arc::clone(&signer), self.deps.clone());
         if let Some(snapshot) = known.and_then(|known| known.snapshot()) {
-            keeper.follow(Arc::clone(snapshot.credentials()));
+            task.follow(Arc::clone(snapshot.credentials()));
         }
-        match Box::pin(keeper.attempt()).await {
+        match Box::pin(task.attempt()).await {
             Event::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
                 problem: signer.refresh_state().problem().unwrap_or_default().to_owned(),
             }),
-            event => Ok(Next::New(keeper, event)),
+            event => Ok(Next::New(task, event)),
         }
     }
 
     /// Ends the tasks of the signers that are not among the current ones.
     fn retire(&self, before: &[Arc<Signer>], current: &[Arc<Signer>]) {
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         for retired in before.iter().filter(|signer| !current.iter().any(|stays| Arc::ptr_eq(stays, signer)))
         {
-            keepers.remove(retired.name());
+            tasks.remove(retired.name());
             retired.set_in_service(false);
             if !current.iter().any(|stays| stays.name() == retired.name()) {
                 retired.metrics.gone();
@@ -167,7 +169,7 @@ impl Next {
     fn signer(&self) -> &Arc<Signer> {
         match self {
             Self::Same(signer) | Self::OtherRules(signer, _) => signer,
-            Self::New(keeper, _) => keeper.signer(),
+            Self::New(task, _) => task.signer(),
         }
     }
 }

@@ -22,8 +22,11 @@ pub(super) struct Reloading {
     pub(super) metrics: Metrics,
 }
 
-/// Heeds signals until one says stop, also while the configuration is being reloaded.
-pub(super) async fn heed(mut signals: mpsc::Receiver<Signal>, reloading: &Reloading) -> &'static str {
+/// Handles signals until one says stop, also while the configuration is being reloaded.
+pub(super) async fn handle_signals(
+    mut signals: mpsc::Receiver<Signal>,
+    reloading: &Reloading,
+) -> &'static str {
     let mut again = false;
     loop {
         let signal = if again { Some(Signal::Reload) } else { signals.recv().await };

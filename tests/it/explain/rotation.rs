@@ -11,7 +11,7 @@ use std::{
 use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
-    credentials::{Signers, Surroundings},
+    credentials::{SignerDeps, Signers},
     generation::{Generation, Generations},
     metrics::Metrics,
     pb::{self, GetObject, presign_request::Operation, presign_service_client::PresignServiceClient},
@@ -31,7 +31,7 @@ const START: u64 = 1_369_353_600;
 /// A service whose signer's credentials and time the test changes.
 struct Rotating {
     time: Arc<AtomicU64>,
-    surroundings: Surroundings,
+    deps: SignerDeps,
     generations: Arc<Generations>,
     client: PresignServiceClient<PresignServiceServer<PresignApi>>,
 }
@@ -42,17 +42,17 @@ impl Rotating {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let surroundings = Surroundings { clock, environment: Arc::default(), metrics: Metrics::default() };
+        let deps = SignerDeps { clock, environment: Arc::default(), metrics: Metrics::default() };
         let mut layers = Layers::defaults();
         let region = ("PRESIGND_SIGNERS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned());
         layers.environment(&[region]).unwrap();
         let config = Config::from_layers(&layers).unwrap();
-        let signers = Signers::new(surroundings.clone()).build(config.signers);
+        let signers = Signers::new(deps.clone()).build(config.signers);
         let generations = Arc::new(Generations::new(Generation::new(signers)));
         let client = PresignServiceClient::new(PresignServiceServer::new(PresignApi::new(Shared {
             generations: Arc::clone(&generations),
-            metrics: surroundings.metrics.clone(),
-            clock: surroundings.clock.clone(),
+            metrics: deps.metrics.clone(),
+            clock: deps.clock.clone(),
             batch_items: 1_000,
             message_bytes: 4 << 20,
             requests: Arc::new(Semaphore::new(1)),
@@ -60,7 +60,7 @@ impl Rotating {
             cores: Arc::new(Semaphore::new(1)),
             room: Room::for_cores(1),
         })));
-        Self { time, surroundings, generations, client }
+        Self { time, deps, generations, client }
     }
 
     /// Gives the signer these credentials, which end so many seconds after the start.
@@ -69,11 +69,7 @@ impl Rotating {
         let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(START + end));
         let token = end.map(|_| secret("a-long-token"));
         let credentials = Credentials::new(id.to_owned(), secret("secret"), token, end);
-        self.generations.current().signers()[0].replace(
-            credentials,
-            Found::default(),
-            &self.surroundings.clock,
-        );
+        self.generations.current().signers()[0].replace(credentials, Found::default(), &self.deps.clock);
     }
 
     fn at(&self, seconds: u64) {

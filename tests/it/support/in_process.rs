@@ -11,7 +11,7 @@ use std::{
 use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
-    credentials::{Signers, Surroundings},
+    credentials::{SignerDeps, Signers},
     generation::{Generation, Generations},
     metrics::Metrics,
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
@@ -96,7 +96,7 @@ fn duration(seconds: u64) -> prost_types::Duration {
 
 /// The service, asked by a client without a connection.
 pub struct InProcess {
-    surroundings: Surroundings,
+    deps: SignerDeps,
     time: Arc<AtomicU64>,
 }
 
@@ -106,8 +106,8 @@ impl InProcess {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let surroundings = Surroundings { clock, environment: Arc::default(), metrics: Metrics::default() };
-        Self { surroundings, time }
+        let deps = SignerDeps { clock, environment: Arc::default(), metrics: Metrics::default() };
+        Self { deps, time }
     }
 
     /// Signs a case, with the configuration that a user would write for it.
@@ -167,12 +167,12 @@ impl InProcess {
         let end = case.credentials_end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
-        let signers = Signers::new(self.surroundings.clone()).build(config.signers);
-        signers[0].replace(credentials, Found::default(), &self.surroundings.clock);
+        let signers = Signers::new(self.deps.clone()).build(config.signers);
+        signers[0].replace(credentials, Found::default(), &self.deps.clock);
         PresignServiceServer::new(PresignApi::new(Shared {
             generations: Arc::new(Generations::new(Generation::new(signers))),
-            metrics: self.surroundings.metrics.clone(),
-            clock: self.surroundings.clock.clone(),
+            metrics: self.deps.metrics.clone(),
+            clock: self.deps.clock.clone(),
             batch_items: 1_000,
             message_bytes: 4 << 20,
             requests: Arc::new(Semaphore::new(1)),

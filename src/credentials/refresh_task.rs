@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::{
-    Signer, Surroundings,
+    Signer, SignerDeps,
     files::Files,
     refresh_state::{AttemptEnd, RefreshRequest},
     schedule::{self, Event, Verdict},
@@ -35,9 +35,9 @@ const GIVE_UP: Duration = Duration::from_mins(5);
 /// How often the files are looked at, and the time of day, which may jump.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) struct Keeper {
+pub(super) struct RefreshTask {
     signer: Arc<Signer>,
-    surroundings: Surroundings,
+    deps: SignerDeps,
     /// What was loaded before this signer was there, by the one in whose place it is.
     before: Option<Arc<Credentials>>,
     loading: Option<Loading>,
@@ -51,9 +51,9 @@ struct Loading {
     began: Stopwatch,
 }
 
-impl Keeper {
-    pub(super) fn new(signer: Arc<Signer>, surroundings: Surroundings) -> Self {
-        Self { signer, surroundings, before: None, loading: None, files: Files::default() }
+impl RefreshTask {
+    pub(super) fn new(signer: Arc<Signer>, deps: SignerDeps) -> Self {
+        Self { signer, deps, before: None, loading: None, files: Files::default() }
     }
 
     pub(super) fn signer(&self) -> &Arc<Signer> {
@@ -81,7 +81,7 @@ impl Keeper {
     pub(super) async fn attempt(&mut self) -> Event {
         self.signer.begin_attempt();
         let loaded = self.loaded().await;
-        let now = self.surroundings.clock.now();
+        let now = self.deps.clock.now();
         let end = loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)).unwrap_or_else(|error| {
             self.signer.metrics.refreshed(error.outcome());
             AttemptEnd::Failed { problem: error.to_string() }
@@ -103,7 +103,7 @@ impl Keeper {
                     return loaded.unwrap_or_else(|error| Err(LoadError::Provider(error.to_string())));
                 }
                 () = pause(self.next_look(Some(LOOK_EVERY))) => {
-                    self.signer.check_expiry(&self.surroundings.clock);
+                    self.signer.check_expiry(&self.deps.clock);
                 }
             }
             if waited.elapsed() >= LOAD_LIMIT {
@@ -115,7 +115,7 @@ impl Keeper {
 
     async fn start_loading(&mut self) -> Loading {
         let settings = self.signer.settings.source.clone();
-        let environment = Arc::clone(&self.surroundings.environment);
+        let environment = Arc::clone(&self.deps.environment);
         if let Ok(paths) = tokio::time::timeout(LOOK_EVERY, source::files(&settings, &environment)).await {
             self.files.watch(paths).await;
         }
@@ -144,12 +144,12 @@ impl Keeper {
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
                 let resolved = Arc::clone(self.signer.refresh.borrow().resolved());
                 if let Some(held) = held.filter(|_| *resolved != found) {
-                    self.signer.replace(Arc::clone(held), found, &self.surroundings.clock);
+                    self.signer.replace(Arc::clone(held), found, &self.deps.clock);
                 }
                 Ok(AttemptEnd::NotNewer { at: now })
             }
             Verdict::Newer => {
-                self.signer.replace(loaded, found, &self.surroundings.clock);
+                self.signer.replace(loaded, found, &self.deps.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, end != told);
                 Ok(AttemptEnd::Newer { at: now, lifetime })
@@ -160,7 +160,7 @@ impl Keeper {
     /// Waits until it is time for the next attempt: by a clock that does not jump, or by the time of day when that jumps
     /// past it; or until there is a reason for one.
     async fn wait_after(&mut self, event: Event) {
-        let clock = self.surroundings.clock.clone();
+        let clock = self.deps.clock.clone();
         let now = clock.now();
         let end = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
         let wait = schedule::next_attempt(event, end, now, jitter());
@@ -203,7 +203,7 @@ impl Keeper {
 
     /// How long to wait before the next look at anything: until the next attempt, or the end of the credentials.
     fn next_look(&self, until_attempt: Option<Duration>) -> Option<Duration> {
-        let until_end = self.signer.time_left(self.surroundings.clock.now());
+        let until_end = self.signer.time_left(self.deps.clock.now());
         let looks = self.files.are_there() || until_attempt.is_some();
         let until_end = until_end.filter(|left| !left.is_zero());
         [until_attempt, until_end, looks.then_some(LOOK_EVERY)].into_iter().flatten().min()
