@@ -22,8 +22,8 @@ pub use self::{
     signers::{PreparedSigners, ReloadError, SignerDeps, Signers},
 };
 use self::{
-    refresh_state::{AttemptEnd, RefreshRequest},
-    schedule::Event,
+    refresh_state::{AttemptResult, RefreshRequest},
+    schedule::RefreshOutcome,
     sessions::Sessions,
     source::SourceSettings,
 };
@@ -199,11 +199,11 @@ impl Signer {
         self.refresh.send_modify(|state| state.begin_attempt(self.age.elapsed()));
     }
 
-    fn end_attempt(&self, end: AttemptEnd) -> Event {
-        let mut event = Event::Renewed;
-        self.refresh.send_modify(|state| event = state.end_attempt(self.age.elapsed(), end));
+    fn end_attempt(&self, end: AttemptResult) -> RefreshOutcome {
+        let mut outcome = RefreshOutcome::Renewed;
+        self.refresh.send_modify(|state| outcome = state.end_attempt(self.age.elapsed(), end));
         self.show_gauges();
-        event
+        outcome
     }
 
     /// Notes whether the signer is part of the current generation.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::schedule::{self, Event};
+use super::schedule::{self, RefreshOutcome};
 use crate::presign::{endpoint::Found, snapshot::Snapshot};
 
 /// How many sets of credentials are kept after newer ones replaced them.
@@ -23,7 +23,7 @@ pub struct RefreshState {
     /// Attempts that have ended.
     attempts: u64,
     /// What the last one came to.
-    last: Option<Event>,
+    last: Option<RefreshOutcome>,
     problem: Option<String>,
     loaded_at: Option<SystemTime>,
     lifetime: Option<Duration>,
@@ -62,7 +62,7 @@ pub(super) enum RefreshRequest {
 
 /// How an attempt ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum AttemptEnd {
+pub(super) enum AttemptResult {
     /// With other credentials than before, or the same for longer.
     Newer {
         /// When they were loaded.
@@ -101,7 +101,7 @@ impl RefreshState {
     /// How many attempts failed since credentials were last loaded.
     pub fn failures(&self) -> u32 {
         match self.last {
-            Some(Event::Failed { times }) => times,
+            Some(RefreshOutcome::Failed { times }) => times,
             _ => 0,
         }
     }
@@ -149,36 +149,37 @@ impl RefreshState {
     }
 
     /// Ends an attempt.
-    pub(super) fn end_attempt(&mut self, age: Duration, end: AttemptEnd) -> Event {
-        let event = self.event_after(&end);
+    pub(super) fn end_attempt(&mut self, age: Duration, end: AttemptResult) -> RefreshOutcome {
+        let outcome = self.outcome_after(&end);
         self.phase = Phase::Idle;
         self.attempts += 1;
-        self.last = Some(event);
-        self.early_interval = schedule::early_interval(self.early_interval, event == Event::Renewed);
+        self.last = Some(outcome);
+        self.early_interval =
+            schedule::early_interval(self.early_interval, outcome == RefreshOutcome::Renewed);
         self.early_from = Some(age.saturating_add(self.early_interval));
         self.problem = None;
         match end {
-            AttemptEnd::Newer { at, lifetime } => {
+            AttemptResult::Newer { at, lifetime } => {
                 self.loaded_at = Some(at);
                 self.lifetime = lifetime;
             }
-            AttemptEnd::NotNewer { at } => self.loaded_at = Some(at),
-            AttemptEnd::Failed { problem } => self.problem = Some(problem),
+            AttemptResult::NotNewer { at } => self.loaded_at = Some(at),
+            AttemptResult::Failed { problem } => self.problem = Some(problem),
         }
-        event
+        outcome
     }
 
-    fn event_after(&self, end: &AttemptEnd) -> Event {
+    fn outcome_after(&self, end: &AttemptResult) -> RefreshOutcome {
         match (end, self.last) {
-            (AttemptEnd::Newer { .. }, _) => Event::Renewed,
-            (AttemptEnd::NotNewer { .. }, Some(Event::NotNewer { times })) => {
-                Event::NotNewer { times: times.saturating_add(1) }
+            (AttemptResult::Newer { .. }, _) => RefreshOutcome::Renewed,
+            (AttemptResult::NotNewer { .. }, Some(RefreshOutcome::NotNewer { times })) => {
+                RefreshOutcome::NotNewer { times: times.saturating_add(1) }
             }
-            (AttemptEnd::NotNewer { .. }, _) => Event::NotNewer { times: 1 },
-            (AttemptEnd::Failed { .. }, Some(Event::Failed { times })) => {
-                Event::Failed { times: times.saturating_add(1) }
+            (AttemptResult::NotNewer { .. }, _) => RefreshOutcome::NotNewer { times: 1 },
+            (AttemptResult::Failed { .. }, Some(RefreshOutcome::Failed { times })) => {
+                RefreshOutcome::Failed { times: times.saturating_add(1) }
             }
-            (AttemptEnd::Failed { .. }, _) => Event::Failed { times: 1 },
+            (AttemptResult::Failed { .. }, _) => RefreshOutcome::Failed { times: 1 },
         }
     }
 
@@ -250,12 +251,12 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn failed() -> AttemptEnd {
-        AttemptEnd::Failed { problem: "no route".to_owned() }
+    fn failed() -> AttemptResult {
+        AttemptResult::Failed { problem: "no route".to_owned() }
     }
 
-    fn newer(lifetime: u64) -> AttemptEnd {
-        AttemptEnd::Newer { at: NOW, lifetime: Some(seconds(lifetime)) }
+    fn newer(lifetime: u64) -> AttemptResult {
+        AttemptResult::Newer { at: NOW, lifetime: Some(seconds(lifetime)) }
     }
 
     #[test]
@@ -268,19 +269,20 @@ mod tests {
     #[test]
     fn equal_outcomes_in_a_row_are_counted_and_others_start_again() {
         let mut state = RefreshState::default();
-        let not_newer = AttemptEnd::NotNewer { at: NOW };
+        let not_newer = AttemptResult::NotNewer { at: NOW };
         let ends = [failed(), failed(), not_newer.clone(), not_newer.clone(), failed(), newer(1), not_newer];
-        let events: Vec<Event> = ends.into_iter().map(|end| state.end_attempt(seconds(0), end)).collect();
+        let outcomes: Vec<RefreshOutcome> =
+            ends.into_iter().map(|end| state.end_attempt(seconds(0), end)).collect();
         let expected = [
-            Event::Failed { times: 1 },
-            Event::Failed { times: 2 },
-            Event::NotNewer { times: 1 },
-            Event::NotNewer { times: 2 },
-            Event::Failed { times: 1 },
-            Event::Renewed,
-            Event::NotNewer { times: 1 },
+            RefreshOutcome::Failed { times: 1 },
+            RefreshOutcome::Failed { times: 2 },
+            RefreshOutcome::NotNewer { times: 1 },
+            RefreshOutcome::NotNewer { times: 2 },
+            RefreshOutcome::Failed { times: 1 },
+            RefreshOutcome::Renewed,
+            RefreshOutcome::NotNewer { times: 1 },
         ];
-        assert_eq!(events, expected);
+        assert_eq!(outcomes, expected);
         assert_eq!(state.attempts(), 7);
     }
 
@@ -291,7 +293,7 @@ mod tests {
         state.end_attempt(seconds(1), failed());
         assert_eq!((state.failures(), state.problem()), (1, Some("no route")));
         assert_eq!((state.loaded_at(), state.lifetime()), (Some(NOW), Some(seconds(60))));
-        state.end_attempt(seconds(2), AttemptEnd::NotNewer { at: NOW + seconds(2) });
+        state.end_attempt(seconds(2), AttemptResult::NotNewer { at: NOW + seconds(2) });
         assert_eq!((state.failures(), state.problem()), (0, None));
         assert_eq!((state.loaded_at(), state.lifetime()), (Some(NOW + seconds(2)), Some(seconds(60))));
     }

@@ -13,8 +13,8 @@ use tracing::{debug, info, warn};
 use super::{
     Signer, SignerDeps,
     files::Files,
-    refresh_state::{AttemptEnd, RefreshRequest},
-    schedule::{self, Event, Verdict},
+    refresh_state::{AttemptResult, RefreshRequest},
+    schedule::{self, LoadOutcome, RefreshOutcome},
     source::{self, LoadError},
 };
 use crate::{
@@ -66,26 +66,27 @@ impl RefreshTask {
     }
 
     /// Runs for as long as the signer is there. `last` is what an attempt came to that was made before.
-    pub(super) async fn run(mut self, last: Option<Event>) {
-        let mut event = last;
+    pub(super) async fn run(mut self, last: Option<RefreshOutcome>) {
+        let mut outcome = last;
         loop {
-            let event = match event.take() {
-                Some(event) => event,
+            let outcome = match outcome.take() {
+                Some(outcome) => outcome,
                 None => Box::pin(self.attempt()).await,
             };
-            self.wait_after(event).await;
+            self.wait_after(outcome).await;
         }
     }
 
     /// Loads credentials once, and notes how that ended.
-    pub(super) async fn attempt(&mut self) -> Event {
+    pub(super) async fn attempt(&mut self) -> RefreshOutcome {
         self.signer.begin_attempt();
         let loaded = self.loaded().await;
         let now = self.deps.clock.now();
-        let end = loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)).unwrap_or_else(|error| {
-            self.signer.metrics.refreshed(error.outcome());
-            AttemptEnd::Failed { problem: error.to_string() }
-        });
+        let end =
+            loaded.and_then(|(loaded, found)| self.accept(loaded, found, now)).unwrap_or_else(|error| {
+                self.signer.metrics.refreshed(error.outcome());
+                AttemptResult::Failed { problem: error.to_string() }
+            });
         self.signer.end_attempt(end)
     }
 
@@ -124,7 +125,7 @@ impl RefreshTask {
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
-    fn judge(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<AttemptEnd, LoadError> {
+    fn accept(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<AttemptResult, LoadError> {
         let snapshot = self.signer.snapshot();
         let held = snapshot.as_ref().map(|snapshot| snapshot.credentials());
         let told = loaded.expires_at();
@@ -132,39 +133,39 @@ impl RefreshTask {
         let seen = held.or(self.before.as_ref()).map(|seen| &**seen);
         let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
         let loaded = loaded.ending_at(end);
-        let verdict = schedule::judge(held.map(|held| &**held), &loaded, now);
+        let outcome = schedule::compare(held.map(|held| &**held), &loaded, now);
         let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
-        match verdict {
-            Verdict::Expired => {
+        match outcome {
+            LoadOutcome::Expired => {
                 let ago = end.and_then(|end| now.duration_since(end).ok()).unwrap_or_default();
                 Err(LoadError::Expired(ago))
             }
-            Verdict::NotNewer => {
+            LoadOutcome::NotNewer => {
                 self.signer.metrics.refreshed("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
                 let resolved = Arc::clone(self.signer.refresh.borrow().resolved());
                 if let Some(held) = held.filter(|_| *resolved != found) {
                     self.signer.replace(Arc::clone(held), found, &self.deps.clock);
                 }
-                Ok(AttemptEnd::NotNewer { at: now })
+                Ok(AttemptResult::NotNewer { at: now })
             }
-            Verdict::Newer => {
+            LoadOutcome::Newer => {
                 self.signer.replace(loaded, found, &self.deps.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, end != told);
-                Ok(AttemptEnd::Newer { at: now, lifetime })
+                Ok(AttemptResult::Newer { at: now, lifetime })
             }
         }
     }
 
     /// Waits until it is time for the next attempt: by a clock that does not jump, or by the time of day when that jumps
     /// past it; or until there is a reason for one.
-    async fn wait_after(&mut self, event: Event) {
+    async fn wait_after(&mut self, outcome: RefreshOutcome) {
         let clock = self.deps.clock.clone();
         let now = clock.now();
         let end = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
-        let wait = schedule::next_attempt(event, end, now, jitter());
-        if let (Event::Failed { times }, Some(wait)) = (event, wait) {
+        let wait = schedule::next_attempt(outcome, end, now, jitter());
+        if let (RefreshOutcome::Failed { times }, Some(wait)) = (outcome, wait) {
             let state = self.signer.refresh_state();
             let problem = state.problem().unwrap_or_default();
             let seconds = wait.as_secs_f32();

@@ -10,7 +10,8 @@ use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Signer, SignerSettings, refresh_state::RefreshRequest, refresh_task::RefreshTask, schedule::Event,
+    Signer, SignerSettings, refresh_state::RefreshRequest, refresh_task::RefreshTask,
+    schedule::RefreshOutcome,
 };
 use crate::{clock::Clock, hardening::Environment, metrics::Metrics};
 
@@ -50,7 +51,7 @@ enum Next {
     /// One with other rules, for that from which it takes the credentials over.
     OtherRules(Arc<Signer>, Arc<Signer>),
     /// A new one, or one with another source, and what its task has done already.
-    New(RefreshTask, Event),
+    New(RefreshTask, RefreshOutcome),
 }
 
 impl Signers {
@@ -81,7 +82,7 @@ impl Signers {
         }
     }
 
-    fn spawn(&self, task: RefreshTask, last: Option<Event>) {
+    fn spawn(&self, task: RefreshTask, last: Option<RefreshOutcome>) {
         let name = task.signer().name().to_owned();
         let handle = AbortOnDropHandle::new(tokio::spawn(task.run(last)));
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
@@ -117,7 +118,7 @@ impl Signers {
                 Next::OtherRules(signer, _) => {
                     self.spawn(RefreshTask::new(signer, self.deps.clone()), None);
                 }
-                Next::New(task, event) => self.spawn(task, Some(event)),
+                Next::New(task, outcome) => self.spawn(task, Some(outcome)),
             }
         }
     }
@@ -136,11 +137,11 @@ impl Signers {
             task.follow(Arc::clone(snapshot.credentials()));
         }
         match Box::pin(task.attempt()).await {
-            Event::Failed { .. } => Err(ReloadError {
+            RefreshOutcome::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
                 problem: signer.refresh_state().problem().unwrap_or_default().to_owned(),
             }),
-            event => Ok(Next::New(task, event)),
+            outcome => Ok(Next::New(task, outcome)),
         }
     }
 
