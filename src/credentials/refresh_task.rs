@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Signer, SignerDeps,
-    files::Files,
+    files::WatchedFiles,
     refresh_state::{AttemptResult, RefreshRequest},
     schedule::{self, LoadOutcome, RefreshOutcome},
     source::{self, LoadError},
@@ -26,14 +26,14 @@ use crate::{
 };
 
 /// How long an attempt to load credentials waits.
-const LOAD_LIMIT: Duration = Duration::from_secs(30);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a load that no attempt waited for to its end may go on before another one is started beside it: what hangs
 /// may be a program, which does not end when nobody waits for it.
-const GIVE_UP: Duration = Duration::from_mins(5);
+const LOAD_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How often the files are looked at, and the time of day, which may jump.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the files are checked for changes, and the time of day, which may jump.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct RefreshTask {
     signer: Arc<Signer>,
@@ -42,7 +42,7 @@ pub(super) struct RefreshTask {
     before: Option<Arc<Credentials>>,
     loading: Option<Loading>,
     /// As they were before they were read.
-    files: Files,
+    files: WatchedFiles,
 }
 
 /// A load under way.
@@ -53,7 +53,7 @@ struct Loading {
 
 impl RefreshTask {
     pub(super) fn new(signer: Arc<Signer>, deps: SignerDeps) -> Self {
-        Self { signer, deps, before: None, loading: None, files: Files::default() }
+        Self { signer, deps, before: None, loading: None, files: WatchedFiles::default() }
     }
 
     pub(super) fn signer(&self) -> &Arc<Signer> {
@@ -92,7 +92,7 @@ impl RefreshTask {
 
     /// What the provider hands out. When it takes too long, the next attempt waits for the same.
     async fn loaded(&mut self) -> Result<(Credentials, Found), LoadError> {
-        let known = self.loading.take().filter(|loading| loading.began.elapsed() < GIVE_UP);
+        let known = self.loading.take().filter(|loading| loading.began.elapsed() < LOAD_TIMEOUT);
         let mut loading = match known {
             Some(loading) => loading,
             None => self.start_loading().await,
@@ -103,13 +103,13 @@ impl RefreshTask {
                 loaded = &mut loading.task => {
                     return loaded.unwrap_or_else(|error| Err(LoadError::Provider(error.to_string())));
                 }
-                () = pause(self.next_look(Some(LOOK_EVERY))) => {
+                () = pause(self.next_check(Some(CHECK_INTERVAL))) => {
                     self.signer.check_expiry(&self.deps.clock);
                 }
             }
-            if waited.elapsed() >= LOAD_LIMIT {
+            if waited.elapsed() >= ATTEMPT_TIMEOUT {
                 self.loading = Some(loading);
-                return Err(LoadError::TimedOut(LOAD_LIMIT));
+                return Err(LoadError::TimedOut(ATTEMPT_TIMEOUT));
             }
         }
     }
@@ -117,7 +117,8 @@ impl RefreshTask {
     async fn start_loading(&mut self) -> Loading {
         let settings = self.signer.settings.source.clone();
         let environment = Arc::clone(&self.deps.environment);
-        if let Ok(paths) = tokio::time::timeout(LOOK_EVERY, source::files(&settings, &environment)).await {
+        if let Ok(paths) = tokio::time::timeout(CHECK_INTERVAL, source::files(&settings, &environment)).await
+        {
             self.files.watch(paths).await;
         }
         let load = async move { source::load(&settings, &environment).await };
@@ -180,7 +181,7 @@ impl RefreshTask {
         loop {
             let left = wait.map(|wait| wait.saturating_sub(waited.elapsed()));
             tokio::select! {
-                () = pause(self.next_look(left)) => {}
+                () = pause(self.next_check(left)) => {}
                 request = self.signer.next_request() => {
                     // Of many callers that wanted an early refresh, one may have been served already.
                     let is_due = match request {
@@ -196,18 +197,18 @@ impl RefreshTask {
             self.signer.check_expiry(&clock);
             let is_due = wait.is_some_and(|wait| waited.elapsed() >= wait)
                 || due.is_some_and(|due| clock.now() >= due);
-            if is_due || self.files.have_changed().await {
+            if is_due || self.files.check_for_change().await {
                 return;
             }
         }
     }
 
-    /// How long to wait before the next look at anything: until the next attempt, or the end of the credentials.
-    fn next_look(&self, until_attempt: Option<Duration>) -> Option<Duration> {
+    /// How long to wait before the next check of anything: until the next attempt, or the end of the credentials.
+    fn next_check(&self, until_attempt: Option<Duration>) -> Option<Duration> {
         let until_end = self.signer.time_left(self.deps.clock.now());
-        let looks = self.files.are_there() || until_attempt.is_some();
+        let checks = !self.files.is_empty() || until_attempt.is_some();
         let until_end = until_end.filter(|left| !left.is_zero());
-        [until_attempt, until_end, looks.then_some(LOOK_EVERY)].into_iter().flatten().min()
+        [until_attempt, until_end, checks.then_some(CHECK_INTERVAL)].into_iter().flatten().min()
     }
 }
 
