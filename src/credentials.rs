@@ -32,7 +32,7 @@ use crate::{
     metrics::SignerMetrics,
     presign::{
         credentials::Credentials,
-        endpoint::Found,
+        endpoint::EndpointDefaults,
         expiry::Seconds,
         snapshot::{Rules, Snapshot},
     },
@@ -118,19 +118,19 @@ impl Signer {
         &self.metrics
     }
 
-    /// Replaces the credentials, and the settings that were resolved with them.
+    /// Replaces the credentials, and the endpoint defaults that were resolved with them.
     pub fn replace(
         &self,
         credentials: impl Into<Arc<Credentials>>,
-        resolved: impl Into<Arc<Found>>,
+        endpoint_defaults: impl Into<Arc<EndpointDefaults>>,
         clock: &Clock,
     ) {
-        let resolved = resolved.into();
+        let endpoint_defaults = endpoint_defaults.into();
         let mut rules = self.settings.rules.clone();
-        rules.endpoint = rules.endpoint.or(&resolved);
+        rules.endpoint = rules.endpoint.or(&endpoint_defaults);
         let new = Arc::new(Snapshot::new(credentials, rules));
         let old = self.snapshot.swap(Some(Arc::clone(&new)));
-        self.refresh.send_modify(|state| state.replace_snapshot(old, &new, resolved, clock.now()));
+        self.refresh.send_modify(|state| state.replace_snapshot(old, &new, endpoint_defaults, clock.now()));
         self.show_gauges();
     }
 

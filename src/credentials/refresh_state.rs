@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::schedule::{self, RefreshOutcome};
-use crate::presign::{endpoint::Found, snapshot::Snapshot};
+use crate::presign::{endpoint::EndpointDefaults, snapshot::Snapshot};
 
 /// How many sets of credentials are kept after newer ones replaced them.
 const MAX_PREVIOUS: usize = 4;
@@ -36,8 +36,8 @@ pub struct RefreshState {
     request: Option<RefreshRequest>,
     /// The snapshots that signed before the current one, the latest first.
     previous: Vec<Arc<Snapshot>>,
-    /// The settings that were resolved with the credentials.
-    resolved: Arc<Found>,
+    /// What was resolved with the credentials.
+    endpoint_defaults: Arc<EndpointDefaults>,
     /// Whether the signer is part of the current generation. Its gauges are shown only then.
     in_service: bool,
 }
@@ -116,8 +116,8 @@ impl RefreshState {
         self.usable
     }
 
-    pub(super) fn resolved(&self) -> &Arc<Found> {
-        &self.resolved
+    pub(super) fn endpoint_defaults(&self) -> &Arc<EndpointDefaults> {
+        &self.endpoint_defaults
     }
 
     pub(super) fn is_in_service(&self) -> bool {
@@ -209,7 +209,7 @@ impl RefreshState {
         &mut self,
         old: Option<Arc<Snapshot>>,
         new: &Snapshot,
-        resolved: Arc<Found>,
+        endpoint_defaults: Arc<EndpointDefaults>,
         now: SystemTime,
     ) {
         let key = |snapshot: &Snapshot| snapshot.credentials().access_key_id().to_owned();
@@ -220,7 +220,7 @@ impl RefreshState {
             .filter(|previous| is_kept(previous, now))
             .take(MAX_PREVIOUS)
             .collect();
-        self.resolved = resolved;
+        self.endpoint_defaults = endpoint_defaults;
         self.usable = new.credentials().usable_at(now);
     }
 

@@ -21,7 +21,7 @@ use crate::{
     clock::Stopwatch,
     presign::{
         credentials::Credentials,
-        endpoint::{self, Found},
+        endpoint::{self, EndpointDefaults},
     },
 };
 
@@ -47,7 +47,7 @@ pub(super) struct RefreshTask {
 
 /// A load under way.
 struct Loading {
-    task: AbortOnDropHandle<Result<(Credentials, Found), LoadError>>,
+    task: AbortOnDropHandle<Result<(Credentials, EndpointDefaults), LoadError>>,
     began: Stopwatch,
 }
 
@@ -82,16 +82,17 @@ impl RefreshTask {
         self.signer.begin_attempt();
         let loaded = self.loaded().await;
         let now = self.deps.clock.now();
-        let end =
-            loaded.and_then(|(loaded, found)| self.accept(loaded, found, now)).unwrap_or_else(|error| {
+        let end = loaded.and_then(|(loaded, defaults)| self.accept(loaded, defaults, now)).unwrap_or_else(
+            |error| {
                 self.signer.metrics.refreshed(error.outcome());
                 AttemptResult::Failed { problem: error.to_string() }
-            });
+            },
+        );
         self.signer.end_attempt(end)
     }
 
     /// What the provider hands out. When it takes too long, the next attempt waits for the same.
-    async fn loaded(&mut self) -> Result<(Credentials, Found), LoadError> {
+    async fn loaded(&mut self) -> Result<(Credentials, EndpointDefaults), LoadError> {
         let known = self.loading.take().filter(|loading| loading.began.elapsed() < LOAD_TIMEOUT);
         let mut loading = match known {
             Some(loading) => loading,
@@ -126,15 +127,20 @@ impl RefreshTask {
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
-    fn accept(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<AttemptResult, LoadError> {
+    fn accept(
+        &self,
+        loaded: Credentials,
+        defaults: EndpointDefaults,
+        now: SystemTime,
+    ) -> Result<AttemptResult, LoadError> {
         let snapshot = self.signer.snapshot();
-        let held = snapshot.as_ref().map(|snapshot| snapshot.credentials());
+        let current = snapshot.as_ref().map(|snapshot| snapshot.credentials());
         let told = loaded.expires_at();
-        let is_at_aws = found.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
-        let seen = held.or(self.before.as_ref()).map(|seen| &**seen);
+        let is_at_aws = defaults.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
+        let seen = current.or(self.before.as_ref()).map(|seen| &**seen);
         let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
         let loaded = loaded.ending_at(end);
-        let outcome = schedule::compare(held.map(|held| &**held), &loaded, now);
+        let outcome = schedule::compare(current.map(|current| &**current), &loaded, now);
         let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
         match outcome {
             LoadOutcome::Expired => {
@@ -144,14 +150,14 @@ impl RefreshTask {
             LoadOutcome::NotNewer => {
                 self.signer.metrics.refreshed("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
-                let resolved = Arc::clone(self.signer.refresh.borrow().resolved());
-                if let Some(held) = held.filter(|_| *resolved != found) {
-                    self.signer.replace(Arc::clone(held), found, &self.deps.clock);
+                let known_defaults = Arc::clone(self.signer.refresh.borrow().endpoint_defaults());
+                if let Some(current) = current.filter(|_| *known_defaults != defaults) {
+                    self.signer.replace(Arc::clone(current), defaults, &self.deps.clock);
                 }
                 Ok(AttemptResult::NotNewer { at: now })
             }
             LoadOutcome::Newer => {
-                self.signer.replace(loaded, found, &self.deps.clock);
+                self.signer.replace(loaded, defaults, &self.deps.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, end != told);
                 Ok(AttemptResult::Newer { at: now, lifetime })

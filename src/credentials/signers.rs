@@ -180,9 +180,9 @@ impl Signer {
     fn take_over_from(&self, other: &Self, clock: &Clock) {
         if let Some(snapshot) = other.snapshot() {
             let inherited = other.refresh.borrow().inherited();
-            let resolved = Arc::clone(inherited.resolved());
+            let endpoint_defaults = Arc::clone(inherited.endpoint_defaults());
             self.refresh.send_replace(inherited);
-            self.replace(Arc::clone(snapshot.credentials()), resolved, clock);
+            self.replace(Arc::clone(snapshot.credentials()), endpoint_defaults, clock);
         }
     }
 }

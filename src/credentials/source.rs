@@ -1,7 +1,7 @@
 //! Where credentials come from: AWS's own providers. The only home of aws-config.
 
 mod container;
-mod found;
+mod endpoint_defaults;
 
 use std::{
     collections::BTreeSet,
@@ -32,13 +32,13 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use aws_types::os_shim_internal::{Env, Fs};
 use thiserror::Error;
 
-pub use self::found::Given;
+pub use self::endpoint_defaults::Given;
 use super::roles::{RoleArn, Roles};
 use crate::{
     hardening::Environment,
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::EndpointDefaults,
         name::Region,
     },
 };
@@ -122,16 +122,16 @@ impl LoadError {
 pub async fn load(
     settings: &SourceSettings,
     environment: &Arc<Environment>,
-) -> Result<(Credentials, Found), LoadError> {
+) -> Result<(Credentials, EndpointDefaults), LoadError> {
     let sdk = sdk_config(settings).await;
-    let found = found::in_config(&sdk, settings.given)?;
-    let parts = Parts {
+    let defaults = endpoint_defaults::resolve(&sdk, settings.given)?;
+    let factory = ProviderFactory {
         config: provider_config(&sdk),
         environment,
         profile: settings.profile.as_deref(),
         session_name: &settings.roles.session_name,
     };
-    let provider = assume(&settings.roles, &sdk, parts.provider(&settings.provider)).await;
+    let provider = assume(&settings.roles, &sdk, factory.provider(&settings.provider)).await;
     let loaded = provider.provide_credentials().await.map_err(|error| LoadError::Provider(chain(&error)))?;
     let credentials = Credentials::new(
         loaded.access_key_id().to_owned(),
@@ -139,7 +139,7 @@ pub async fn load(
         loaded.session_token().map(|token| Secret::from(token.to_owned())),
         loaded.expiry(),
     );
-    Ok((credentials, found))
+    Ok((credentials, defaults))
 }
 
 /// What the environment and the shared files say of everything but credentials.
@@ -198,15 +198,15 @@ fn provider_config(sdk: &SdkConfig) -> ProviderConfig {
     config
 }
 
-/// What providers are made of.
-struct Parts<'a> {
+/// Makes the providers of one load.
+struct ProviderFactory<'a> {
     config: ProviderConfig,
     environment: &'a Arc<Environment>,
     profile: Option<&'a str>,
     session_name: &'a str,
 }
 
-impl Parts<'_> {
+impl ProviderFactory<'_> {
     fn provider(&self, which: &Provider) -> SharedCredentialsProvider {
         match which {
             Provider::Chain => SharedCredentialsProvider::new(

@@ -80,7 +80,7 @@ async fn with_sessions(shared: &Shared, moment: Moment, wanted: BTreeSet<(&str, 
     let mut sessions = Vec::with_capacity(needed.len());
     for some in needed.chunks(AT_ONCE) {
         let asking = some.iter().map(|(signer, snapshot, bucket)| async move {
-            let outcome = match signer.sessions().at_hand(snapshot, bucket) {
+            let outcome = match signer.sessions().cached(snapshot, bucket) {
                 Some(session) => Ok(session),
                 None => wait_for(shared, signer, snapshot, bucket).await,
             };

@@ -19,7 +19,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_sdk_s3", &["src/presign/endpoint.rs", "src/credentials/sessions/create.rs"]),
     ("aws_config", &["src/credentials/source.rs"]),
     ("aws_runtime", &["src/credentials/source.rs"]),
-    ("aws_types", &["src/credentials/source.rs", "src/credentials/source/found.rs"]),
+    ("aws_types", &["src/credentials/source.rs", "src/credentials/source/endpoint_defaults.rs"]),
     ("aws_smithy_async", &["src/credentials/source.rs", "src/credentials/sessions/create.rs"]),
     ("aws_smithy_http_client", &["src/credentials/source.rs"]),
     ("metrics_exporter_prometheus", &["src/metrics.rs"]),

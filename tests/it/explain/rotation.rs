@@ -17,7 +17,7 @@ use presignd::{
     pb::{self, GetObject, presign_request::Operation, presign_service_client::PresignServiceClient},
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::EndpointDefaults,
     },
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
@@ -69,7 +69,11 @@ impl Rotating {
         let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(START + end));
         let token = end.map(|_| secret("a-long-token"));
         let credentials = Credentials::new(id.to_owned(), secret("secret"), token, end);
-        self.generations.current().signers()[0].replace(credentials, Found::default(), &self.deps.clock);
+        self.generations.current().signers()[0].replace(
+            credentials,
+            EndpointDefaults::default(),
+            &self.deps.clock,
+        );
     }
 
     fn at(&self, seconds: u64) {

@@ -17,7 +17,7 @@ use presignd::{
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::EndpointDefaults,
     },
     service::{PresignApi, Shared, room::Room, rpc::presign_service_server::PresignServiceServer},
 };
@@ -168,7 +168,7 @@ impl InProcess {
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
         let signers = Signers::new(self.deps.clone()).build(config.signers);
-        signers[0].replace(credentials, Found::default(), &self.deps.clock);
+        signers[0].replace(credentials, EndpointDefaults::default(), &self.deps.clock);
         PresignServiceServer::new(PresignApi::new(Shared {
             generations: Arc::new(Generations::new(Generation::new(signers))),
             metrics: self.deps.metrics.clone(),
