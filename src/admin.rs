@@ -16,10 +16,7 @@ use hyper_util::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    clock::Clock,
-    credentials::{Signer, Signers},
-    health::State,
-    listen::Listener,
+    clock::Clock, credentials::Signer, generation::Generations, health::State, listen::Listener,
     metrics::Metrics,
 };
 
@@ -39,8 +36,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether the server can sign.
     pub state: watch::Receiver<State>,
-    /// Every signer.
-    pub signers: Arc<Signers>,
+    /// The signers.
+    pub generations: Arc<Generations>,
     /// The clock.
     pub clock: Clock,
     /// The addresses that gRPC is served on.
@@ -94,7 +91,7 @@ async fn show_status(Extracted(admin): Page) -> impl IntoResponse {
     for address in &admin.addresses {
         let _infallible = writeln!(page, "listen   {address}");
     }
-    for signer in admin.signers.all().iter() {
+    for signer in admin.generations.current().signers() {
         let _infallible =
             writeln!(page, "signer   {}: {}", signer.name(), describe_signer(signer, &admin.clock));
     }
@@ -105,7 +102,7 @@ async fn show_status(Extracted(admin): Page) -> impl IntoResponse {
 /// How long the signer's credentials still work, how old they are, and what fails.
 fn describe_signer(signer: &Signer, clock: &Clock) -> String {
     let now = clock.now();
-    let progress = signer.progress();
+    let refresh = signer.refresh_state();
     let mut parts = Vec::new();
     match signer.snapshot() {
         None => parts.push("no credentials yet".to_owned()),
@@ -121,11 +118,11 @@ fn describe_signer(signer: &Signer, clock: &Clock) -> String {
             });
         }
     }
-    if let Some(at) = progress.loaded_at {
+    if let Some(at) = refresh.loaded_at() {
         parts.push(format!("loaded {} ago", format_seconds(now.duration_since(at).unwrap_or_default())));
     }
-    if let Some(problem) = progress.problem {
-        parts.push(format!("{} attempts failed since, the last one because: {problem}", progress.failures));
+    if let Some(problem) = refresh.problem() {
+        parts.push(format!("{} attempts failed since, the last one because: {problem}", refresh.failures()));
     }
     parts.join(", ")
 }

@@ -11,9 +11,9 @@ use crate::{
         layers::Layers,
         reload::Reload,
     },
-    listen, log,
+    hardening, listen, log,
     server::{self, Program},
-    shelter, signals,
+    signals,
 };
 
 type CommandError = Box<dyn std::error::Error>;
@@ -57,11 +57,8 @@ fn serve(layers: Layers) -> ExitCode {
         Err(error) => return report_misuse(&error),
     };
     log::start(config.log_format);
-    // Before the first thread and the first socket: this may replace the process.
-    let environment = match shelter::take() {
-        Ok(environment) => environment,
-        Err(error) => return fail(&error, ExitCode::FAILURE),
-    };
+    // Before any thread is started.
+    let environment = hardening::harden();
     listen::raise_open_files();
     let served = block_on(tokio::runtime::Builder::new_multi_thread(), async {
         let listeners = listen::bind(&config).await?;

@@ -10,7 +10,7 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use crate::credentials::{Signer, Signers};
+use crate::{credentials::Signer, generation::Generations};
 
 /// The names that gRPC health answers to, beside `signer.NAME` for each signer.
 const OVERALL: [&str; 3] = ["", "presign.v1.PresignService", "readiness"];
@@ -28,22 +28,22 @@ pub struct State {
 /// Keeps the answers true.
 pub struct Health {
     reporter: HealthReporter,
-    signers: Arc<Signers>,
+    generations: Arc<Generations>,
     state: watch::Sender<State>,
 }
 
 impl Health {
     /// Everything NOT_SERVING, but for `liveness`.
-    pub async fn start(signers: Arc<Signers>) -> (Self, HealthServer<impl HealthApi>) {
+    pub async fn start(generations: Arc<Generations>) -> (Self, HealthServer<impl HealthApi>) {
         let (reporter, server) = tonic_health::server::health_reporter();
         for name in OVERALL {
             reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
-        for signer in signers.all().iter() {
+        for signer in generations.current().signers() {
             reporter.set_service_status(service_of(signer), ServingStatus::NotServing).await;
         }
         reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
-        (Self { reporter, signers, state: watch::Sender::new(State::default()) }, server)
+        (Self { reporter, generations, state: watch::Sender::new(State::default()) }, server)
     }
 
     /// What the probes are told, now and on each change.
@@ -53,12 +53,13 @@ impl Health {
 
     /// Follows the signers for as long as the server runs, whichever there are.
     pub async fn follow(&self) {
-        let mut changes = self.signers.changes();
+        let mut changes = self.generations.changes();
         let mut has_been = BTreeSet::new();
         let mut known = BTreeSet::new();
         loop {
             changes.borrow_and_update();
-            let signers = self.signers.all();
+            let generation = self.generations.current();
+            let signers = generation.signers();
             let names: BTreeSet<String> = signers.iter().map(service_of).collect();
             let mut reporter = self.reporter.clone();
             for gone in known.difference(&names) {
@@ -68,7 +69,7 @@ impl Health {
             }
             known = names;
             tokio::select! {
-                () = self.follow_these(&signers, &mut has_been) => {}
+                () = self.follow_these(signers, &mut has_been) => {}
                 told = changes.changed() => {
                     if told.is_err() {
                         return;
@@ -79,26 +80,28 @@ impl Health {
     }
 
     async fn follow_these(&self, signers: &[Arc<Signer>], has_been: &mut BTreeSet<String>) {
-        let mut usable: Vec<watch::Receiver<bool>> = signers.iter().map(|signer| signer.usable()).collect();
+        let mut states: Vec<_> = signers.iter().map(|signer| signer.refresh_states()).collect();
+        let mut usable: Vec<bool> =
+            states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
         loop {
-            for (place, receiver) in usable.iter_mut().enumerate() {
-                let now = *receiver.borrow_and_update();
-                let service = service_of(&signers[place]);
-                self.reporter.set_service_status(&service, serving(now)).await;
-                if now {
+            for (signer, usable) in signers.iter().zip(&usable) {
+                let service = service_of(signer);
+                self.reporter.set_service_status(&service, serving(*usable)).await;
+                if *usable {
                     has_been.insert(service);
                 }
             }
             let every = signers.iter().all(|signer| has_been.contains(&service_of(signer)));
             let started = every || self.state.borrow().started;
-            let any = usable.iter().any(|receiver| *receiver.borrow());
-            self.tell(State { started, ready: started && any }).await;
-            let changes =
-                usable.iter_mut().map(|receiver| -> BoxFuture<'_, _> { receiver.changed().boxed() });
+            self.tell(State { started, ready: started && usable.contains(&true) }).await;
+            let changes = states.iter_mut().zip(&usable).map(|(states, known)| -> BoxFuture<'_, _> {
+                async { states.wait_for(|state| state.usable() != *known).await.map(|_| ()) }.boxed()
+            });
             let (first, ..) = select_all(changes).await;
             if first.is_err() {
                 return;
             }
+            usable = states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
         }
     }
 
@@ -115,8 +118,8 @@ impl Health {
     /// Tells everybody that the server stops, and ends every watch: an open one would hold its connection for ever.
     pub async fn stop(&self) {
         self.state.send_modify(|state| state.ready = false);
-        let signers = self.signers.all();
-        let signers = signers.iter().map(service_of);
+        let generation = self.generations.current();
+        let signers = generation.signers().iter().map(service_of);
         let names = OVERALL.iter().chain([&LIVENESS]).map(|name| (*name).to_owned()).chain(signers);
         let mut reporter = self.reporter.clone();
         for name in names {

@@ -1,6 +1,6 @@
 //! presignd as a library: what the binary and the tests stand on. `ARCHITECTURE.md` tells the way through it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod address;
 pub mod admin;
@@ -9,6 +9,8 @@ pub mod clock;
 mod commands;
 pub mod config;
 pub mod credentials;
+pub mod generation;
+pub mod hardening;
 pub mod health;
 pub mod listen;
 pub mod log;
@@ -16,8 +18,8 @@ pub mod metrics;
 pub mod presign;
 pub mod server;
 pub mod service;
-pub mod shelter;
 pub mod signals;
+pub mod sys;
 
 pub use self::commands::{report_misuse, run};
 

@@ -1,6 +1,6 @@
 //! presignd: presigns S3 URLs over gRPC. `presignd::run` hands each command to the module that does it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -14,19 +14,20 @@ use tonic::service::Routes;
 
 use self::{
     connections::Connections,
-    reload::{Reloading, heed},
+    reload::{Reloading, handle_signals},
 };
 use crate::{
     admin::{self, Admin},
     clock::Clock,
     config::{Config, reload::Reload},
-    credentials::{Signers, Surroundings},
+    credentials::{SignerDeps, Signers},
+    generation::{Generation, Generations},
+    hardening::Environment,
     health::Health,
     listen::{Listener, Listeners},
     metrics::Metrics,
     pb,
     service::{PresignServer, ServiceLimits, ServiceState},
-    shelter::Environment,
     signals::Signal,
 };
 
@@ -60,11 +61,13 @@ pub struct Program {
 pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<(), ServerError> {
     let Program { config, listeners, clock, environment, reload } = program;
     let metrics = Metrics::default();
-    let surroundings =
-        Surroundings { clock: clock.clone(), environment: Arc::new(environment), metrics: metrics.clone() };
-    let signers = Arc::new(Signers::new(config.signers.clone(), surroundings));
-    let (health, health_service) = Health::start(Arc::clone(&signers)).await;
-    let api = api(&config, &signers, &metrics, &clock);
+    let deps =
+        SignerDeps { clock: clock.clone(), environment: Arc::new(environment), metrics: metrics.clone() };
+    let signers = Signers::new(deps);
+    let first = Generation::new(signers.build(config.signers.clone()));
+    let generations = Arc::new(Generations::new(first));
+    let (health, health_service) = Health::start(Arc::clone(&generations)).await;
+    let api = api(&config, &generations, &metrics, &clock);
     let routes = with_reflection(Routes::new(api).add_service(health_service), &config)?;
 
     let stopping = CancellationToken::new();
@@ -77,17 +80,17 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     let admin = Admin {
         metrics: metrics.clone(),
         state: health.state(),
-        signers: Arc::clone(&signers),
+        generations: Arc::clone(&generations),
         clock: clock.clone(),
         addresses,
     };
     if let Some(listener) = listeners.admin {
         tokio::spawn(admin::serve(listener, admin));
     }
-    signers.keep_fresh();
-    let reloading = Reloading { reload: Arc::new(reload), signers, metrics };
+    signers.keep_fresh(generations.current().signers());
+    let reloading = Reloading { reload: Arc::new(reload), generations, signers, metrics };
     let why = tokio::select! {
-        why = heed(signals, &reloading) => why,
+        why = handle_signals(signals, &reloading) => why,
         () = health.follow() => "the background work ended",
     };
     tracing::info!("{why}: stopping, for {:?} at most", config.limits.drain_time);
@@ -98,7 +101,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     Ok(())
 }
 
-fn api(config: &Config, signers: &Arc<Signers>, metrics: &Metrics, clock: &Clock) -> PresignServer {
+fn api(config: &Config, generations: &Arc<Generations>, metrics: &Metrics, clock: &Clock) -> PresignServer {
     let cores = tokio::runtime::Handle::current().metrics().num_workers();
     let limits = ServiceLimits {
         batch_items: config.limits.batch_items,
@@ -106,7 +109,7 @@ fn api(config: &Config, signers: &Arc<Signers>, metrics: &Metrics, clock: &Clock
         requests: config.limits.requests,
         cores,
     };
-    PresignServer::new(ServiceState::new(Arc::clone(signers), metrics.clone(), clock.clone(), limits))
+    PresignServer::new(ServiceState::new(Arc::clone(generations), metrics.clone(), clock.clone(), limits))
 }
 
 fn with_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerError> {

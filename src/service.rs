@@ -21,11 +21,11 @@ pub use self::{
     failure::{code_name, message_too_large},
     routes::PresignServer,
 };
-use crate::{clock::Clock, credentials::Signers, metrics::Metrics};
+use crate::{clock::Clock, generation::Generations, metrics::Metrics};
 
 /// What every call needs.
 pub struct ServiceState {
-    signers: Arc<Signers>,
+    generations: Arc<Generations>,
     metrics: Metrics,
     clock: Clock,
     batch_items: usize,
@@ -54,10 +54,10 @@ pub struct ServiceLimits {
 
 impl ServiceState {
     /// The state of a service with these signers and limits.
-    pub fn new(signers: Arc<Signers>, metrics: Metrics, clock: Clock, limits: ServiceLimits) -> Self {
+    pub fn new(generations: Arc<Generations>, metrics: Metrics, clock: Clock, limits: ServiceLimits) -> Self {
         let ServiceLimits { batch_items, message_bytes, requests, cores } = limits;
         Self {
-            signers,
+            generations,
             metrics,
             clock,
             batch_items,

@@ -1,4 +1,4 @@
-//! Files that are looked at for a change.
+//! Files that are checked for changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,69 +9,72 @@ use std::{
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// How long a look may take. The files may be on a network's file system, which may hang.
-const LOOK_LIMIT: Duration = Duration::from_millis(500);
+/// How long one check may take. The files may be on a network's file system, which may hang.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Files, and what they were when they were last looked at.
+/// Files, and their fingerprints at the last check.
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(super) struct WatchedFiles {
     paths: BTreeSet<PathBuf>,
-    known: Prints,
-    /// What was seen the last time.
-    seen: Option<Prints>,
-    /// A look that has not ended yet: there is never another one beside it.
-    look: Option<JoinHandle<Prints>>,
+    known: Fingerprints,
+    /// Those of the check before.
+    previous: Option<Fingerprints>,
+    /// A check that has not ended yet: only one runs at a time.
+    reading: Option<JoinHandle<Fingerprints>>,
 }
 
 /// Of each file that is there.
-type Prints = BTreeMap<PathBuf, Print>;
+type Fingerprints = BTreeMap<PathBuf, FileFingerprint>;
 
-/// What changes with a file's content: which file is there (links followed), its size, and the times of its last changes.
-type Print = (u64, u64, u64, (i64, i64), (i64, i64));
+/// What changes with the content of a file: which file is there (links followed), its size, and the times of its last changes.
+type FileFingerprint = (u64, u64, u64, (i64, i64), (i64, i64));
 
-fn print_of(path: &Path) -> Option<Print> {
-    let found = std::fs::metadata(path).ok()?;
-    let changed = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
-    Some((found.dev(), found.ino(), found.size(), changed.0, changed.1))
+fn fingerprint_of(path: &Path) -> Option<FileFingerprint> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let changed = ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
+    Some((metadata.dev(), metadata.ino(), metadata.size(), changed.0, changed.1))
 }
 
-impl Files {
+impl WatchedFiles {
     /// These from now on, as they are now.
     pub(super) async fn watch(&mut self, paths: BTreeSet<PathBuf>) {
         self.paths = paths;
-        if let Some(prints) = self.look().await {
-            self.known = prints;
-            self.seen = None;
+        if let Some(fingerprints) = self.read_fingerprints().await {
+            self.known = fingerprints;
+            self.previous = None;
         }
     }
 
-    /// Whether there are any.
-    pub(super) fn are_there(&self) -> bool {
-        !self.paths.is_empty()
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.paths.is_empty()
     }
 
-    /// Whether one is not what it was, and has been the same for two looks: it may be being written.
-    pub(super) async fn have_changed(&mut self) -> bool {
-        if !self.are_there() {
+    /// Whether one is not what it was, and has been the same for two checks: it may still be written.
+    pub(super) async fn check_for_change(&mut self) -> bool {
+        if self.is_empty() {
             return false;
         }
-        let Some(prints) = self.look().await else { return false };
-        let settled = self.seen.as_ref() == Some(&prints);
-        let changed = prints != self.known;
-        self.seen = Some(prints);
+        let Some(fingerprints) = self.read_fingerprints().await else { return false };
+        let settled = self.previous.as_ref() == Some(&fingerprints);
+        let changed = fingerprints != self.known;
+        self.previous = Some(fingerprints);
         changed && settled
     }
 
-    async fn look(&mut self) -> Option<Prints> {
+    async fn read_fingerprints(&mut self) -> Option<Fingerprints> {
         let paths = self.paths.clone();
-        let look = self.look.get_or_insert_with(|| {
+        let reading = self.reading.get_or_insert_with(|| {
             spawn_blocking(move || {
-                paths.into_iter().filter_map(|path| print_of(&path).map(|print| (path, print))).collect()
+                paths
+                    .into_iter()
+                    .filter_map(|path| fingerprint_of(&path).map(|fingerprint| (path, fingerprint)))
+                    .collect()
             })
         });
-        let looked = tokio::time::timeout(LOOK_LIMIT, look).await.ok()?;
-        self.look = None;
-        looked.ok()
+        let read = tokio::time::timeout(CHECK_TIMEOUT, reading).await.ok()?;
+        self.reading = None;
+        read.ok()
     }
 }
 
@@ -90,10 +93,13 @@ mod tests {
         std::os::unix::fs::symlink(path("one"), path("link")).unwrap();
         let watched = || BTreeSet::from([path("one"), path("link"), path("missing")]);
 
-        let mut files = Files::default();
+        let mut files = WatchedFiles::default();
         files.watch(watched()).await;
         fs::read(path("one")).unwrap();
-        assert!(!files.have_changed().await && !files.have_changed().await, "reading changes nothing");
+        assert!(
+            !files.check_for_change().await && !files.check_for_change().await,
+            "reading changes nothing"
+        );
 
         let changes: [(&str, &dyn Fn()); 5] = [
             ("written to", &|| fs::write(path("one"), "longer").unwrap()),
@@ -109,22 +115,22 @@ mod tests {
         for (what, change) in changes {
             files.watch(watched()).await;
             change();
-            assert!(!files.have_changed().await, "it may still be being written: {what}");
-            assert!(files.have_changed().await, "{what}");
+            assert!(!files.check_for_change().await, "it may still be being written: {what}");
+            assert!(files.check_for_change().await, "{what}");
         }
-        assert!(!Files::default().have_changed().await);
+        assert!(!WatchedFiles::default().check_for_change().await);
     }
 
     #[tokio::test]
     async fn a_file_that_goes_on_changing_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let mut files = Files::default();
+        let mut files = WatchedFiles::default();
         files.watch(BTreeSet::from([path.clone()])).await;
         for length in 1..5 {
             fs::write(&path, "x".repeat(length)).unwrap();
-            assert!(!files.have_changed().await);
+            assert!(!files.check_for_change().await);
         }
-        assert!(files.have_changed().await);
+        assert!(files.check_for_change().await);
     }
 }

@@ -31,7 +31,7 @@ pub const LONGEST_SESSION: Duration = Duration::from_hours(36);
 
 /// What an attempt to load credentials came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum RefreshOutcome {
     /// There are other credentials than before, or the same for longer.
     Renewed,
     /// They are those that were there already: so many times in a row.
@@ -52,16 +52,16 @@ pub enum Event {
 /// newer near the end, or fails, the time between attempts doubles, and never passes what is left by much. `jitter` (0 to
 /// 1) spreads a fleet: by a tenth of the time ahead, by half of the time between attempts.
 pub fn next_attempt(
-    event: Event,
+    outcome: RefreshOutcome,
     ends_at: Option<SystemTime>,
     now: SystemTime,
     jitter: f64,
 ) -> Option<Duration> {
     let jitter = jitter.clamp(0.0, 1.0);
     let left = ends_at.map(|end| end.duration_since(now).unwrap_or_default());
-    match event {
-        Event::Renewed => left.map(|left| until_renewal(left, jitter)),
-        Event::NotNewer { times } => left.map(|left| {
+    match outcome {
+        RefreshOutcome::Renewed => left.map(|left| until_renewal(left, jitter)),
+        RefreshOutcome::NotNewer { times } => left.map(|left| {
             // Not yet so near the end that a renewal was due, jitter and all.
             if left > MOST_AHEAD + MOST_AHEAD / 10 {
                 return until_renewal(left, jitter);
@@ -69,7 +69,7 @@ pub fn next_attempt(
             let wait = doubled(LEAST_WAIT, times, LONGEST_WAIT_FOR_NEWER).mul_f64(1.0 - jitter / 2.0);
             wait.min(left / 2).max(LEAST_WAIT)
         }),
-        Event::Failed { times } => {
+        RefreshOutcome::Failed { times } => {
             let wait = doubled(FIRST_RETRY, times, LONGEST_RETRY).mul_f64(1.0 - jitter / 2.0);
             let before_the_end = left.filter(|left| !left.is_zero()).map(|left| (left / 2).max(LEAST_WAIT));
             Some(before_the_end.map_or(wait, |most| wait.min(most)))
@@ -88,7 +88,7 @@ fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
 
 /// What loaded credentials are, beside those that are held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum LoadOutcome {
     /// Others than before, or the same for longer.
     Newer,
     /// The same for as long, or for less.
@@ -98,16 +98,16 @@ pub enum Verdict {
 }
 
 /// Judges loaded credentials. The provider has the last word: other credentials count although they end sooner.
-pub fn judge(held: Option<&Credentials>, loaded: &Credentials, now: SystemTime) -> Verdict {
+pub fn compare(held: Option<&Credentials>, loaded: &Credentials, now: SystemTime) -> LoadOutcome {
     let lasts_longer = |held: &Credentials| match (held.expires_at(), loaded.expires_at()) {
         (None, _) => false,
         (Some(_), None) => true,
         (Some(before), Some(after)) => after > before,
     };
     match held {
-        _ if !loaded.usable_at(now) => Verdict::Expired,
-        Some(held) if loaded.are_the_same_as(held) && !lasts_longer(held) => Verdict::NotNewer,
-        _ => Verdict::Newer,
+        _ if !loaded.usable_at(now) => LoadOutcome::Expired,
+        Some(held) if loaded.are_the_same_as(held) && !lasts_longer(held) => LoadOutcome::NotNewer,
+        _ => LoadOutcome::Newer,
     }
 }
 
@@ -167,62 +167,63 @@ mod tests {
     #[test]
     fn credentials_are_renewed_well_before_they_end() {
         for (left, wait) in [(3_600, 2_700), (43_200, 42_300), (60, 45), (0, 1)] {
-            let next = next_attempt(Event::Renewed, in_seconds(left), NOW, 0.0);
+            let next = next_attempt(RefreshOutcome::Renewed, in_seconds(left), NOW, 0.0);
             assert_eq!(next, Some(Duration::from_secs(wait)), "{left}");
         }
     }
 
     #[test]
     fn credentials_that_do_not_end_are_not_asked_for_again_but_for_a_reason() {
-        for event in [Event::Renewed, Event::NotNewer { times: 3 }] {
-            assert_eq!(next_attempt(event, None, NOW, 0.5), None);
+        for outcome in [RefreshOutcome::Renewed, RefreshOutcome::NotNewer { times: 3 }] {
+            assert_eq!(next_attempt(outcome, None, NOW, 0.5), None);
         }
     }
 
     #[test]
     fn nothing_newer_near_the_end_is_asked_for_ever_less_often() {
-        let waits = (1..=8).map(|times| next_attempt(Event::NotNewer { times }, in_seconds(900), NOW, 0.0));
+        let waits =
+            (1..=8).map(|times| next_attempt(RefreshOutcome::NotNewer { times }, in_seconds(900), NOW, 0.0));
         let seconds: Vec<u64> = waits.map(|wait| wait.unwrap().as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
-    fn any_event() -> impl Strategy<Value = Event> {
+    fn any_outcome() -> impl Strategy<Value = RefreshOutcome> {
         prop_oneof![
-            Just(Event::Renewed),
-            (1_u32..1_000).prop_map(|times| Event::NotNewer { times }),
-            (1_u32..1_000).prop_map(|times| Event::Failed { times }),
+            Just(RefreshOutcome::Renewed),
+            (1_u32..1_000).prop_map(|times| RefreshOutcome::NotNewer { times }),
+            (1_u32..1_000).prop_map(|times| RefreshOutcome::Failed { times }),
         ]
     }
 
     proptest! {
         #[test]
-        fn no_event_spins(event in any_event(), left in 0_u64..10_000_000, jitter in 0.0..=1.0) {
-            let wait = next_attempt(event, in_seconds(left), NOW, jitter).unwrap();
-            let least = if matches!(event, Event::Failed { .. }) { FIRST_RETRY / 2 } else { LEAST_WAIT };
+        fn no_outcome_spins(outcome in any_outcome(), left in 0_u64..10_000_000, jitter in 0.0..=1.0) {
+            let wait = next_attempt(outcome, in_seconds(left), NOW, jitter).unwrap();
+            let least = if matches!(outcome, RefreshOutcome::Failed { .. }) { FIRST_RETRY / 2 } else { LEAST_WAIT };
             prop_assert!(wait >= least, "{wait:?}");
         }
 
         #[test]
         fn the_next_attempt_comes_before_the_end_while_there_is_time(
-            event in any_event(), left in 3_u64..10_000_000, jitter in 0.0..=1.0,
+            outcome in any_outcome(), left in 3_u64..10_000_000, jitter in 0.0..=1.0,
         ) {
-            let wait = next_attempt(event, in_seconds(left), NOW, jitter).unwrap();
+            let wait = next_attempt(outcome, in_seconds(left), NOW, jitter).unwrap();
             prop_assert!(wait < Duration::from_secs(left), "{wait:?}");
         }
 
         #[test]
         fn wherever_a_clock_jumps_to_the_next_attempt_is_neither_past_the_end_nor_later_than_a_retry(
-            event in any_event(), left in 0_u64..100_000, jump in 0_u64..100_000, jitter in 0.0..=1.0,
+            outcome in any_outcome(), left in 0_u64..100_000, jump in 0_u64..100_000, jitter in 0.0..=1.0,
         ) {
             let later = NOW + Duration::from_secs(jump);
-            let wait = next_attempt(event, in_seconds(left), later, jitter).unwrap();
+            let wait = next_attempt(outcome, in_seconds(left), later, jitter).unwrap();
             let left = Duration::from_secs(left.saturating_sub(jump));
             prop_assert!(wait <= left.max(LONGEST_RETRY), "{wait:?}");
         }
 
         #[test]
         fn a_failure_waits_longer_each_time_up_to_a_bound(times in 1_u32..1_000, jitter in 0.0..=1.0) {
-            let wait = |times| next_attempt(Event::Failed { times }, None, NOW, jitter).unwrap();
+            let wait = |times| next_attempt(RefreshOutcome::Failed { times }, None, NOW, jitter).unwrap();
             prop_assert!(wait(times) >= FIRST_RETRY / 2 && wait(times) <= LONGEST_RETRY);
             prop_assert!(wait(times + 1) >= wait(times));
         }
@@ -267,19 +268,19 @@ mod tests {
     #[test]
     fn what_is_loaded_is_judged_beside_what_is_held() {
         let held = credentials("A", Some("t"), in_seconds(100));
-        for (loaded, verdict) in [
-            (credentials("A", Some("t"), in_seconds(100)), Verdict::NotNewer),
-            (credentials("A", Some("t"), in_seconds(50)), Verdict::NotNewer),
-            (credentials("A", Some("t"), in_seconds(101)), Verdict::Newer),
-            (credentials("A", Some("t"), None), Verdict::Newer),
-            (credentials("A", Some("u"), in_seconds(100)), Verdict::Newer),
-            (credentials("B", None, in_seconds(50)), Verdict::Newer),
-            (credentials("B", None, in_seconds(0)), Verdict::Expired),
+        for (loaded, outcome) in [
+            (credentials("A", Some("t"), in_seconds(100)), LoadOutcome::NotNewer),
+            (credentials("A", Some("t"), in_seconds(50)), LoadOutcome::NotNewer),
+            (credentials("A", Some("t"), in_seconds(101)), LoadOutcome::Newer),
+            (credentials("A", Some("t"), None), LoadOutcome::Newer),
+            (credentials("A", Some("u"), in_seconds(100)), LoadOutcome::Newer),
+            (credentials("B", None, in_seconds(50)), LoadOutcome::Newer),
+            (credentials("B", None, in_seconds(0)), LoadOutcome::Expired),
         ] {
-            assert_eq!(judge(Some(&held), &loaded, NOW), verdict, "{loaded:?}");
+            assert_eq!(compare(Some(&held), &loaded, NOW), outcome, "{loaded:?}");
         }
-        assert_eq!(judge(None, &held, NOW), Verdict::Newer);
-        assert_eq!(judge(None, &held, NOW + Duration::from_secs(100)), Verdict::Expired);
+        assert_eq!(compare(None, &held, NOW), LoadOutcome::Newer);
+        assert_eq!(compare(None, &held, NOW + Duration::from_secs(100)), LoadOutcome::Expired);
     }
 
     #[test]

@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// How many buckets' sessions are kept.
-const KEPT: usize = 256;
+const MAX_BUCKETS: usize = 256;
 
 /// How long a failure counts: who comes meanwhile is told the same, and S3 is not asked.
-const FAILURE_COUNTS: Duration = Duration::from_secs(1);
+const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
 
 /// How long a call waits for a session.
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
@@ -69,16 +69,16 @@ pub struct Sessions {
     clock: Clock,
 }
 
-/// The session of one bucket, or the place for it.
+/// The session of one bucket, once there is one.
 #[derive(Default)]
 struct Slot {
-    current: ArcSwapOption<Held>,
-    /// Held by the one who asks S3.
+    current: ArcSwapOption<LiveSession>,
+    /// Locked by the task that asks S3.
     asking: Arc<tokio::sync::Mutex<()>>,
     failed: Mutex<Option<(Stopwatch, SessionError)>>,
 }
 
-struct Held {
+struct LiveSession {
     snapshot: Arc<Snapshot>,
     /// When half of its time is over: then another one is made.
     renew_at: Option<SystemTime>,
@@ -87,20 +87,20 @@ struct Held {
 impl Sessions {
     /// None yet.
     pub fn new(metrics: SignerMetrics, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { slots: Cache::new(KEPT), metrics, clock })
+        Arc::new(Self { slots: Cache::new(MAX_BUCKETS), metrics, clock })
     }
 
     /// The session of a directory bucket, when there is one that is good. Where half of its time is over, another one is made
     /// in the background.
-    pub fn at_hand(self: &Arc<Self>, own: &Arc<Snapshot>, bucket: &str) -> Option<Arc<Snapshot>> {
+    pub fn cached(self: &Arc<Self>, own: &Arc<Snapshot>, bucket: &str) -> Option<Arc<Snapshot>> {
         let slot = self.slots.get(bucket)?;
         let now = self.clock.now();
-        let held = slot.usable_at(now)?;
-        let is_due = held.renew_at.is_some_and(|at| at <= now) && slot.recent_failure().is_none();
+        let live = slot.usable_at(now)?;
+        let is_due = live.renew_at.is_some_and(|at| at <= now) && slot.recent_failure().is_none();
         if is_due && let Ok(asking) = Arc::clone(&slot.asking).try_lock_owned() {
             self.ask(&slot, own, bucket, asking);
         }
-        Some(Arc::clone(&held.snapshot))
+        Some(Arc::clone(&live.snapshot))
     }
 
     /// The session of a directory bucket, when S3 has answered: it is asked once, however many want the same.
@@ -123,8 +123,8 @@ impl Sessions {
 
     /// Those that there are now.
     pub fn all(&self) -> Vec<Arc<Snapshot>> {
-        let held = self.slots.iter().filter_map(|(_, slot)| slot.current.load_full());
-        held.map(|held| Arc::clone(&held.snapshot)).collect()
+        let live = self.slots.iter().filter_map(|(_, slot)| slot.current.load_full());
+        live.map(|live| Arc::clone(&live.snapshot)).collect()
     }
 
     async fn get_from_s3(
@@ -135,8 +135,8 @@ impl Sessions {
     ) -> Result<Arc<Snapshot>, SessionError> {
         let asking = Arc::clone(&slot.asking).lock_owned().await;
         // Somebody may have asked while this one waited for its turn.
-        if let Some(held) = slot.usable_at(self.clock.now()) {
-            return Ok(Arc::clone(&held.snapshot));
+        if let Some(live) = slot.usable_at(self.clock.now()) {
+            return Ok(Arc::clone(&live.snapshot));
         }
         if let Some(failure) = slot.recent_failure() {
             return Err(failure);
@@ -165,8 +165,8 @@ impl Sessions {
                     let renew_at = end.map(|end| now + end.duration_since(now).unwrap_or_default() / 2);
                     let own_end = own.credentials().expires_at();
                     let snapshot = Arc::new(Snapshot::of_session(credentials, own.rules().clone(), own_end));
-                    let held = Held { snapshot: Arc::clone(&snapshot), renew_at };
-                    slot.current.store(Some(Arc::new(held)));
+                    let live = LiveSession { snapshot: Arc::clone(&snapshot), renew_at };
+                    slot.current.store(Some(Arc::new(live)));
                     Ok(snapshot)
                 }
                 Err(error) => {
@@ -182,13 +182,13 @@ impl Sessions {
 }
 
 impl Slot {
-    fn usable_at(&self, now: SystemTime) -> Option<Arc<Held>> {
-        self.current.load_full().filter(|held| held.snapshot.credentials().usable_at(now))
+    fn usable_at(&self, now: SystemTime) -> Option<Arc<LiveSession>> {
+        self.current.load_full().filter(|live| live.snapshot.credentials().usable_at(now))
     }
 
     fn recent_failure(&self) -> Option<SessionError> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_COUNTS);
+        let recent = failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_LIFETIME);
         recent.map(|(_, error)| error.clone())
     }
 }

@@ -1,23 +1,23 @@
-//! Every signer, and what keeps each fresh; changed as a whole or not at all.
+//! Builds the signers of each generation, and owns the tasks that refresh their credentials.
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Signer, SignerSettings, keeper::Keeper, schedule::Event};
-use crate::{clock::Clock, metrics::Metrics, shelter::Environment};
+use super::{
+    Signer, SignerSettings, refresh_state::RefreshRequest, refresh_task::RefreshTask,
+    schedule::RefreshOutcome,
+};
+use crate::{clock::Clock, hardening::Environment, metrics::Metrics};
 
 /// What signers need of the process around them.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct SignerDeps {
     /// What tells the time.
     pub clock: Clock,
     /// What was in the environment.
@@ -26,13 +26,11 @@ pub struct Surroundings {
     pub metrics: Metrics,
 }
 
-/// The signers that there are. A call takes all of them at once, whatever is reloaded meanwhile.
+/// Builds signers, and owns the tasks that refresh their credentials.
 pub struct Signers {
-    list: ArcSwap<Vec<Arc<Signer>>>,
-    /// By the signer's name. A keeper ends when its handle is dropped.
-    keepers: Mutex<BTreeMap<String, AbortOnDropHandle<()>>>,
-    changes: watch::Sender<u64>,
-    surroundings: Surroundings,
+    /// By the signer's name. A task ends when its handle is dropped.
+    tasks: Mutex<BTreeMap<String, AbortOnDropHandle<()>>>,
+    deps: SignerDeps,
 }
 
 /// Why signers cannot be changed: one that is new, or has another source, has no credentials.
@@ -43,86 +41,86 @@ pub struct ReloadError {
     problem: String,
 }
 
-/// A signer that is ready to take its place.
+/// The signers of the next generation. Each can sign already if the one that it replaces can.
+pub struct PreparedSigners(Vec<Next>);
+
+/// A signer of the next generation.
 enum Next {
     /// As it was.
     Same(Arc<Signer>),
     /// One with other rules, for that from which it takes the credentials over.
     OtherRules(Arc<Signer>, Arc<Signer>),
-    /// A new one, or one with another source, and what its keeper has done already.
-    New(Keeper, Event),
+    /// A new one, or one with another source, and what its task has done already.
+    New(RefreshTask, RefreshOutcome),
 }
 
 impl Signers {
-    /// Signers without credentials.
-    pub fn new(settings: Vec<SignerSettings>, surroundings: Surroundings) -> Self {
-        let metrics = &surroundings.metrics;
-        let list = settings.into_iter().map(|settings| {
-            let of_this_name = metrics.signer(&settings.name);
-            let signer = Signer::new(settings, of_this_name, surroundings.clock.clone());
-            signer.publish(true);
-            Arc::new(signer)
-        });
-        Self {
-            list: ArcSwap::from_pointee(list.collect()),
-            keepers: Mutex::default(),
-            changes: watch::Sender::default(),
-            surroundings,
+    /// Neither signers nor tasks yet.
+    pub fn new(deps: SignerDeps) -> Self {
+        Self { tasks: Mutex::default(), deps }
+    }
+
+    /// The signers of the first generation, without credentials.
+    pub fn build(&self, settings: Vec<SignerSettings>) -> Vec<Arc<Signer>> {
+        let build = |settings| {
+            let signer = self.signer(settings);
+            signer.set_in_service(true);
+            signer
+        };
+        settings.into_iter().map(build).collect()
+    }
+
+    fn signer(&self, settings: SignerSettings) -> Arc<Signer> {
+        let metrics = self.deps.metrics.signer(&settings.name);
+        Arc::new(Signer::new(settings, metrics, self.deps.clock.clone()))
+    }
+
+    /// Begins to load credentials for the signers of the first generation, and keeps them fresh.
+    pub fn keep_fresh(&self, signers: &[Arc<Signer>]) {
+        for signer in signers {
+            self.spawn(RefreshTask::new(Arc::clone(signer), self.deps.clone()), None);
         }
     }
 
-    /// All of them, the default one first.
-    pub fn all(&self) -> Arc<Vec<Arc<Signer>>> {
-        self.list.load_full()
+    fn spawn(&self, task: RefreshTask, last: Option<RefreshOutcome>) {
+        let name = task.signer().name().to_owned();
+        let handle = AbortOnDropHandle::new(tokio::spawn(task.run(last)));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
     }
 
-    /// Tells when there are others.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    /// Begins to load credentials, and keeps them fresh.
-    pub fn keep_fresh(&self) {
-        for signer in self.all().iter() {
-            self.spawn(Keeper::new(Arc::clone(signer), self.surroundings.clone()), None);
-        }
-    }
-
-    fn spawn(&self, keeper: Keeper, last: Option<Event>) {
-        let name = keeper.signer().name().to_owned();
-        let handle = AbortOnDropHandle::new(tokio::spawn(keeper.run(last)));
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
-    }
-
-    /// Changes to these signers, all of them at once: those that are new, or have another source, once they have
-    /// credentials. The others keep theirs, and have them loaded anew.
+    /// Builds the signers of the next generation. Those that are new, or have another source, load credentials first.
     ///
     /// # Errors
-    /// When a new signer, or one with another source, gets no credentials. Then everything stays as it was.
-    pub async fn reload(&self, settings: Vec<SignerSettings>) -> Result<(), ReloadError> {
-        let before = self.all();
-        let nexts = join_all(settings.into_iter().map(|settings| self.next(&before, settings))).await;
+    /// When one of them gets no credentials. The current signers stay as they are in any case.
+    pub async fn prepare(
+        &self,
+        current: &[Arc<Signer>],
+        settings: Vec<SignerSettings>,
+    ) -> Result<PreparedSigners, ReloadError> {
+        let nexts = join_all(settings.into_iter().map(|settings| self.next(current, settings))).await;
         let nexts = nexts.into_iter().collect::<Result<Vec<Next>, ReloadError>>()?;
-        let list: Vec<_> = nexts.iter().map(|next| Arc::clone(next.signer())).collect();
         for next in &nexts {
             if let Next::OtherRules(signer, known) = next {
-                signer.take_over_from(known, &self.surroundings.clock);
+                signer.take_over_from(known, &self.deps.clock);
             }
         }
-        self.retire_those_not_in(&before, &list);
-        self.list.store(Arc::new(list));
-        for next in nexts {
-            next.signer().publish(true);
+        Ok(PreparedSigners(nexts))
+    }
+
+    /// Ends the tasks of the signers that were replaced, and begins those of the next generation. To be called once callers
+    /// use the prepared signers.
+    pub fn activate(&self, prepared: PreparedSigners, replaced: &[Arc<Signer>]) {
+        self.retire(replaced, &prepared.signers());
+        for next in prepared.0 {
+            next.signer().set_in_service(true);
             match next {
-                Next::Same(signer) => signer.nudge(),
+                Next::Same(signer) => signer.request(RefreshRequest::Now),
                 Next::OtherRules(signer, _) => {
-                    self.spawn(Keeper::new(signer, self.surroundings.clone()), None);
+                    self.spawn(RefreshTask::new(signer, self.deps.clone()), None);
                 }
-                Next::New(keeper, event) => self.spawn(keeper, Some(event)),
+                Next::New(task, outcome) => self.spawn(task, Some(outcome)),
             }
         }
-        self.changes.send_modify(|changes| *changes += 1);
-        Ok(())
     }
 
     async fn next(&self, before: &[Arc<Signer>], settings: SignerSettings) -> Result<Next, ReloadError> {
@@ -130,34 +128,41 @@ impl Signers {
         if let Some(same) = known.filter(|known| known.settings == settings) {
             return Ok(Next::Same(Arc::clone(same)));
         }
-        let metrics = self.surroundings.metrics.signer(&settings.name);
-        let signer = Arc::new(Signer::new(settings, metrics, self.surroundings.clock.clone()));
+        let signer = self.signer(settings);
         if let Some(known) = known.filter(|known| known.settings.source == signer.settings.source) {
             return Ok(Next::OtherRules(signer, Arc::clone(known)));
         }
-        let mut keeper = Keeper::new(Arc::clone(&signer), self.surroundings.clone());
+        let mut task = RefreshTask::new(Arc::clone(&signer), self.deps.clone());
         if let Some(snapshot) = known.and_then(|known| known.snapshot()) {
-            keeper.follow(Arc::clone(snapshot.credentials()));
+            task.follow(Arc::clone(snapshot.credentials()));
         }
-        match Box::pin(keeper.attempt()).await {
-            Event::Failed { .. } => Err(ReloadError {
+        match Box::pin(task.attempt()).await {
+            RefreshOutcome::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
-                problem: signer.progress().problem.unwrap_or_default(),
+                problem: signer.refresh_state().problem().unwrap_or_default().to_owned(),
             }),
-            event => Ok(Next::New(keeper, event)),
+            outcome => Ok(Next::New(task, outcome)),
         }
     }
 
-    /// Ends the keepers of signers that are not there any more, or have another in their place.
-    fn retire_those_not_in(&self, before: &[Arc<Signer>], list: &[Arc<Signer>]) {
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in before.iter().filter(|signer| !list.iter().any(|stays| Arc::ptr_eq(stays, signer))) {
-            keepers.remove(gone.name());
-            gone.publish(false);
-            if !list.iter().any(|stays| stays.name() == gone.name()) {
-                gone.metrics.gone();
+    /// Ends the tasks of the signers that are not among the current ones.
+    fn retire(&self, before: &[Arc<Signer>], current: &[Arc<Signer>]) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for retired in before.iter().filter(|signer| !current.iter().any(|stays| Arc::ptr_eq(stays, signer)))
+        {
+            tasks.remove(retired.name());
+            retired.set_in_service(false);
+            if !current.iter().any(|stays| stays.name() == retired.name()) {
+                retired.metrics.gone();
             }
         }
+    }
+}
+
+impl PreparedSigners {
+    /// The signers, in the order of their settings.
+    pub fn signers(&self) -> Vec<Arc<Signer>> {
+        self.0.iter().map(|next| Arc::clone(next.signer())).collect()
     }
 }
 
@@ -165,7 +170,7 @@ impl Next {
     fn signer(&self) -> &Arc<Signer> {
         match self {
             Self::Same(signer) | Self::OtherRules(signer, _) => signer,
-            Self::New(keeper, _) => keeper.signer(),
+            Self::New(task, _) => task.signer(),
         }
     }
 }
@@ -173,16 +178,11 @@ impl Next {
 impl Signer {
     /// Takes the credentials of one that has the same source.
     fn take_over_from(&self, other: &Self, clock: &Clock) {
-        self.past.store(other.past.load_full());
         if let Some(snapshot) = other.snapshot() {
-            self.progress.send_replace(other.progress());
-            self.replace(Arc::clone(snapshot.credentials()), other.found.load_full(), clock);
+            let inherited = other.refresh.borrow().inherited();
+            let endpoint_defaults = Arc::clone(inherited.endpoint_defaults());
+            self.refresh.send_replace(inherited);
+            self.replace(Arc::clone(snapshot.credentials()), endpoint_defaults, clock);
         }
-    }
-}
-
-impl fmt::Debug for Signers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.all().iter().map(|signer| signer.name().to_owned())).finish()
     }
 }

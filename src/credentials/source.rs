@@ -1,6 +1,7 @@
 //! Where credentials come from: AWS's own providers. The only home of aws-config.
 
-mod found;
+mod container;
+mod endpoint_defaults;
 
 use std::{
     collections::BTreeSet,
@@ -31,15 +32,15 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use aws_types::os_shim_internal::{Env, Fs};
 use thiserror::Error;
 
-pub use self::found::Given;
+pub use self::endpoint_defaults::Given;
 use super::roles::{RoleArn, Roles};
 use crate::{
+    hardening::Environment,
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::EndpointDefaults,
         name::Region,
     },
-    shelter::Environment,
 };
 
 /// Where a signer's credentials come from, as the operator set it.
@@ -121,16 +122,16 @@ impl LoadError {
 pub async fn load(
     settings: &SourceSettings,
     environment: &Arc<Environment>,
-) -> Result<(Credentials, Found), LoadError> {
+) -> Result<(Credentials, EndpointDefaults), LoadError> {
     let sdk = sdk_config(settings).await;
-    let found = found::in_config(&sdk, settings.given)?;
-    let parts = Parts {
+    let defaults = endpoint_defaults::resolve(&sdk, settings.given)?;
+    let factory = ProviderFactory {
         config: provider_config(&sdk),
         environment,
         profile: settings.profile.as_deref(),
         session_name: &settings.roles.session_name,
     };
-    let provider = assume(&settings.roles, &sdk, parts.provider(&settings.provider)).await;
+    let provider = assume(&settings.roles, &sdk, factory.provider(&settings.provider)).await;
     let loaded = provider.provide_credentials().await.map_err(|error| LoadError::Provider(chain(&error)))?;
     let credentials = Credentials::new(
         loaded.access_key_id().to_owned(),
@@ -138,7 +139,7 @@ pub async fn load(
         loaded.session_token().map(|token| Secret::from(token.to_owned())),
         loaded.expiry(),
     );
-    Ok((credentials, found))
+    Ok((credentials, defaults))
 }
 
 /// What the environment and the shared files say of everything but credentials.
@@ -197,15 +198,15 @@ fn provider_config(sdk: &SdkConfig) -> ProviderConfig {
     config
 }
 
-/// What providers are made of.
-struct Parts<'a> {
+/// Makes the providers of one load.
+struct ProviderFactory<'a> {
     config: ProviderConfig,
     environment: &'a Arc<Environment>,
     profile: Option<&'a str>,
     session_name: &'a str,
 }
 
-impl Parts<'_> {
+impl ProviderFactory<'_> {
     fn provider(&self, which: &Provider) -> SharedCredentialsProvider {
         match which {
             Provider::Chain => SharedCredentialsProvider::new(
@@ -259,8 +260,13 @@ impl Parts<'_> {
         SharedCredentialsProvider::new(builder.build())
     }
 
+    /// The container endpoint, with the authorization token that is no longer in the environment.
     fn container(&self) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&self.config).build())
+        let mut config = self.config.clone();
+        if let Some(token) = self.environment.secret(container::TOKEN_VARIABLE) {
+            config = config.with_http_client(container::with_token(http_client(), token.clone()));
+        }
+        SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
     }
 
     /// The provider makes credentials that have ended last another ten minutes, which would not be the truth: to a clock

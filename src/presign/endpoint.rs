@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use self::refusal::{MULTI_REGION, OUTPOSTS_ALIAS};
 pub use self::{
     refusal::EndpointError,
-    rules::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError, Found, without_user},
+    rules::{Addressing, EndpointDefaults, EndpointRules, EndpointUrl, EndpointUrlError, without_user},
 };
 use super::{
     canonical::Host,

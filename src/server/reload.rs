@@ -6,17 +6,27 @@ use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 
 use super::notify;
-use crate::{config::reload::Reload, credentials::Signers, metrics::Metrics, signals::Signal};
+use crate::{
+    config::reload::Reload,
+    credentials::Signers,
+    generation::{Generation, Generations},
+    metrics::Metrics,
+    signals::Signal,
+};
 
 /// What a reload changes.
 pub(super) struct Reloading {
     pub(super) reload: Arc<Reload>,
-    pub(super) signers: Arc<Signers>,
+    pub(super) generations: Arc<Generations>,
+    pub(super) signers: Signers,
     pub(super) metrics: Metrics,
 }
 
-/// Heeds signals until one says stop, also while the configuration is being reloaded.
-pub(super) async fn heed(mut signals: mpsc::Receiver<Signal>, reloading: &Reloading) -> &'static str {
+/// Handles signals until one says stop, also while the configuration is being reloaded.
+pub(super) async fn handle_signals(
+    mut signals: mpsc::Receiver<Signal>,
+    reloading: &Reloading,
+) -> &'static str {
     let mut again = false;
     loop {
         let signal = if again { Some(Signal::Reload) } else { signals.recv().await };
@@ -64,7 +74,12 @@ impl Reloading {
         let reload = Arc::clone(&self.reload);
         // The file may be on a network's file system, which may hang.
         let settings = tokio::task::spawn_blocking(move || reload.read()).await??;
-        self.signers.reload(settings).await?;
-        Ok(self.signers.all().iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "))
+        let current = self.generations.current();
+        let prepared = self.signers.prepare(current.signers(), settings).await?;
+        let next = Generation::new(prepared.signers());
+        let names = next.names();
+        self.generations.replace(next);
+        self.signers.activate(prepared, current.signers());
+        Ok(names)
     }
 }

@@ -3,9 +3,9 @@
 mod canary;
 mod command_line;
 mod config_check;
+mod hardening;
 mod limits;
 mod reload;
-mod shelter;
 mod sockets;
 mod start;
 mod stop;

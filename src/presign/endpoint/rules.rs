@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::presign::name::Region;
 
-/// What an operator set for a signer that bears on the endpoint. What is left out here may be [`Found`].
+/// What an operator set for a signer that bears on the endpoint. What is left out here may be [`EndpointDefaults`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EndpointRules {
     /// The region of targets that do not name their own.
@@ -35,7 +35,7 @@ pub struct EndpointRules {
 
 /// What the AWS SDKs would find beside the credentials: in the environment and in the profile.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Found {
+pub struct EndpointDefaults {
     /// `AWS_REGION`, `region`.
     pub region: Option<Region>,
     /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `endpoint_url`.
@@ -53,7 +53,7 @@ pub struct Found {
 impl EndpointRules {
     /// These rules, with what was found where they say nothing.
     #[must_use]
-    pub fn or(self, found: &Found) -> Self {
+    pub fn or(self, found: &EndpointDefaults) -> Self {
         Self {
             region: self.region.or_else(|| found.region.clone()),
             endpoint: self.endpoint.or_else(|| found.endpoint.clone().filter(|_| !self.at_aws)),
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_set_comes_before_what_is_found() {
-        let found = Found {
+        let found = EndpointDefaults {
             region: Some("eu-west-1".parse().unwrap()),
             endpoint: Some("http://found".parse().unwrap()),
             fips: Some(true),
@@ -256,7 +256,7 @@ mod tests {
             ..EndpointRules::default()
         };
         assert_eq!(set.clone().or(&found), set);
-        let Found { region, endpoint, fips, dual_stack, use_arn_region, disable_session_auth } =
+        let EndpointDefaults { region, endpoint, fips, dual_stack, use_arn_region, disable_session_auth } =
             found.clone();
         let all = EndpointRules {
             region,

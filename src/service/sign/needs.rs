@@ -150,7 +150,7 @@ async fn find_sessions(
     let mut sessions = Vec::with_capacity(needed.len());
     for some in needed.chunks(MAX_CONCURRENT_SESSIONS) {
         let asking = some.iter().map(|(signer, own, bucket)| async move {
-            let outcome = match signer.sessions().at_hand(own, bucket) {
+            let outcome = match signer.sessions().cached(own, bucket) {
                 Some(session) => Ok(session),
                 None => create_session(signer, own, bucket, state).await,
             };

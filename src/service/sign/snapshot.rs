@@ -4,6 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     credentials::{Signer, sessions::SessionError},
+    generation::Generation,
     presign::{error::Error as CoreError, snapshot::Snapshot},
     service::{ServiceState, failure::Failure},
 };
@@ -11,8 +12,8 @@ use crate::{
 /// One clock reading and one snapshot of each signer, for everything that a message asks to sign.
 pub(in crate::service) struct CallSnapshot {
     now: SystemTime,
-    signers: Arc<Vec<Arc<Signer>>>,
-    /// In the order of `signers`.
+    generation: Arc<Generation>,
+    /// In the order of the generation's signers.
     credentials: Vec<Option<Arc<Snapshot>>>,
     /// For directory buckets.
     sessions: Vec<BucketSession>,
@@ -28,17 +29,17 @@ pub(in crate::service) struct BucketSession {
 impl CallSnapshot {
     /// Reads the clock and takes what each signer has now.
     pub(in crate::service) fn take(state: &ServiceState) -> Self {
-        Self::of(state, state.signers.all(), Vec::new())
+        Self::of(state, state.generations.current(), Vec::new())
     }
 
-    /// The same signers with what they have now, and these sessions: to be taken after something was waited for.
+    /// The same generation with what its signers have now, and these sessions: to be taken after something was waited for.
     pub(in crate::service) fn retake(&self, state: &ServiceState, sessions: Vec<BucketSession>) -> Self {
-        Self::of(state, Arc::clone(&self.signers), sessions)
+        Self::of(state, Arc::clone(&self.generation), sessions)
     }
 
-    fn of(state: &ServiceState, signers: Arc<Vec<Arc<Signer>>>, sessions: Vec<BucketSession>) -> Self {
-        let credentials = signers.iter().map(|signer| signer.snapshot()).collect();
-        Self { now: state.clock.now(), signers, credentials, sessions }
+    fn of(state: &ServiceState, generation: Arc<Generation>, sessions: Vec<BucketSession>) -> Self {
+        let credentials = generation.signers().iter().map(|signer| signer.snapshot()).collect();
+        Self { now: state.clock.now(), generation, credentials, sessions }
     }
 
     pub(in crate::service) fn now(&self) -> SystemTime {
@@ -46,20 +47,21 @@ impl CallSnapshot {
     }
 
     pub(in crate::service) fn signers(&self) -> &[Arc<Signer>] {
-        &self.signers
+        self.generation.signers()
     }
 
     /// A signer by its name.
     pub(in crate::service) fn signer(&self, name: &str) -> Result<&Arc<Signer>, Failure> {
-        self.signers.iter().find(|signer| signer.name() == name).ok_or_else(|| Failure::UnknownSigner {
+        let index = self.generation.index_of(name).ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),
-            known: self.signers.iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", "),
-        })
+            known: self.generation.names(),
+        })?;
+        Ok(&self.signers()[index])
     }
 
     /// What a signer of this snapshot signs with.
     pub(in crate::service) fn credentials_of(&self, signer: &Arc<Signer>) -> Result<&Arc<Snapshot>, Failure> {
-        let index = self.signers.iter().position(|known| Arc::ptr_eq(known, signer));
+        let index = self.signers().iter().position(|known| Arc::ptr_eq(known, signer));
         let found = index.and_then(|index| self.credentials[index].as_ref());
         found.ok_or_else(|| Failure::NoCredentials { signer: signer.name().to_owned() })
     }
@@ -68,8 +70,8 @@ impl CallSnapshot {
     /// before.
     pub(in crate::service) fn known_credentials(&self) -> Vec<Arc<Snapshot>> {
         let present = self.credentials.iter().flatten().cloned();
-        let sessions = self.signers.iter().flat_map(|signer| signer.sessions().all());
-        let past = self.signers.iter().flat_map(|signer| signer.past(self.now));
+        let sessions = self.signers().iter().flat_map(|signer| signer.sessions().all());
+        let past = self.signers().iter().flat_map(|signer| signer.past(self.now));
         present.chain(sessions).chain(past).collect()
     }
 

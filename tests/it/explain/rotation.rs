@@ -11,12 +11,13 @@ use std::{
 use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
-    credentials::{Signers, Surroundings},
+    credentials::{SignerDeps, Signers},
+    generation::{Generation, Generations},
     metrics::Metrics,
     pb::{self, GetObject, presign_request::Operation, presign_service_client::PresignServiceClient},
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::EndpointDefaults,
     },
     service::{PresignServer, ServiceState},
 };
@@ -32,8 +33,8 @@ const START: u64 = 1_369_353_600;
 /// A service whose signer's credentials and time the test changes.
 struct Rotating {
     time: Arc<AtomicU64>,
-    surroundings: Surroundings,
-    signers: Arc<Signers>,
+    deps: SignerDeps,
+    generations: Arc<Generations>,
     client: PresignServiceClient<PresignServer>,
 }
 
@@ -43,16 +44,17 @@ impl Rotating {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let surroundings = Surroundings { clock, environment: Arc::default(), metrics: Metrics::default() };
+        let deps = SignerDeps { clock, environment: Arc::default(), metrics: Metrics::default() };
         let mut layers = Layers::defaults();
         let region = ("PRESIGND_SIGNERS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned());
         layers.environment(&[region]).unwrap();
         let config = Config::from_layers(&layers).unwrap();
-        let signers = Arc::new(Signers::new(config.signers, surroundings.clone()));
-        let Surroundings { metrics, clock, .. } = surroundings.clone();
-        let state = ServiceState::new(Arc::clone(&signers), metrics, clock, LIMITS);
+        let signers = Signers::new(deps.clone()).build(config.signers);
+        let generations = Arc::new(Generations::new(Generation::new(signers)));
+        let SignerDeps { metrics, clock, .. } = deps.clone();
+        let state = ServiceState::new(Arc::clone(&generations), metrics, clock, LIMITS);
         let client = PresignServiceClient::new(PresignServer::new(state));
-        Self { time, surroundings, signers, client }
+        Self { time, deps, generations, client }
     }
 
     /// Gives the signer these credentials, which end so many seconds after the start.
@@ -61,7 +63,11 @@ impl Rotating {
         let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(START + end));
         let token = end.map(|_| secret("a-long-token"));
         let credentials = Credentials::new(id.to_owned(), secret("secret"), token, end);
-        self.signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
+        self.generations.current().signers()[0].replace(
+            credentials,
+            EndpointDefaults::default(),
+            &self.deps.clock,
+        );
     }
 
     fn at(&self, seconds: u64) {

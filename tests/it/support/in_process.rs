@@ -11,12 +11,13 @@ use std::{
 use presignd::{
     clock::Clock,
     config::{Config, layers::Layers},
-    credentials::{Signers, Surroundings},
+    credentials::{SignerDeps, Signers},
+    generation::{Generation, Generations},
     metrics::Metrics,
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
     presign::{
         credentials::{Credentials, Secret},
-        endpoint::Found,
+        endpoint::EndpointDefaults,
     },
     service::{PresignServer, ServiceLimits, ServiceState},
 };
@@ -94,7 +95,7 @@ fn duration(seconds: u64) -> prost_types::Duration {
 
 /// The service, asked by a client without a connection.
 pub struct InProcess {
-    surroundings: Surroundings,
+    deps: SignerDeps,
     time: Arc<AtomicU64>,
 }
 
@@ -104,8 +105,8 @@ impl InProcess {
         let read = Arc::clone(&time);
         let clock =
             Clock::from_fn(move || SystemTime::UNIX_EPOCH + Duration::from_secs(read.load(Ordering::SeqCst)));
-        let surroundings = Surroundings { clock, environment: Arc::default(), metrics: Metrics::default() };
-        Self { surroundings, time }
+        let deps = SignerDeps { clock, environment: Arc::default(), metrics: Metrics::default() };
+        Self { deps, time }
     }
 
     /// Signs a case, with the configuration that a user would write for it.
@@ -165,10 +166,11 @@ impl InProcess {
         let end = case.credentials_end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
         let credentials =
             Credentials::new(ACCESS_KEY.into(), Secret::from(SECRET_KEY.to_owned()), token, end);
-        let signers = Signers::new(config.signers, self.surroundings.clone());
-        signers.all()[0].replace(credentials, Found::default(), &self.surroundings.clock);
-        let Surroundings { metrics, clock, .. } = self.surroundings.clone();
-        PresignServer::new(ServiceState::new(Arc::new(signers), metrics, clock, LIMITS))
+        let signers = Signers::new(self.deps.clone()).build(config.signers);
+        signers[0].replace(credentials, EndpointDefaults::default(), &self.deps.clock);
+        let generations = Arc::new(Generations::new(Generation::new(signers)));
+        let SignerDeps { metrics, clock, .. } = self.deps.clone();
+        PresignServer::new(ServiceState::new(generations, metrics, clock, LIMITS))
     }
 }
 

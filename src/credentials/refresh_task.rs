@@ -11,50 +11,49 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::{
-    Signer, Surroundings,
-    files::Files,
-    schedule::{self, Event, Verdict},
+    Signer, SignerDeps,
+    files::WatchedFiles,
+    refresh_state::{AttemptResult, RefreshRequest},
+    schedule::{self, LoadOutcome, RefreshOutcome},
     source::{self, LoadError},
 };
 use crate::{
     clock::Stopwatch,
     presign::{
         credentials::Credentials,
-        endpoint::{self, Found},
+        endpoint::{self, EndpointDefaults},
     },
 };
 
 /// How long an attempt to load credentials waits.
-const LOAD_LIMIT: Duration = Duration::from_secs(30);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a load that no attempt waited for to its end may go on before another one is started beside it: what hangs
 /// may be a program, which does not end when nobody waits for it.
-const GIVE_UP: Duration = Duration::from_mins(5);
+const LOAD_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How often the files are looked at, and the time of day, which may jump.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the files are checked for changes, and the time of day, which may jump.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) struct Keeper {
+pub(super) struct RefreshTask {
     signer: Arc<Signer>,
-    surroundings: Surroundings,
+    deps: SignerDeps,
     /// What was loaded before this signer was there, by the one in whose place it is.
     before: Option<Arc<Credentials>>,
     loading: Option<Loading>,
     /// As they were before they were read.
-    files: Files,
-    last: Event,
+    files: WatchedFiles,
 }
 
 /// A load under way.
 struct Loading {
-    task: AbortOnDropHandle<Result<(Credentials, Found), LoadError>>,
+    task: AbortOnDropHandle<Result<(Credentials, EndpointDefaults), LoadError>>,
     began: Stopwatch,
 }
 
-impl Keeper {
-    pub(super) fn new(signer: Arc<Signer>, surroundings: Surroundings) -> Self {
-        let files = Files::default();
-        Self { signer, surroundings, before: None, loading: None, files, last: Event::Renewed }
+impl RefreshTask {
+    pub(super) fn new(signer: Arc<Signer>, deps: SignerDeps) -> Self {
+        Self { signer, deps, before: None, loading: None, files: WatchedFiles::default() }
     }
 
     pub(super) fn signer(&self) -> &Arc<Signer> {
@@ -67,44 +66,34 @@ impl Keeper {
     }
 
     /// Runs for as long as the signer is there. `last` is what an attempt came to that was made before.
-    pub(super) async fn run(mut self, last: Option<Event>) {
-        let mut event = last;
+    pub(super) async fn run(mut self, last: Option<RefreshOutcome>) {
+        let mut outcome = last;
         loop {
-            let event = match event.take() {
-                Some(event) => event,
+            let outcome = match outcome.take() {
+                Some(outcome) => outcome,
                 None => Box::pin(self.attempt()).await,
             };
-            self.wait_after(event).await;
+            self.wait_after(outcome).await;
         }
     }
 
-    /// Loads credentials once, and tells everybody what came of it.
-    pub(super) async fn attempt(&mut self) -> Event {
-        self.signer.attempt_begins();
+    /// Loads credentials once, and notes how that ended.
+    pub(super) async fn attempt(&mut self) -> RefreshOutcome {
+        self.signer.begin_attempt();
         let loaded = self.loaded().await;
-        let now = self.surroundings.clock.now();
-        let event = match loaded.and_then(|(loaded, found)| self.judge(loaded, found, now)) {
-            Ok(Verdict::Newer) => Event::Renewed,
-            Ok(_) => Event::NotNewer {
-                times: self.times_before(|last| matches!(last, Event::NotNewer { .. })) + 1,
+        let now = self.deps.clock.now();
+        let end = loaded.and_then(|(loaded, defaults)| self.accept(loaded, defaults, now)).unwrap_or_else(
+            |error| {
+                self.signer.metrics.refreshed(error.outcome());
+                AttemptResult::Failed { problem: error.to_string() }
             },
-            Err(error) => self.failed(&error),
-        };
-        self.last = event;
-        event
-    }
-
-    /// How many times in a row the same came of it, when it did the last time.
-    fn times_before(&self, same: impl Fn(Event) -> bool) -> u32 {
-        match self.last {
-            Event::NotNewer { times } | Event::Failed { times } if same(self.last) => times,
-            _ => 0,
-        }
+        );
+        self.signer.end_attempt(end)
     }
 
     /// What the provider hands out. When it takes too long, the next attempt waits for the same.
-    async fn loaded(&mut self) -> Result<(Credentials, Found), LoadError> {
-        let known = self.loading.take().filter(|loading| loading.began.elapsed() < GIVE_UP);
+    async fn loaded(&mut self) -> Result<(Credentials, EndpointDefaults), LoadError> {
+        let known = self.loading.take().filter(|loading| loading.began.elapsed() < LOAD_TIMEOUT);
         let mut loading = match known {
             Some(loading) => loading,
             None => self.start_loading().await,
@@ -115,19 +104,22 @@ impl Keeper {
                 loaded = &mut loading.task => {
                     return loaded.unwrap_or_else(|error| Err(LoadError::Provider(error.to_string())));
                 }
-                () = pause(self.next_look(Some(LOOK_EVERY))) => self.signer.check(&self.surroundings.clock),
+                () = pause(self.next_check(Some(CHECK_INTERVAL))) => {
+                    self.signer.check_expiry(&self.deps.clock);
+                }
             }
-            if waited.elapsed() >= LOAD_LIMIT {
+            if waited.elapsed() >= ATTEMPT_TIMEOUT {
                 self.loading = Some(loading);
-                return Err(LoadError::TimedOut(LOAD_LIMIT));
+                return Err(LoadError::TimedOut(ATTEMPT_TIMEOUT));
             }
         }
     }
 
     async fn start_loading(&mut self) -> Loading {
         let settings = self.signer.settings.source.clone();
-        let environment = Arc::clone(&self.surroundings.environment);
-        if let Ok(paths) = tokio::time::timeout(LOOK_EVERY, source::files(&settings, &environment)).await {
+        let environment = Arc::clone(&self.deps.environment);
+        if let Ok(paths) = tokio::time::timeout(CHECK_INTERVAL, source::files(&settings, &environment)).await
+        {
             self.files.watch(paths).await;
         }
         let load = async move { source::load(&settings, &environment).await };
@@ -135,62 +127,54 @@ impl Keeper {
     }
 
     /// Takes what is newer, leaves what is not, and refuses what has ended.
-    fn judge(&self, loaded: Credentials, found: Found, now: SystemTime) -> Result<Verdict, LoadError> {
+    fn accept(
+        &self,
+        loaded: Credentials,
+        defaults: EndpointDefaults,
+        now: SystemTime,
+    ) -> Result<AttemptResult, LoadError> {
         let snapshot = self.signer.snapshot();
-        let held = snapshot.as_ref().map(|snapshot| snapshot.credentials());
+        let current = snapshot.as_ref().map(|snapshot| snapshot.credentials());
         let told = loaded.expires_at();
-        let is_at_aws = found.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
-        let seen = held.or(self.before.as_ref()).map(|seen| &**seen);
+        let is_at_aws = defaults.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
+        let seen = current.or(self.before.as_ref()).map(|seen| &**seen);
         let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
         let loaded = loaded.ending_at(end);
-        let verdict = schedule::judge(held.map(|held| &**held), &loaded, now);
+        let outcome = schedule::compare(current.map(|current| &**current), &loaded, now);
         let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
-        match verdict {
-            Verdict::Expired => {
+        match outcome {
+            LoadOutcome::Expired => {
                 let ago = end.and_then(|end| now.duration_since(end).ok()).unwrap_or_default();
-                return Err(LoadError::Expired(ago));
+                Err(LoadError::Expired(ago))
             }
-            Verdict::NotNewer => {
+            LoadOutcome::NotNewer => {
                 self.signer.metrics.refreshed("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
-                if let Some(held) = held.filter(|_| *self.signer.found.load_full() != found) {
-                    self.signer.replace(Arc::clone(held), found, &self.surroundings.clock);
+                let known_defaults = Arc::clone(self.signer.refresh.borrow().endpoint_defaults());
+                if let Some(current) = current.filter(|_| *known_defaults != defaults) {
+                    self.signer.replace(Arc::clone(current), defaults, &self.deps.clock);
                 }
+                Ok(AttemptResult::NotNewer { at: now })
             }
-            Verdict::Newer => {
-                self.signer.replace(loaded, found, &self.surroundings.clock);
+            LoadOutcome::Newer => {
+                self.signer.replace(loaded, defaults, &self.deps.clock);
                 self.signer.metrics.refreshed("ok");
                 report(&self.signer, lifetime, end != told);
+                Ok(AttemptResult::Newer { at: now, lifetime })
             }
         }
-        self.signer.attempt_ended(verdict == Verdict::Newer, |progress| {
-            progress.loaded_at = Some(now);
-            (progress.failures, progress.problem) = (0, None);
-            if verdict == Verdict::Newer {
-                progress.lifetime = lifetime;
-            }
-        });
-        Ok(verdict)
-    }
-
-    fn failed(&self, error: &LoadError) -> Event {
-        self.signer.metrics.refreshed(error.outcome());
-        let times = self.times_before(|last| matches!(last, Event::Failed { .. })) + 1;
-        self.signer.attempt_ended(false, |progress| {
-            (progress.failures, progress.problem) = (times, Some(error.to_string()));
-        });
-        Event::Failed { times }
     }
 
     /// Waits until it is time for the next attempt: by a clock that does not jump, or by the time of day when that jumps
     /// past it; or until there is a reason for one.
-    async fn wait_after(&mut self, event: Event) {
-        let clock = self.surroundings.clock.clone();
+    async fn wait_after(&mut self, outcome: RefreshOutcome) {
+        let clock = self.deps.clock.clone();
         let now = clock.now();
         let end = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
-        let wait = schedule::next_attempt(event, end, now, jitter());
-        if let (Event::Failed { times }, Some(wait)) = (event, wait) {
-            let problem = self.signer.progress().problem.unwrap_or_default();
+        let wait = schedule::next_attempt(outcome, end, now, jitter());
+        if let (RefreshOutcome::Failed { times }, Some(wait)) = (outcome, wait) {
+            let state = self.signer.refresh_state();
+            let problem = state.problem().unwrap_or_default();
             let seconds = wait.as_secs_f32();
             warn!(
                 signer = self.signer.name(),
@@ -203,31 +187,34 @@ impl Keeper {
         loop {
             let left = wait.map(|wait| wait.saturating_sub(waited.elapsed()));
             tokio::select! {
-                () = pause(self.next_look(left)) => {}
-                () = self.signer.nudged.notified() => return,
-                // Of many who want it, one may have been heard already.
-                () = self.signer.wanted.notified() => {
-                    if self.signer.renewable_beyond(clock.now()).is_some() {
+                () = pause(self.next_check(left)) => {}
+                request = self.signer.next_request() => {
+                    // Of many callers that wanted an early refresh, one may have been served already.
+                    let is_due = match request {
+                        RefreshRequest::Now => true,
+                        RefreshRequest::Early => self.signer.renewable_beyond(clock.now()).is_some(),
+                    };
+                    if is_due {
                         return;
                     }
                     continue;
                 }
             }
-            self.signer.check(&clock);
+            self.signer.check_expiry(&clock);
             let is_due = wait.is_some_and(|wait| waited.elapsed() >= wait)
                 || due.is_some_and(|due| clock.now() >= due);
-            if is_due || self.files.have_changed().await {
+            if is_due || self.files.check_for_change().await {
                 return;
             }
         }
     }
 
-    /// How long to wait before the next look at anything: until the next attempt, or the end of the credentials.
-    fn next_look(&self, until_attempt: Option<Duration>) -> Option<Duration> {
-        let until_end = self.signer.time_left(self.surroundings.clock.now());
-        let looks = self.files.are_there() || until_attempt.is_some();
+    /// How long to wait before the next check of anything: until the next attempt, or the end of the credentials.
+    fn next_check(&self, until_attempt: Option<Duration>) -> Option<Duration> {
+        let until_end = self.signer.time_left(self.deps.clock.now());
+        let checks = !self.files.is_empty() || until_attempt.is_some();
         let until_end = until_end.filter(|left| !left.is_zero());
-        [until_attempt, until_end, looks.then_some(LOOK_EVERY)].into_iter().flatten().min()
+        [until_attempt, until_end, checks.then_some(CHECK_INTERVAL)].into_iter().flatten().min()
     }
 }
 

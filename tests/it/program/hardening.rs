@@ -1,4 +1,4 @@
-//! What is secret in the process stays there: other processes of the same user see nothing of it.
+//! The secrets in the process are protected from other processes of the same user and from its own children.
 
 use std::{
     fs,
@@ -21,6 +21,12 @@ use crate::support::{
 
 const TOKEN: &str = "canary//session+token==";
 
+/// What is logged when the secrets could not be removed.
+const NOT_REMOVED: &str = "stay in this process's environment";
+
+/// The user and group that tests run as when they need one without privileges: `nobody`.
+const NOBODY: u32 = 65_534;
+
 /// presignd with keys in its environment.
 fn with_keys() -> Command {
     let mut command = presignd();
@@ -32,36 +38,18 @@ fn with_keys() -> Command {
     command
 }
 
-/// A file of `/proc/PID`, as far as it may be read.
-fn of_process(sidecar: &Sidecar, file: &str) -> Vec<u8> {
-    let path = format!("/proc/{}/{file}", sidecar.id());
-    match fs::read(&path) {
-        Ok(content) => content,
-        // Then nobody but root reads it, which is better still.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Vec::new(),
-        Err(error) => panic!("{path}: {error}"),
-    }
-}
-
 fn contains(content: &[u8], text: &str) -> bool {
     content.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 #[tokio::test]
-async fn the_environment_of_a_running_server_has_no_secret_in_it_and_the_rest_of_it_as_before() {
+async fn keys_of_the_environment_sign_and_the_process_keeps_its_name_and_arguments() {
     let sidecar = Sidecar::spawn(with_keys(), &["--expiry-max", "1h"]);
     sidecar.serving().await;
-    assert!(!sidecar.log().contains("stay in this process's environment"), "{}", sidecar.log());
-    let environment = of_process(&sidecar, "environ");
-    for secret in
-        [ACCESS_KEY, SECRET_KEY, TOKEN, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
-    {
-        assert!(!contains(&environment, secret), "{secret} is in {}", String::from_utf8_lossy(&environment));
-    }
-    assert!(environment.is_empty() || contains(&environment, "AWS_REGION=us-east-1"));
-    // It is the same process, by its name and with its arguments, and signs with the keys.
-    assert_eq!(of_process(&sidecar, "comm"), b"presignd\n");
-    assert!(contains(&of_process(&sidecar, "cmdline"), "--expiry-max\x001h\0"));
+    assert!(!sidecar.log().contains(NOT_REMOVED), "{}", sidecar.log());
+    let of_process = |file: &str| fs::read(format!("/proc/{}/{file}", sidecar.id())).unwrap();
+    assert_eq!(of_process("comm"), b"presignd\n");
+    assert!(contains(&of_process("cmdline"), "--expiry-max\x001h\0"));
     let url = url(&sidecar).await;
     assert_eq!(url.granted.unwrap().seconds, 3_600);
     assert!(url.url.contains(&format!("X-Amz-Credential={ACCESS_KEY}%2F")));
@@ -69,7 +57,7 @@ async fn the_environment_of_a_running_server_has_no_secret_in_it_and_the_rest_of
 }
 
 #[tokio::test]
-async fn the_token_of_the_container_endpoint_leaves_the_environment_and_is_sent_all_the_same() {
+async fn the_container_token_of_the_environment_is_sent_with_every_request() {
     let keys = Keys::lasting("only", 3_600);
     let aws = Aws::giving(&keys);
     aws.want_authorization("canary-authorization");
@@ -81,8 +69,6 @@ async fn the_token_of_the_container_endpoint_leaves_the_environment_and_is_sent_
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.serving().await;
     keys.signed(&url(&sidecar).await);
-    assert!(!contains(&of_process(&sidecar, "environ"), "canary-authorization"));
-    // It is sent every time, and not only the first.
     sidecar.signal(rustix::process::Signal::HUP);
     aws.asked(Kind::Container, 2).await;
     crate::support::scrape::Scrape::reaches(
@@ -94,61 +80,53 @@ async fn the_token_of_the_container_endpoint_leaves_the_environment_and_is_sent_
     .await;
 }
 
-/// A `credential_process` that tells what it could open of what it inherited.
+/// A `credential_process` that records its environment and its open files.
 #[tokio::test]
-async fn a_credential_process_inherits_no_open_file_but_its_own_three() {
+async fn a_credential_process_inherits_no_secret_and_no_open_file() {
     let folder = tempfile::tempdir().unwrap();
-    let (seen, script) = (folder.path().join("seen"), folder.path().join("script"));
+    let file = |name: &str| folder.path().join(name);
     let keys = Keys::lasting("only", 3_600);
     let Keys { id, secret, .. } = &keys;
     let printed = format!(
         r#"{{"Version": 1, "AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Expiration": "{}"}}"#,
         keys.expiration()
     );
-    let list = format!("for fd in /proc/self/fd/*; do echo ${{fd##*/}}; done > {}", seen.display());
-    fs::write(&script, format!("{list}\necho '{printed}'\n")).unwrap();
-    let config = folder.path().join("config");
-    fs::write(&config, format!("[default]\ncredential_process = exec /bin/bash {}\n", script.display()))
-        .unwrap();
-    let mut command = presignd();
-    command
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_CONFIG_FILE", &config)
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization")
-        .env("PATH", "/usr/bin:/bin");
-    let sidecar = Sidecar::spawn(command, &["--signers-default-provider", "profile"]);
-    sidecar.serving().await;
-    let seen = fs::read_to_string(seen).unwrap();
-    let far = |fd: &str| fd.parse().is_ok_and(|fd: u32| (100..200).contains(&fd));
-    assert!(seen.lines().count() >= 3 && !seen.lines().any(far), "{seen}");
-}
-
-#[tokio::test]
-async fn a_credential_process_does_not_inherit_the_keys() {
-    let folder = tempfile::tempdir().unwrap();
-    let seen = folder.path().join("seen");
-    let script = folder.path().join("script");
-    let keys = Keys::lasting("only", 3_600);
-    let Keys { id, secret, .. } = &keys;
-    let printed = format!(
-        r#"{{"Version": 1, "AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Expiration": "{}"}}"#,
-        keys.expiration()
+    let (environment, descriptors) = (file("environment"), file("descriptors"));
+    let script = format!(
+        "open=$(readlink /proc/$$/fd/*)\nenv > {}\necho \"$open\" > {}\necho '{printed}'\n",
+        environment.display(),
+        descriptors.display()
     );
-    fs::write(&script, format!("env > {}\necho '{printed}'\n", seen.display())).unwrap();
-    let config = folder.path().join("config");
-    fs::write(&config, format!("[profile own]\ncredential_process = /bin/sh {}\n", script.display()))
-        .unwrap();
+    fs::write(file("script"), script).unwrap();
+    let profile =
+        format!("[profile own]\ncredential_process = exec /bin/bash {}\n", file("script").display());
+    fs::write(file("config"), profile).unwrap();
     let mut command = with_keys();
     command
-        .env("AWS_CONFIG_FILE", &config)
+        .env("AWS_CONFIG_FILE", file("config"))
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization")
         .env("PATH", "/usr/bin:/bin");
     let sidecar = Sidecar::spawn(command, &["--signers-default-profile", "own"]);
     sidecar.serving().await;
     assert!(keys.are_in(&url(&sidecar).await), "a profile that is named comes before the environment");
-    let seen = fs::read_to_string(seen).unwrap();
-    assert!(seen.contains("AWS_REGION=us-east-1") && !seen.contains(SECRET_KEY), "{seen}");
+    let environment = fs::read_to_string(environment).unwrap();
+    assert!(environment.contains("AWS_REGION=us-east-1"), "{environment}");
+    for part in
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET", "TOKEN", ACCESS_KEY, SECRET_KEY, TOKEN, "canary-authorization"]
+    {
+        assert!(!environment.contains(part), "{part} is in {environment}");
+    }
+    let descriptors = fs::read_to_string(descriptors).unwrap();
+    assert!(descriptors.lines().count() >= 3, "{descriptors}");
+    // What this test itself was started with is inherited by presignd, and so by the program.
+    let own: Vec<_> = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).collect();
+    let own: Vec<_> = own.iter().filter_map(|path| fs::read_link(path).ok()).collect();
+    let of_presignd = |target: &&str| {
+        ["socket:", "anon_inode:", "/memfd:"].iter().any(|kind| target.starts_with(kind))
+            && !own.contains(&target.into())
+    };
+    assert_eq!(descriptors.lines().find(of_presignd), None, "{descriptors}");
 }
 
 /// A copy of the binary that any user may start.
@@ -165,19 +143,36 @@ fn copied_to(folder: &Path) -> Command {
     command
 }
 
-/// The kernel gives the files in `/proc/PID` of a process that may not be looked into to root.
+/// The exit status and the error of a program that reads this file with the rights of the server's user.
+fn read_as_server_user(path: &str) -> (bool, String) {
+    let mut command = Command::new("cat");
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.arg(path).env("LC_ALL", "C").output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The environment block still has the bytes that the process was started with, so that this is what protects them.
 #[tokio::test]
-async fn a_server_without_privileges_cannot_be_looked_into_by_its_own_user_and_leaves_no_core() {
+async fn another_process_of_the_same_user_cannot_read_environment_or_memory_and_no_core_is_written() {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let mut command = copied_to(folder.path());
     if rustix::process::geteuid().is_root() {
-        command.uid(65_534).gid(65_534);
+        command.uid(NOBODY).gid(NOBODY);
     }
     command.args(["serve", "--open", "--listen-tcp", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     let sidecar = Sidecar::launch(command, tempfile::tempdir().unwrap(), folder.path().join("none"));
     sidecar.serving().await;
-    let environment = fs::metadata(format!("/proc/{}/environ", sidecar.id())).unwrap();
-    assert_eq!(environment.uid(), 0, "its own user cannot read what only its owner may");
+    assert!(!sidecar.log().contains(NOT_REMOVED), "{}", sidecar.log());
+    for file in ["environ", "mem", "maps"] {
+        let path = format!("/proc/{}/{file}", sidecar.id());
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "{path} is not its own user's");
+        let (was_read, error) = read_as_server_user(&path);
+        assert!(!was_read && error.contains("Permission denied"), "{path}: {error}");
+    }
+    let (was_read, error) = read_as_server_user(&format!("/proc/{}/cmdline", sidecar.id()));
+    assert!(was_read, "the reader itself works: {error}");
     let limits = fs::read_to_string(format!("/proc/{}/limits", sidecar.id())).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);

@@ -3,7 +3,7 @@
 use aws_types::{SdkConfig, service_config::ServiceConfigKey};
 
 use super::LoadError;
-use crate::presign::endpoint::{EndpointRules, Found};
+use crate::presign::endpoint::{EndpointDefaults, EndpointRules};
 
 /// What of endpoints the operator set, and what is therefore not looked for elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -38,7 +38,7 @@ impl Given {
 ///
 /// Source: [Settings reference](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html). The services'
 /// own endpoint (`AWS_ENDPOINT_URL_S3`, or `services` in the profile) comes before the one for all of them.
-pub(super) fn in_config(sdk: &SdkConfig, given: Given) -> Result<Found, LoadError> {
+pub(super) fn resolve(sdk: &SdkConfig, given: Given) -> Result<EndpointDefaults, LoadError> {
     let text = |env: &'static str, profile: &'static str| {
         let key = ServiceConfigKey::builder().service_id("S3").env(env).profile(profile).build().ok()?;
         sdk.service_config()?.load_config(key).filter(|text| !text.trim().is_empty())
@@ -51,7 +51,7 @@ pub(super) fn in_config(sdk: &SdkConfig, given: Given) -> Result<Found, LoadErro
     };
     let endpoint = text("AWS_ENDPOINT_URL", "endpoint_url").filter(|_| !given.endpoint);
     let region = sdk.region().map(|region| region.as_ref().parse()).transpose();
-    Ok(Found {
+    Ok(EndpointDefaults {
         region: region.map_err(|_| LoadError::Setting {
             name: "AWS_REGION, AWS_DEFAULT_REGION or region",
             expected: "a region as AWS writes it, such as us-east-1",
