@@ -98,7 +98,7 @@ async fn sent_or_late(pieces: Arc<AtomicUsize>, mut is_sent: oneshot::Receiver<(
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_answer_gives_its_room_back_when_it_is_sent_or_nothing_of_it_is_taken() {
         const MIB: usize = 1024 * 1024;
         let room = Room::for_cores(2);
@@ -106,15 +106,19 @@ mod tests {
         assert!(room.take(LONG - 1).await.is_none() && free() == 8);
         let all = [room.take(usize::MAX).await.unwrap(), room.take(4 * MIB).await.unwrap()];
         assert_eq!(free(), 0);
-        let waiting = tokio::time::Instant::now();
         drop(all.map(Taken::until_sent));
+        // What is sent gives its room back without a timer: the tasks that keep it only have to run.
+        tokio::task::yield_now().await;
+        assert_eq!(free(), 8);
+        let waiting = tokio::time::Instant::now();
         let next =
             [room.take(4 * MIB).await.unwrap(), room.take(2 * MIB).await.unwrap()].map(Taken::until_sent);
-        assert_eq!((free(), waiting.elapsed()), (2, Duration::ZERO));
+        assert_eq!(free(), 2);
         // Of these something is taken at first, and then nothing any more.
         next.iter().for_each(Held::progress);
         let behind = room.take(4 * MIB).await.unwrap();
-        assert_eq!((free(), waiting.elapsed()), (4, 2 * PATIENCE));
+        assert_eq!(free(), 4);
+        assert!(waiting.elapsed() >= 2 * PATIENCE);
         drop((next, behind));
         assert_eq!(free(), 8);
     }
