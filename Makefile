@@ -13,13 +13,29 @@ PYTHON ?= python3
 BUF := $(TOOLS)/buf/node_modules/.bin/buf
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo/bin/cargo-deny
+MUTANTS_VERSION := 27.1.0
+MUTANTS := $(TOOLS)/cargo/bin/cargo-mutants
+# The change is what differs from this commit. The tests are arguments of cargo test: those that must find the mutants.
+BASE ?= HEAD~1
+MUTANTS_TESTS ?= --lib
+MUTANTS_SECONDS ?= 1800
 FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/cargo/bin/cargo-fuzz
 FUZZ_TARGETS ?= arn target config key url explain
 FUZZ_SECONDS ?= 30
 NODE_BENCH := $(TOOLS)/bench-node
 BENCH_TARGET ?= target
-PROTO_BASE = $(shell git log --diff-filter=A --format=%H -- proto/presign/v1/presign.proto | tail -n 1)
+PROTO_IMAGE := .ci/buf/presign-v1.binpb
+
+# cargo test with these arguments, then the ten slowest tests; it fails when a test fails.
+export TEST_TIMES := $(CURDIR)/target/test-times
+SLOWEST := sed -nE 's/^test (.*) \.\.\. .*<([0-9.]+)s>$$/\2 s  \1/p' $(TEST_TIMES) | sort -rn | sed -n 1,10p
+define timed_tests
+@mkdir -p target && : > $(TEST_TIMES)
+@echo "cargo test --locked $(1)"; \
+	cargo test --locked --config 'target."cfg(all())".runner = ".ci/timed"' $(1) || status=$$?; \
+	echo "The slowest tests:"; $(SLOWEST); exit $${status:-0}
+endef
 
 export PRESIGND_TEST_PYTHON := $(VENV)/bin/python
 # Most tests wait for something most of the time.
@@ -35,8 +51,14 @@ demo: $(VENV)/.done ## Sign, upload and download against an S3 server that verif
 	$(VENV)/bin/python examples/demo/demo.py --presignd target/release/presignd
 
 .PHONY: test
-test: $(VENV)/.done ## Every test
-	cargo test --locked
+test: $(VENV)/.done ## Every test, and the names of the slowest
+	$(call timed_tests,)
+
+.PHONY: unit
+# A property is tried with 32 cases here, with 256 by `make test`.
+unit: export PROPTEST_CASES ?= 32
+unit: ## The unit tests alone, in seconds; needs no Python
+	$(call timed_tests,--lib)
 
 .PHONY: bench
 bench: $(VENV)/.done $(NODE_BENCH)/.done ## Measure against rivals, in about six minutes once it is built; needs two CPUs and Node
@@ -68,6 +90,18 @@ fuzz: $(CARGO_FUZZ) ## Look for inputs that break a law, FUZZ_SECONDS (30) for e
 	$(CARGO_FUZZ) build --sanitizer none --release
 	CARGO_FUZZ=$(CARGO_FUZZ) fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
+# In a copy of the sources, whose path is always the same, with the dependencies that are built already. When the time is
+# over, what was tried until then is a random sample.
+.PHONY: mutants
+mutants: $(MUTANTS) ## Mutants of what changed since BASE (HEAD~1) that MUTANTS_TESTS (--lib) do not find
+	rm -rf target/mutants && mkdir -p target/mutants/tree
+	git diff $(BASE) -- src > target/mutants/diff
+	git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - \
+		| tar --extract --directory target/mutants/tree
+	CARGO_TARGET_DIR=$(CURDIR)/target timeout --signal INT $(MUTANTS_SECONDS) $(MUTANTS) mutants --dir target/mutants/tree \
+		--in-place --in-diff target/mutants/diff --output target/mutants --shuffle --build-timeout 600 \
+		--minimum-test-timeout 60 -- --locked $(MUTANTS_TESTS)
+
 .PHONY: build
 build: ## The release binary
 	cargo build --release --locked
@@ -94,10 +128,15 @@ deny: $(DENY) ## Licences, sources and banned crates
 	$(DENY) check bans licenses sources
 
 .PHONY: proto
-proto: $(BUF) ## The contract: lint, format, and no breaking change since its first version
+proto: $(BUF) ## The contract: lint, format, and no breaking change against the committed image
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
-	$(BUF) breaking --against '.git#ref=$(PROTO_BASE)'
+	$(BUF) breaking --against $(PROTO_IMAGE)
+
+# The image is what clients rely on: refresh it when a release adds to the contract, or for a deliberate break.
+.PHONY: proto-image
+proto-image: $(BUF) ## Make the contract of today the one that `make proto` compares with
+	$(BUF) build --exclude-source-info --output $(PROTO_IMAGE)
 
 .PHONY: deploy
 deploy: $(VENV)/.done ## The files in deploy/, as far as they can be checked without a cluster
@@ -128,6 +167,9 @@ $(NODE_BENCH)/.done: benches/node/package-lock.json
 $(DENY):
 	cargo install cargo-deny --locked --version $(DENY_VERSION) --no-default-features --root $(TOOLS)/cargo \
 		--target-dir $(TOOLS)/cargo-build
+
+$(MUTANTS):
+	cargo install cargo-mutants --locked --version $(MUTANTS_VERSION) --root $(TOOLS)/cargo --target-dir $(TOOLS)/cargo-build
 
 $(CARGO_FUZZ):
 	cargo install cargo-fuzz --locked --version $(FUZZ_VERSION) --root $(TOOLS)/cargo --target-dir $(TOOLS)/cargo-build

@@ -6,7 +6,7 @@ from .plan import Json, Plan, Tools
 from .processes import Cpus, presignd, say
 
 SATURATED = 0.85
-"""From this share of its CPU on, the server counts as saturated."""
+"""From this share of the CPUs that it does not share with its clients, the server counts as saturated."""
 AHEAD = 0.4
 """Seconds that the batches have before the caller begins."""
 
@@ -26,7 +26,7 @@ def _on(tools: Tools, cpus: Cpus, plan: Plan, server_cpus: frozenset[int]) -> Js
             alone.append(load(tools, cpus, rival, work)["measured"])
             beside.append(_beside_batches(tools, cpus, rival, work))
         shares = [each["server_cpu_share"] for each in beside]
-        return {"alone": alone, "beside": beside, "saturated": min(shares) > SATURATED * len(server_cpus)}
+        return {"alone": alone, "beside": beside, "saturated": min(shares) > SATURATED * len(server_cpus - cpus.client)}
 
 
 def _beside_batches(tools: Tools, cpus: Cpus, rival: Rival, work: Work) -> Json:

@@ -68,6 +68,6 @@ def _latency(results: Json) -> list[str]:
             reports = results["contention"][place][state]
             figures = " | ".join(f"{median(report[field] for report in reports):.0f}"
                                  for field in ("p50_us", "p99_us", "p999_us", "mean_us"))
-            beside = "beside batches" if state == "beside" else "alone"
-            lines.append(f"| unix/no token, presignd, {label}, {beside} | {figures} |")
+            load = "while batches run" if state == "beside" else "idle"
+            lines.append(f"| unix/no token, presignd, {label}, {load} | {figures} |")
     return ["| unary, µs | p50 | p99 | p99.9 | mean |", "|---|---|---|---|---|", *lines]

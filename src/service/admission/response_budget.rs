@@ -101,7 +101,7 @@ async fn release_when_sent_or_stalled(
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_reservation_ends_when_the_response_is_sent_or_stalls() {
         const MIB: usize = 1024 * 1024;
         let budget = ResponseBudget::for_cores(2);
@@ -109,15 +109,19 @@ mod tests {
         assert!(budget.reserve(MIN_RESERVED_BYTES - 1).await.is_none() && free_mib() == 8);
         let all = [budget.reserve(usize::MAX).await.unwrap(), budget.reserve(4 * MIB).await.unwrap()];
         assert_eq!(free_mib(), 0);
-        let waiting = tokio::time::Instant::now();
         drop(all.map(Reservation::start_sending));
+        // A response that is sent needs no timer: the tasks that keep its reservation only have to run.
+        tokio::task::yield_now().await;
+        assert_eq!(free_mib(), 8);
+        let waiting = tokio::time::Instant::now();
         let next = [budget.reserve(4 * MIB).await.unwrap(), budget.reserve(2 * MIB).await.unwrap()]
             .map(Reservation::start_sending);
-        assert_eq!((free_mib(), waiting.elapsed()), (2, Duration::ZERO));
+        assert_eq!(free_mib(), 2);
         // The peer takes a chunk of each, and then nothing more.
         next.iter().for_each(InFlight::record_progress);
         let third = budget.reserve(4 * MIB).await.unwrap();
-        assert_eq!((free_mib(), waiting.elapsed()), (4, 2 * STALL_TIMEOUT));
+        assert_eq!(free_mib(), 4);
+        assert!(waiting.elapsed() >= 2 * STALL_TIMEOUT);
         drop((next, third));
         assert_eq!(free_mib(), 8);
     }

@@ -9,6 +9,7 @@ use aws_sdk_s3::{
     presigning::PresigningConfig,
 };
 use aws_sigv4::sign::v4;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use futures_util::future::join_all;
 use presignd::pb::{PresignRequest, PresignedRequest};
 use prost_types::Timestamp;
@@ -121,6 +122,7 @@ async fn the_url_is_the_one_of_the_aws_sdk_presigner_with_the_same_session() {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .endpoint_url(s3.url())

@@ -7,6 +7,7 @@ use aws_sdk_s3::{
     config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation},
     presigning::{PresignedRequest, PresigningConfig},
 };
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use presignd::pb::{self, presign_request::Operation};
 
 use super::cases;
@@ -40,6 +41,7 @@ fn client(case: &Case) -> Client {
     let token = case.session_token.clone();
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .region(Region::new(case.region))
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, token, None, "test"))
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
