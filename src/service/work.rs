@@ -17,8 +17,8 @@ use crate::{
     credentials::Signer,
     metrics::Tally,
     presign::{
-        self, Request, error::Error as CoreError, expiry::Seconds, prepared::Signing, presigned::Presigned,
-        sign::Algorithm, snapshot::Snapshot, target::Target,
+        self, Request, error::Error as CoreError, expiry::Seconds, presigned::Presigned, sign::Algorithm,
+        signing::Signing, snapshot::Snapshot, target::Target,
     },
 };
 

@@ -1,6 +1,10 @@
 //! The shape of the code, held by reading it: which module may use which, and that the README tells the truth.
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use presignd::{config::settings::SETTINGS, metrics::definitions};
 
@@ -8,11 +12,12 @@ use crate::support::python;
 
 /// Each outside crate, and the one place that uses it.
 const HOMES: &[(&str, &[&str])] = &[
-    ("aws_sigv4", &["src/presign/sign.rs"]),
-    ("sha2", &["src/presign/sign.rs"]),
-    ("hmac", &["src/presign/sign.rs"]),
-    ("ring", &["src/presign/sign.rs"]),
-    ("p256", &["src/presign/sign.rs"]),
+    ("aws_sigv4", &["src/presign/keys.rs"]),
+    ("sha2", &["src/presign/keys.rs", "src/presign/sign.rs"]),
+    ("hmac", &["src/presign/keys.rs", "src/presign/sign.rs"]),
+    ("ring", &["src/presign/keys.rs"]),
+    ("p256", &["src/presign/keys.rs"]),
+    ("subtle", &["src/presign/secret.rs"]),
     ("const_hex", &["src/presign/sign.rs"]),
     ("aws_smithy_xml", &["src/presign/explain/error_body.rs"]),
     ("quick_cache", &["src/presign/snapshot.rs", "src/credentials/sessions.rs"]),
@@ -144,4 +149,97 @@ fn the_parameters_of_every_operation_are_those_of_the_model_of_s3() {
     command.arg(python::repository("src/presign/parameters.rs"));
     let said = python::run(command, "");
     assert!(said.starts_with("28 operations, "), "{said}");
+}
+
+/// Files of the core import each other in one direction only: a file can be read and tested without those above it.
+#[test]
+fn no_circles_between_files_of_the_core() {
+    /// The text before the tests, without comments: they may name any file.
+    fn production_code(text: &str) -> String {
+        let before_tests = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let lines = before_tests.lines().map(|line| line.split("//").next().unwrap_or_default());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The paths in `text`, which begins after `prefix`: `a::{b, c::d}` has two.
+    fn expand(prefix: &str, text: &str, paths: &mut Vec<String>) {
+        let text = text.trim_start();
+        let Some(group) = text.strip_prefix('{') else {
+            let name = text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            let path = format!("{prefix}::{name}");
+            match text[name.len()..].strip_prefix("::") {
+                Some(rest) if !name.is_empty() => expand(&path, rest, paths),
+                _ => paths.push(path),
+            }
+            return;
+        };
+        let (mut depth, mut start) = (1, 0);
+        for (at, character) in group.char_indices() {
+            depth = match character {
+                '{' => depth + 1,
+                '}' => depth - 1,
+                _ => depth,
+            };
+            if depth == 0 || (depth == 1 && character == ',') {
+                expand(prefix, &group[start..at], paths);
+                start = at + 1;
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The paths from the root of the core that the file of `module` names.
+    fn imports(module: &str, code: &str) -> Vec<String> {
+        let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let mut paths = Vec::new();
+        for (word, prefix) in [("super", parent), ("self", module), ("crate::presign", "presign")] {
+            let word = format!("{word}::");
+            for (at, _) in code.match_indices(&word) {
+                if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                    expand(prefix, &code[at + word.len()..], &mut paths);
+                }
+            }
+        }
+        paths
+    }
+
+    let mut files = BTreeMap::new();
+    let mut folders = vec![python::repository("src/presign")];
+    let mut paths = vec![python::repository("src/presign.rs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { &mut folders } else { &mut paths }.push(path);
+        }
+    }
+    for path in paths {
+        let module = name(&path).replace(".rs", "").replace("src/", "").replace('/', "::");
+        files.insert(module, production_code(&fs::read_to_string(&path).unwrap()));
+    }
+    files.retain(|module, _| !module.starts_with("presign::explain"));
+    assert!(files.len() > 20, "the files of the core are there");
+
+    // The file that a path is in is the longest part of it that is a file.
+    let file_of = |path: &str| {
+        let parts = std::iter::successors(Some(path), |path| path.rsplit_once("::").map(|(part, _)| part));
+        parts.into_iter().find(|part| files.contains_key(*part)).map(str::to_owned)
+    };
+    let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (module, code) in &files {
+        let mut imported: BTreeSet<_> =
+            imports(module, code).iter().filter_map(|path| file_of(path)).collect();
+        imported.remove(module);
+        edges.insert(module, imported);
+    }
+    assert!(edges["presign::snapshot"].contains("presign::prepared"), "imports are read: {edges:#?}");
+    // A topological sort: takes away the files that import no other, again and again.
+    while let Some(lowest) = edges.iter().find(|(_, imported)| imported.is_empty()).map(|(file, _)| *file) {
+        edges.remove(lowest);
+        for imported in edges.values_mut() {
+            imported.remove(lowest);
+        }
+    }
+    assert!(edges.is_empty(), "these files import each other, or files that do: {edges:#?}");
 }
