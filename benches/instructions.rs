@@ -20,7 +20,7 @@ use presignd::presign::{
     name::ObjectKey,
     operation::{self, Method, Operation},
     parameters::{Headers, Query},
-    prepared::Signing,
+    signing::Signing,
     snapshot::{Rules, Snapshot},
 };
 use sha2::{Digest, Sha256};

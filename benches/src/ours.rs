@@ -13,8 +13,8 @@ use presignd::{
         name::ObjectKey,
         operation,
         parameters::{Headers, Query},
-        prepared::Signing,
         presigned::Presigned,
+        signing::Signing,
         snapshot::{Rules, Snapshot},
     },
 };

@@ -2,41 +2,8 @@
 
 use std::{fmt, time::SystemTime};
 
-use zeroize::Zeroizing;
-
-use super::{sign::SigningKeys, time::whole_seconds};
-
-/// A text that is never printed and is wiped from memory when it is dropped.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// The text itself: for signing and for nothing else.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Secret {
-    /// Whether another text is the same. It takes as long wherever the two differ.
-    pub(super) fn is(&self, other: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), other.as_bytes());
-        let differs = own.iter().zip(other).fold(0, |differs, (left, right)| differs | (left ^ right));
-        own.len() == other.len() && differs == 0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
-    }
-}
+pub use super::secret::Secret;
+use super::{keys::SigningKeys, time::whole_seconds};
 
 /// One set of credentials, with the signing keys derived from it so far.
 pub struct Credentials {

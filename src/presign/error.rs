@@ -6,10 +6,10 @@ use thiserror::Error;
 use super::{
     endpoint::EndpointError,
     expiry::{Expired, Grant, Seconds, WindowError},
+    keys::NoRandomness,
     name::KeyError,
     parameters::ParameterError,
-    post::PostError,
-    sign::NoRandomness,
+    post::parts::PostError,
     target::TargetError,
 };
 

@@ -4,12 +4,12 @@
 //!
 //! Source: [Browser-based uploads using POST](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html).
 
-mod parts;
+pub(super) mod parts;
 mod policy;
 
 use std::fmt;
 
-pub use self::parts::{Bound, Fields, LengthRange, PostError, PostKey};
+pub use self::parts::{Bound, FORM_LIMIT, Fields, LengthRange, OPERATION, PostError, PostKey};
 use self::policy::Condition;
 use super::{
     endpoint::Endpoint,
@@ -17,24 +17,12 @@ use super::{
     expiry::Seconds,
     grant,
     name::Region,
-    prepared::Signing,
     presigned::Presigned,
     sign::{self, Algorithm, Regions},
+    signing::Signing,
     target::Target,
     time::AmzDate,
 };
-
-/// S3's name of the operation, in policies and in metrics.
-///
-/// Source: [POST Object](https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html).
-pub const OPERATION: &str = "PostObject";
-
-/// The most bytes of a form beside its file. S3 answers `MaxPostPreDataLengthExceeded` to a longer one.
-///
-/// Source: "The form data and boundaries (excluding the contents of the file) cannot exceed 20 KB" in
-/// [Browser-based uploads using POST (SigV2)](https://docs.aws.amazon.com/AmazonS3/latest/userguide/HTTPPOSTForms.html),
-/// and `MaxPostPreDataLengthBytes` (20480) in the error.
-pub const FORM_LIMIT: usize = 20 * 1024;
 
 /// What stands around the value of a field in `multipart/form-data`, beside its name: a boundary of 70 characters, the
 /// most that there may be, its dashes and line ends, and `Content-Disposition: form-data; name=""`.

@@ -6,12 +6,8 @@ use quick_cache::sync::Cache;
 use zeroize::Zeroizing;
 
 use super::{
-    credentials::Credentials,
-    encode,
-    endpoint::EndpointRules,
-    error::Error,
-    expiry::{Bounds, Seconds, Window},
-    prepared::{Prepared, Signing},
+    credentials::Credentials, encode, endpoint::EndpointRules, error::Error, expiry::Seconds,
+    prepared::Prepared,
 };
 
 /// How many targets are kept ready. A service uses a handful; a caller who goes through a million names only passes
@@ -96,45 +92,14 @@ impl Snapshot {
         &self.token
     }
 
-    /// Gets ready to sign for a target at one time. `bucket` is what a request calls it.
-    ///
-    /// # Errors
-    /// When it is no target, or has no endpoint under the rules; [`Error::NeedsSession`] when it is a directory bucket,
-    /// and these are not the credentials of its session.
-    pub fn signing(self: &Arc<Self>, bucket: &str, now: SystemTime) -> Result<Signing, Error> {
-        self.signing_in_window(bucket, now, None, None)
-    }
-
-    /// The same, for URLs that are alike within a window: the time is that of its beginning. `expires_in` is that of the
-    /// request.
-    ///
-    /// # Errors
-    /// As [`Self::signing`]; and [`Error::WindowTooLong`], before a signing key is derived for the window: a caller may
-    /// ask for windows at any time in the past, and the keys in use are to be kept.
-    pub fn signing_in_window(
-        self: &Arc<Self>,
-        bucket: &str,
-        now: SystemTime,
-        window: Option<Seconds>,
-        expires_in: Option<Seconds>,
-    ) -> Result<Signing, Error> {
-        let prepared = self.prepared(bucket)?;
-        if self.session.is_none() && prepared.endpoint().needs_session() {
-            return Err(Error::NeedsSession);
-        }
-        let window = window.map(|length| Window::at(now, length));
-        if let Some(window) = &window {
-            let bounds =
-                Bounds { server: self.rules.max_expiry, policy: None, credentials: None, session: None };
-            window.check(expires_in.unwrap_or(self.rules.default_expiry), &bounds)?;
-        }
-        Ok(Signing::new(Arc::clone(self), prepared, now, window))
-    }
-
     /// Whether a bucket is signed for with the credentials of a session, which these are not.
     pub fn needs_session(&self, bucket: &str) -> bool {
-        self.session.is_none()
-            && self.prepared(bucket).is_ok_and(|prepared| prepared.endpoint().needs_session())
+        self.prepared(bucket).is_ok_and(|prepared| self.lacks_session_for(&prepared))
+    }
+
+    /// Whether a target needs the credentials of a session, which these are not.
+    pub(super) fn lacks_session_for(&self, prepared: &Prepared) -> bool {
+        self.session.is_none() && prepared.endpoint().needs_session()
     }
 
     /// Endpoints of targets that were signed for lately.
@@ -142,7 +107,8 @@ impl Snapshot {
         self.targets.iter().map(|(_, prepared)| prepared)
     }
 
-    fn prepared(&self, bucket: &str) -> Result<Arc<Prepared>, Error> {
+    /// The target that a request calls `bucket`, and its endpoint; made when it is not there yet.
+    pub(super) fn prepared(&self, bucket: &str) -> Result<Arc<Prepared>, Error> {
         if let Some(kept) = self.targets.get(bucket) {
             return Ok(kept);
         }

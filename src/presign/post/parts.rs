@@ -2,12 +2,23 @@
 
 use thiserror::Error;
 
-use super::{FORM_LIMIT, OPERATION};
 use crate::presign::{
     name::{KeyError, MAX_KEY_BYTES},
     parameters::is_token,
     target::TargetKind,
 };
+
+/// S3's name of the operation, in policies and in metrics.
+///
+/// Source: [POST Object](https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html).
+pub const OPERATION: &str = "PostObject";
+
+/// The most bytes of a form beside its file. S3 answers `MaxPostPreDataLengthExceeded` to a longer one.
+///
+/// Source: "The form data and boundaries (excluding the contents of the file) cannot exceed 20 KB" in
+/// [Browser-based uploads using POST (SigV2)](https://docs.aws.amazon.com/AmazonS3/latest/userguide/HTTPPOSTForms.html),
+/// and `MaxPostPreDataLengthBytes` (20480) in the error.
+pub const FORM_LIMIT: usize = 20 * 1024;
 
 /// What S3 replaces, in every field, by the name of the file, before it looks at the conditions.
 ///

@@ -14,8 +14,8 @@ use crate::{
     credentials::Signer,
     metrics::OperationLabel,
     presign::{
-        self, Request, error::Error as CoreError, expiry::Seconds, prepared::Signing, presigned::Presigned,
-        sign::Algorithm, target::Target,
+        self, Request, error::Error as CoreError, expiry::Seconds, presigned::Presigned, sign::Algorithm,
+        signing::Signing, target::Target,
     },
     service::{
         admission::call::Call,

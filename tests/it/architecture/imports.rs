@@ -214,6 +214,46 @@ fn no_modules_import_each_other_in_a_circle() {
     }
 }
 
+/// The files that each file imports, by the paths of their modules.
+fn file_imports(modules: &[Module]) -> Table {
+    let name = |path: &[String]| path.join("::");
+    let known: BTreeSet<String> = modules.iter().map(|module| name(&module.path)).collect();
+    let file_of = |path: &[String]| {
+        let prefixes = (1..=path.len()).rev().map(|length| name(&path[..length]));
+        prefixes.into_iter().find(|prefix| known.contains(prefix))
+    };
+    let imports = |module: &Module| {
+        let paths = module.uses.iter().filter(|path| path[0] == "crate");
+        let files = paths.filter_map(|path| file_of(&path[1..]));
+        files.filter(|file| *file != name(&module.path)).collect()
+    };
+    modules.iter().map(|module| (name(&module.path), imports(module))).collect()
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut open = file_imports(&sources::MODULES);
+    let mut imported_by = Table::new();
+    for (file, row) in &open {
+        for other in row {
+            imported_by.entry(other.clone()).or_default().insert(file.clone());
+        }
+    }
+    // A file that imports nothing more, or that nothing more imports, is in no circle.
+    loop {
+        let leaf = open.iter().find(|(name, row)| {
+            let users = imported_by.get(*name);
+            row.iter().all(|other| !open.contains_key(other))
+                || users.is_none_or(|users| users.iter().all(|user| !open.contains_key(user)))
+        });
+        let Some(leaf) = leaf.map(|(name, _)| name.clone()) else { break };
+        open.remove(&leaf);
+    }
+    let remaining: BTreeSet<_> = open.keys().cloned().collect();
+    open.values_mut().for_each(|row| row.retain(|other| remaining.contains(other)));
+    assert!(open.is_empty(), "a circle among:\n{}", print(&open));
+}
+
 /// The modules that use each crate or part of one: those of the table's row, and those that it lacks.
 fn uses(modules: &[Module], table: &Table) -> Table {
     let homes_of = |row: &str, homes: &BTreeSet<String>| {
