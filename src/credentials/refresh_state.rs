@@ -302,7 +302,7 @@ mod tests {
     fn an_early_refresh_is_permitted_a_minute_after_an_attempt_and_while_one_runs_then() {
         let mut state = RefreshState::default();
         state.begin_attempt(seconds(0));
-        assert!(!state.permits_early_refresh(seconds(100)), "the first attempt is nobody's early one");
+        assert!(!state.permits_early_refresh(seconds(100)), "before the first attempt has ended");
         state.end_attempt(seconds(10), newer(3_600));
         assert!(!state.permits_early_refresh(seconds(69)) && state.permits_early_refresh(seconds(70)));
         state.begin_attempt(seconds(80));

@@ -1,4 +1,4 @@
-//! Keeps one signer's credentials fresh: the only task that loads them, so that nobody else ever needs to.
+//! Refreshes the credentials of one signer: the only task that loads them.
 
 use std::{
     collections::hash_map::RandomState,
