@@ -207,9 +207,9 @@ fn no_modules_import_each_other_in_a_circle() {
         assert!(!done.is_empty(), "a circle among:\n{}", print(&open));
         for name in done {
             open.remove(&name);
-            open.values_mut().for_each(|row| {
+            for row in open.values_mut() {
                 row.remove(&name);
-            });
+            }
         }
     }
 }
