@@ -1,8 +1,6 @@
-//! The shape of the code, held by reading it: which module may use which, and that the README tells the truth.
+//! The shape of the code, held by reading it: which module may use which.
 
 use std::{fs, path::Path};
-
-use presignd::{config::settings::SETTINGS, metrics::definitions};
 
 use crate::support::python;
 
@@ -101,38 +99,6 @@ fn nothing_but_main_imports_the_server() {
     for (file, code) in sources() {
         let part_of_it = file.starts_with("src/server") || file == "src/main.rs";
         assert!(part_of_it || !code.contains("crate::server"), "{file} imports the server");
-    }
-}
-
-fn readme() -> String {
-    fs::read_to_string(python::repository("README.md")).expect("there is a README")
-}
-
-#[test]
-fn the_readme_has_every_setting_with_its_default() {
-    let readme = readme();
-    for setting in SETTINGS {
-        let shown = setting.name.replace("signers.default.", "signers.NAME.");
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{shown}`")));
-        let row = row.unwrap_or_else(|| panic!("{shown} is in the README's table of settings"));
-        let default = setting.default.map_or("none".to_owned(), |default| format!("`{default}`"));
-        assert!(row.contains(&default), "the row of {shown} says {default}: {row}");
-    }
-}
-
-#[test]
-fn the_readme_has_every_metric_with_its_labels() {
-    let readme = readme();
-    for metric in definitions::ALL {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}`", metric.name)));
-        let row = row.unwrap_or_else(|| panic!("{} is in the README's table of metrics", metric.name));
-        for label in metric.labels {
-            assert!(
-                row.contains(&format!("`{label}`")),
-                "the row of {} has its label {label}: {row}",
-                metric.name
-            );
-        }
     }
 }
 
