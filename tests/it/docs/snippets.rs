@@ -81,6 +81,15 @@ fn the_blocks_that_do_not_run_are_known() {
     assert_eq!(marked, known);
 }
 
+#[test]
+fn the_demo_succeeds() {
+    let mut command = Command::new(python::interpreter());
+    command
+        .arg(python::repository("examples/demo/demo.py"))
+        .args(["--presignd", env!("CARGO_BIN_EXE_presignd")]);
+    python::run(command, "");
+}
+
 /// A command of a document, and the output that it shows.
 struct Step {
     at: String,
