@@ -1,7 +1,7 @@
 # Everything that is done to presignd, one target each. `make help` lists them.
 #
-# What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (curl too, for
-# the tests; Node, for `make proto` and `make bench`). The rest comes from the package registries into .tools/, which git ignores.
+# What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (curl and Go
+# too, for the tests; Node, for `make proto` and `make bench`). The rest comes from the package registries into .tools/, which git ignores.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -23,6 +23,8 @@ FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/cargo/bin/cargo-fuzz
 FUZZ_TARGETS ?= arn target config key url explain
 FUZZ_SECONDS ?= 30
+GRPCURL_VERSION := 1.9.4
+GRPCURL := $(TOOLS)/bin/grpcurl
 NODE_BENCH := $(TOOLS)/bench-node
 BENCH_TARGET ?= target
 PROTO_IMAGE := .ci/buf/presign-v1.binpb
@@ -38,6 +40,7 @@ define timed_tests
 endef
 
 export PRESIGND_TEST_PYTHON := $(VENV)/bin/python
+export PRESIGND_TEST_GRPCURL := $(GRPCURL)
 # Most tests wait for something most of the time.
 export RUST_TEST_THREADS ?= 8
 
@@ -51,7 +54,7 @@ demo: $(VENV)/.done ## Sign, upload and download against an S3 server that verif
 	$(VENV)/bin/python examples/demo/demo.py --presignd target/release/presignd
 
 .PHONY: test
-test: $(VENV)/.done ## Every test, and the names of the slowest
+test: $(VENV)/.done $(GRPCURL) ## Every test, and the names of the slowest
 	$(call timed_tests,)
 
 .PHONY: unit
@@ -151,6 +154,9 @@ $(VENV)/.done: tests/python/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
+
+$(GRPCURL):
+	GOBIN=$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v$(GRPCURL_VERSION)
 
 $(BUF): .ci/buf/package-lock.json
 	mkdir -p $(TOOLS)/buf

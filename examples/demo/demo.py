@@ -1,8 +1,8 @@
-"""The tour of presignd, against a real S3 server that verifies signatures, all on this machine: `make demo`.
+"""A tour of presignd with an S3 server that verifies signatures, all on this machine: `make demo`.
 
     .tools/venv/bin/python examples/demo/demo.py --presignd target/release/presignd
 
-Every tick is a check that was made; the first that fails ends the demo with exit code 1. It needs the packages of
+Every tick is a check; the first that fails ends the demo with exit code 1. It needs the packages of
 tests/python/requirements.txt and no AWS account.
 """
 import argparse
@@ -19,18 +19,18 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-import holder
-from surroundings import (DemoFailure, assume_role, generate_stubs, presignd_environment, running_presignd, s3_server)
+import url_user
+from services import DemoFailure, assume_role, generate_stubs, presignd_environment, running_presignd, s3_server
 
 OUTPOSTS_ARN = "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-01234567890123456/accesspoint/demo"
-OUTPOSTS_BUCKET = "demo-123456789012"  # the name that the S3 server gives to that access point
+OUTPOSTS_BUCKET = "demo-123456789012"  # the name of that access point in the S3 server
 PLAIN_BUCKET = "demo-plain-bucket"
 HOUR = 3600
 HEALTH_DEADLINE = 10  # seconds
 BATCHES, BATCH_SIZE = 10, 1000
 METRICS = ("presignd_urls_total", "presignd_expiry_clamped_total", "presignd_expiry_clamped_seconds_sum",
            "presignd_expiry_clamped_seconds_count", "presignd_sign_duration_seconds_count")
-# A proxy of the user's environment has no business on the loopback.
+# Do not use the proxy of the user's environment for loopback.
 CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
 
 
@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--presignd", required=True, type=Path, help="the presignd binary")
     binary = parser.parse_args().presignd
     started = time.monotonic()
-    # Out by the door that stops everything, as Ctrl-C is.
+    # Raises, so that everything is stopped, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("\nFAILED: stopped by SIGTERM"))
     try:
         with contextlib.ExitStack() as stack:
@@ -54,28 +54,28 @@ def main() -> int:
         print(f"\nFAILED: presignd answered {error.code().name}: {error.details()}", file=sys.stderr)
         return 1
     except (OSError, http.client.HTTPException) as error:
-        print(f"\nFAILED: a connection on this machine broke: {error!r}", file=sys.stderr)
+        print(f"\nFAILED: a connection on this machine failed: {error!r}", file=sys.stderr)
         return 1
-    print(f"\nAll of it worked, in {time.monotonic() - started:.1f} s, and nothing is left running.")
+    print(f"\nEverything worked, in {time.monotonic() - started:.1f} s, and every process has ended.")
     return 0
 
 
 class Demo:
-    """The steps in order; what one step makes and a later one needs is kept here."""
+    """The steps in order, and what later steps need of earlier ones."""
 
     def __init__(self, binary: Path, stack: contextlib.ExitStack):
         self.binary = binary.resolve()
         self.stack = stack
         self.step_number = 0
-        self.handed_out = 0
+        self.url_count = 0
 
     def run(self) -> None:
         self.start_s3()
         self.start_presignd()
         outposts = self.round_trip("an S3 on Outposts access point", OUTPOSTS_ARN, "s3-outposts")
         self.round_trip("a plain bucket", PLAIN_BUCKET, "s3")
-        self.refuse_tampered(outposts)
-        self.refuse_expired()
+        self.reject_tampered(outposts)
+        self.reject_expired()
         self.sign_many()
         self.clamp()
         self.unix_socket()
@@ -91,11 +91,11 @@ class Demo:
         self.directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="presignd-demo-")))
         self.api, self.grpc_api = generate_stubs(self.directory)
         self.s3_port, root = self.stack.enter_context(s3_server([OUTPOSTS_BUCKET, PLAIN_BUCKET]))
-        tick(f"ministack takes signed writes on 127.0.0.1:{self.s3_port}")
+        tick(f"ministack accepts signed writes on 127.0.0.1:{self.s3_port}")
         self.credentials = assume_role(self.s3_port, root, HOUR)
         self.credentials_end = int(self.credentials["Expiration"].timestamp())
         check(abs(self.credentials_end - time.time() - HOUR) < 60,
-              f"STS AssumeRole gave temporary credentials until {clock(self.credentials_end)}")
+              f"temporary credentials by STS AssumeRole until {clock(self.credentials_end)}")
 
     def start_presignd(self) -> None:
         self.step("presignd, with those credentials from a profile's credential_process")
@@ -124,7 +124,7 @@ class Demo:
     def presign(self, client=None, **fields):
         """One Presign call; returns the PresignedRequest."""
         answer = (client or self.client).Presign(self.api.PresignRequest(**fields), timeout=10)
-        self.handed_out += 1
+        self.url_count += 1
         return answer.presigned
 
     def round_trip(self, what: str, bucket: str, service: str):
@@ -135,35 +135,35 @@ class Demo:
         put = self.presign(**target, put_object=self.api.PutObject(content_type="text/plain"))
         show(put)
         check(put.headers == {"content-type": "text/plain"}, f"headers to send: {dict(put.headers)}")
-        expect(holder.send(self.s3_port, put, data), 200, f"uploaded {len(data):,} bytes")
+        expect(url_user.send(self.s3_port, put, data), 200, f"uploaded {len(data):,} bytes")
         get = self.presign(**target, get_object=self.api.GetObject())
         show(get)
-        answer = holder.send(self.s3_port, get)
+        answer = url_user.send(self.s3_port, get)
         expect(answer, 200, f"downloaded {len(answer.body):,} bytes")
         check(answer.body == data, "the bytes are the same")
-        check(holder.scope(get.url).endswith(f"/us-east-1/{service}/aws4_request"),
-              f"signed for {holder.scope(get.url)}")
+        check(url_user.scope(get.url).endswith(f"/us-east-1/{service}/aws4_request"),
+              f"signed for {url_user.scope(get.url)}")
         return get
 
-    def refuse_tampered(self, get) -> None:
-        self.step("A URL that was tampered with")
+    def reject_tampered(self, get) -> None:
+        self.step("A tampered URL")
         for what, old, new in (("another key", "hello.txt", "other.txt"),
-                               ("a longer life", "X-Amz-Expires=600", "X-Amz-Expires=601")):
+                               ("a longer lifetime", "X-Amz-Expires=600", "X-Amz-Expires=601")):
             changed = get.url.replace(old, new, 1)
             check(changed != get.url, f"changed in the URL: {old} to {new}")
-            expect(holder.send(self.s3_port, get, url=changed), 403, f"refused for {what}", "SignatureDoesNotMatch")
+            expect(url_user.send(self.s3_port, get, url=changed), 403, f"rejected for {what}", "SignatureDoesNotMatch")
 
-    def refuse_expired(self) -> None:
-        self.step("A URL that expired")
+    def reject_expired(self) -> None:
+        self.step("An expired URL")
         get = self.presign(bucket=OUTPOSTS_ARN, key="photos/2024/hello.txt", expires_in=Duration(seconds=1),
                            get_object=self.api.GetObject())
         check(get.granted.seconds == 1, f"granted for 1 s, until {clock(get.expires_at.seconds)}")
         deadline = time.monotonic() + 10
-        answer = holder.send(self.s3_port, get)
+        answer = url_user.send(self.s3_port, get)
         while answer.status == 200 and time.monotonic() < deadline:
             time.sleep(0.1)
-            answer = holder.send(self.s3_port, get)
-        expect(answer, 403, "refused since then", "AccessDenied")
+            answer = url_user.send(self.s3_port, get)
+        expect(answer, 403, "rejected since then", "AccessDenied")
 
     def sign_many(self) -> None:
         total = BATCHES * BATCH_SIZE
@@ -178,57 +178,57 @@ class Demo:
         seconds = time.perf_counter() - started
         results = [result for answer in answers for result in answer.results]
         failed = next((result.error for result in results if result.WhichOneof("result") != "presigned"), None)
-        check(failed is None, f"every one of {len(results):,} results is a URL",
+        check(failed is None, f"each of {len(results):,} results is a URL",
               f"an item failed: {failed.message if failed else ''}")
-        self.handed_out += len(results)
+        self.url_count += len(results)
         check(len({result.presigned.url for result in results}) == total, f"{total:,} different URLs")
         tick(f"{seconds:.2f} s: {total / seconds:,.0f} URLs/s over TCP, one Python client, one call at a time")
         for index in (0, total // 2, total - 1):
-            expect(holder.send(self.s3_port, results[index].presigned, b"x"), 200, f"number {index + 1:,} uploads")
+            expect(url_user.send(self.s3_port, results[index].presigned, b"x"), 200, f"number {index + 1:,} uploads")
 
     def clamp(self) -> None:
-        self.step("12 hours asked for, with credentials that end in one")
+        self.step("A request for 12 hours, with credentials that end in one hour")
         get = self.presign(bucket=OUTPOSTS_ARN, key="photos/2024/hello.txt", expires_in=Duration(seconds=12 * HOUR),
                            get_object=self.api.GetObject())
         reason = self.api.ClampReason.Name(get.clamp_reason)
         print(f"   requested     {get.requested.seconds:>6} s\n   granted       {get.granted.seconds:>6} s\n"
               f"   expires_at    {clock(get.expires_at.seconds)}  (credentials end {clock(self.credentials_end)})\n"
               f"   clamp_reason  {reason}")
-        check(get.requested.seconds == 12 * HOUR, "the answer says what was asked for")
-        check(reason.endswith("CREDENTIAL_EXPIRY"), "and why it is less")
+        check(get.requested.seconds == 12 * HOUR, "the answer has the requested lifetime")
+        check(reason.endswith("CREDENTIAL_EXPIRY"), "and why less was granted")
         check(get.expires_at.seconds <= self.credentials_end, "expires_at is not after the end of the credentials")
-        check(get.granted.seconds > HOUR // 2, "and most of what was left was granted")
-        check(f"X-Amz-Expires={get.granted.seconds}&" in get.url, "the URL itself says the same")
-        check(get.expires_at.seconds - get.signed_at.seconds == get.granted.seconds, "expires_at adds up")
-        expect(holder.send(self.s3_port, get), 200, "the URL works")
+        check(get.granted.seconds > HOUR // 2, "and most of the remaining time was granted")
+        check(f"X-Amz-Expires={get.granted.seconds}&" in get.url, "the URL has the same lifetime")
+        check(get.expires_at.seconds - get.signed_at.seconds == get.granted.seconds, "expires_at is signed_at plus granted")
+        expect(url_user.send(self.s3_port, get), 200, "the URL works")
 
     def unix_socket(self) -> None:
         self.step("The same over the Unix socket")
         with grpc.insecure_channel(f"unix://{self.at.unix}", options=CHANNEL_OPTIONS) as channel:
             get = self.presign(self.grpc_api.PresignServiceStub(channel), bucket=PLAIN_BUCKET,
                                key="photos/2024/hello.txt", get_object=self.api.GetObject())
-        expect(holder.send(self.s3_port, get), 200, f"a URL that came through unix://{self.at.unix} works")
+        expect(url_user.send(self.s3_port, get), 200, f"a URL from unix://{self.at.unix} works")
         check(get.granted.seconds == 900, "without expires_in it has the default 15 minutes")
 
     def metrics(self) -> None:
-        self.step(f"What http://{self.at.admin}/metrics says")
+        self.step(f"Metrics: http://{self.at.admin}/metrics")
         connection = http.client.HTTPConnection(self.at.admin, timeout=10)
         connection.request("GET", "/metrics")
         response = connection.getresponse()
         text = response.read().decode()
         connection.close()
         check(response.status == 200, "answered 200")
-        found = {name: 0.0 for name in METRICS}
+        sums = {name: 0.0 for name in METRICS}
         for line in text.splitlines():
             sample = re.fullmatch(r"(\w+)(\{.*\})? (\S+)", line)
-            if sample and sample[1] in found:
+            if sample and sample[1] in sums:
                 print(f"   {line}")
-                found[sample[1]] += float(sample[3])
-        check(found["presignd_urls_total"] == self.handed_out, f"all {self.handed_out:,} URLs of this demo are counted")
-        check(found["presignd_sign_duration_seconds_count"] == self.handed_out, "and so are their signatures")
+                sums[sample[1]] += float(sample[3])
+        check(sums["presignd_urls_total"] == self.url_count, f"all {self.url_count:,} URLs of this demo are counted")
+        check(sums["presignd_sign_duration_seconds_count"] == self.url_count, "and so are their signatures")
         clamped = 12 * HOUR - HOUR
-        check(found["presignd_expiry_clamped_total"] == found["presignd_expiry_clamped_seconds_count"] == 1
-              and found["presignd_expiry_clamped_seconds_sum"] >= clamped, "one was clamped, by 11 hours or more")
+        check(sums["presignd_expiry_clamped_total"] == sums["presignd_expiry_clamped_seconds_count"] == 1
+              and sums["presignd_expiry_clamped_seconds_sum"] >= clamped, "one was shortened, by 11 hours or more")
 
     def stop(self) -> None:
         self.step("The end")
@@ -238,13 +238,13 @@ class Demo:
         leaked = [name for name, secret in (("secret key", self.credentials["SecretAccessKey"]),
                                             ("session token", self.credentials["SessionToken"]),
                                             ("signature", "X-Amz-Signature")) if secret in log]
-        check(not leaked, "its log holds no secret key, session token or signature", f"its log holds a {leaked}")
+        check(not leaked, "its log has no secret key, session token or signature", f"its log has a {leaked}")
 
 
 def check(condition: bool, text: str, otherwise: str = "") -> None:
-    """A tick, or the end of the demo."""
+    """Prints a tick, or ends the demo."""
     if not condition:
-        raise DemoFailure(otherwise or f"this is not so: {text}")
+        raise DemoFailure(otherwise or f"this check failed: {text}")
     tick(text)
 
 
@@ -252,15 +252,15 @@ def tick(text: str) -> None:
     print(f"   ✓ {text}", flush=True)
 
 
-def expect(answer: holder.Answer, status: int, text: str, code: str = "") -> None:
+def expect(answer: url_user.Answer, status: int, text: str, code: str = "") -> None:
     """Checks the status of the S3 server, and S3's error code where one is expected."""
     shown = f"{answer.status} {answer.code}".strip()
     check(answer.status == status and answer.code == code, f"{text}: {shown}",
-          f"the S3 server answered {shown} where {status} {code} was expected ({text})")
+          f"the S3 server answered {shown}, expected {status} {code} ({text})")
 
 
 def show(presigned) -> None:
-    print(f"   {presigned.method} {holder.masked(presigned.url)}")
+    print(f"   {presigned.method} {url_user.masked(presigned.url)}")
 
 
 def clock(unix_seconds: int) -> str:

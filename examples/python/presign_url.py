@@ -13,28 +13,26 @@ from grpc_status import rpc_status
 from presign.v1 import presign_pb2, presign_pb2_grpc
 
 TARGET = os.environ.get("PRESIGN_TARGET", "127.0.0.1:4780")  # or unix:///run/presignd/presignd.sock
-TOKEN = os.environ.get("PRESIGN_TOKEN")  # the bearer token that presignd wants from TCP callers
 
 
 def main(bucket: str, key: str) -> int:
     request = presign_pb2.PresignRequest(bucket=bucket, key=key, expires_in=Duration(seconds=600),
                                          get_object=presign_pb2.GetObject())
-    metadata = [("authorization", f"Bearer {TOKEN}")] if TOKEN else []
     with grpc.insecure_channel(TARGET) as channel:
         client = presign_pb2_grpc.PresignServiceStub(channel)
         try:
-            # Always with a deadline: without one, a call can wait for ever.
-            presigned = client.Presign(request, timeout=5, metadata=metadata).presigned
+            # Always with a deadline: without one, a call can wait forever.
+            presigned = client.Presign(request, timeout=5).presigned
         except grpc.RpcError as error:
             explain(error)
             return 1
-    print(presigned.url)  # whoever has it can use it: print it, but never log it
+    print(presigned.url)  # a secret: everybody who has it can use it, so never log it
     print(f"{presigned.method} until {presigned.expires_at.ToJsonString()}", file=sys.stderr)
     return 0
 
 
 def explain(error: grpc.RpcError) -> None:
-    """The sentence is for people; reason, fields and retry delay are for programs."""
+    """Prints the sentence, which is for people, and what is for programs: reason, fields and retry delay."""
     print(f"{error.code().name}: {error.details()}", file=sys.stderr)
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:

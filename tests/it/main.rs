@@ -21,6 +21,7 @@ mod support;
 mod api;
 mod architecture;
 mod credentials;
+mod docs;
 mod explain;
 mod known_answer;
 mod laws;

@@ -1,4 +1,4 @@
-"""What the demo stands on: gRPC stubs, an S3 server, temporary credentials and a running presignd.
+"""What the demo needs: gRPC stubs, an S3 server, temporary credentials and a running presignd.
 
 Each is a context manager or a plain function, and each failure is a DemoFailure with a sentence for the user.
 """
@@ -23,14 +23,13 @@ STOP_DEADLINE = 15.0
 
 
 class DemoFailure(Exception):
-    """A step did not do what it should; the text is one plain sentence."""
+    """A step failed; the text is one plain sentence."""
 
 
 def generate_stubs(directory: Path):
     """Python stubs of proto/presign/v1 in `directory`, imported.
 
-    Only presign.proto is compiled: google/rpc/status.proto beside it is for reading, its Python module is that of
-    googleapis-common-protos.
+    Only presign.proto is compiled: the Python module of google/rpc/status.proto is in googleapis-common-protos.
     """
     import grpc_tools
     from grpc_tools import protoc
@@ -53,9 +52,9 @@ def s3_server(buckets: list[str]):
     command += [part for bucket in buckets for part in ("--bucket", bucket)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        line = process.stdout.readline()  # ends with the process, which has a deadline of its own
+        line = process.stdout.readline()  # ends with the process, which has its own deadline
         if not line:
-            raise DemoFailure("the S3 server did not start (its last words are above)")
+            raise DemoFailure("the S3 server did not start (its last log lines are above)")
         yield json.loads(line)["port"], root
     finally:
         process.stdin.close()
@@ -90,12 +89,12 @@ def presignd_environment(directory: Path, credentials: dict) -> dict[str, str]:
     answer.write_text(json.dumps({
         "Version": 1, "AccessKeyId": credentials["AccessKeyId"], "SecretAccessKey": credentials["SecretAccessKey"],
         "SessionToken": credentials["SessionToken"], "Expiration": credentials["Expiration"].isoformat()}))
-    config, none = directory / "aws-config", directory / "no-shared-credentials"
+    config, empty = directory / "aws-config", directory / "no-shared-credentials"
     config.write_text(f"[default]\ncredential_process = cat {shlex.quote(str(answer))}\n")
-    none.touch()
+    empty.touch()
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(("AWS_", "PRESIGND_", "RUST_"))}
-    return kept | {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(none),
+    return kept | {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(empty),
                    "AWS_EC2_METADATA_DISABLED": "true"}
 
 
@@ -116,9 +115,9 @@ class Presignd:
         deadline = time.monotonic() + LISTEN_DEADLINE
         while time.monotonic() < deadline:
             for line in self.text().splitlines():
-                found = {name: re.search(rf'\b{name}="?([^\s"]+)', line) for name in ("tcp", "unix", "admin")}
-                if "listening" in line and all(found.values()):
-                    return SimpleNamespace(**{name: match[1] for name, match in found.items()})
+                fields = {name: re.search(rf'\b{name}="?([^\s"]+)', line) for name in ("tcp", "unix", "admin")}
+                if "listening" in line and all(fields.values()):
+                    return SimpleNamespace(**{name: match[1] for name, match in fields.items()})
             if self.process.poll() is not None:
                 raise DemoFailure(f"presignd ended with code {self.process.returncode} before it listened")
             time.sleep(0.02)
@@ -129,7 +128,7 @@ class Presignd:
         return re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text(errors="replace"))
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code; SIGKILL if it does not end, which is a failure too."""
+        """Sends SIGTERM and returns the exit code; if it does not end, sends SIGKILL and fails."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(STOP_DEADLINE)
@@ -145,7 +144,7 @@ class Presignd:
 
 @contextlib.contextmanager
 def running_presignd(binary: Path, directory: Path, environment: dict[str, str]):
-    """presignd for the length of a block; after a failure its last log lines are on stderr and it is gone."""
+    """Runs presignd during a block; after a failure prints its last log lines on stderr."""
     try:
         presignd = Presignd(binary, directory, environment)
     except OSError as error:

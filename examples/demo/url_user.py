@@ -1,14 +1,14 @@
-"""The holder of a presigned URL: sends it over plain HTTP, byte for byte, and prints it without its secrets.
+"""The user of a presigned URL: sends it over plain HTTP, byte for byte, and prints it without its secrets.
 
 An Outposts host does not resolve here, and no server on this machine has a certificate for it. So the request goes to
-127.0.0.1 over HTTP while the Host header and the path stay those of the URL, which is what the signature covers.
+127.0.0.1 over HTTP, with the Host header and the path of the URL, which the signature covers.
 """
 import http.client
 import re
 from dataclasses import dataclass
 
-# Not needed by S3, and not signed. ministack wants it for temporary credentials with scope s3-outposts, where it would
-# otherwise hash the body (tests/python/s3_server.py tells more).
+# Not needed by S3, and not signed. ministack needs it for temporary credentials with scope s3-outposts; without it, it
+# hashes the body (see tests/python/s3_server.py).
 UNSIGNED_PAYLOAD = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
 
 
@@ -22,12 +22,12 @@ class Answer:
     @property
     def code(self) -> str:
         """S3's error code from its XML, such as AccessDenied; empty when there is none."""
-        found = re.search(rb"<Code>([^<]*)</Code>", self.body)
-        return found[1].decode() if found else ""
+        code = re.search(rb"<Code>([^<]*)</Code>", self.body)
+        return code[1].decode() if code else ""
 
 
 def send(port: int, presigned, body: bytes = b"", url: str = "") -> Answer:
-    """Sends a PresignedRequest (or `url` in its place) with its method and its headers."""
+    """Sends a PresignedRequest (or `url` instead of its own) with its method and its headers."""
     host, target = split(url or presigned.url)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
@@ -51,12 +51,12 @@ def split(url: str) -> tuple[str, str]:
 
 
 def masked(url: str) -> str:
-    """The URL on several lines, without signature and session token: with them, a log line is a key to the object."""
+    """The URL on several lines, without signature and session token, which are secrets."""
     shown = re.sub(r"(X-Amz-(?:Signature|Security-Token)=)[^&]*", r"\1…", url)
     return shown.replace("?", "\n      ?", 1).replace("&", "\n      &")
 
 
 def scope(url: str) -> str:
     """The credential scope, such as 20231114/us-east-1/s3-outposts/aws4_request."""
-    found = re.search(r"X-Amz-Credential=[^&]*?%2F([^&]*)", url)
-    return found[1].replace("%2F", "/") if found else ""
+    match = re.search(r"X-Amz-Credential=[^&]*?%2F([^&]*)", url)
+    return match[1].replace("%2F", "/") if match else ""
