@@ -7,6 +7,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod credentials;
+pub mod explain;
 pub mod health;
 pub mod listen;
 pub mod log;

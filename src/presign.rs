@@ -9,7 +9,6 @@ pub mod encode;
 pub mod endpoint;
 pub mod error;
 pub mod expiry;
-pub mod explain;
 pub mod name;
 pub mod operation;
 pub mod parameters;

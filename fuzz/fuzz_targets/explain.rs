@@ -8,13 +8,15 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use presignd::presign::{
-    self, Request,
+use presignd::{
     explain::{Explanation, Sent, Verdict, explain},
-    name::ObjectKey,
-    operation::{GET_OBJECT, OPERATIONS, Operation},
-    parameters::{Headers, Query},
-    snapshot::Snapshot,
+    presign::{
+        self, Request,
+        name::ObjectKey,
+        operation::{GET_OBJECT, OPERATIONS, Operation},
+        parameters::{Headers, Query},
+        snapshot::Snapshot,
+    },
 };
 use presignd_fuzz::{CANARY, Parts, assert_can_be_shown, decoded, lines, now, rules, snapshot};
 

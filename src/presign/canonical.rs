@@ -76,7 +76,7 @@ fn write_end(headers: &Headers<'_>, host: &str, sink: &mut impl FnMut(&str)) {
 }
 
 /// A header's value in canonical form, in pieces: without spaces around it, and with one where several are in a row.
-pub(super) fn folded(value: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn folded(value: &str) -> impl Iterator<Item = &str> {
     let mut words = value.split(' ').filter(|word| !word.is_empty());
     words.next().into_iter().chain(words.flat_map(|word| [" ", word]))
 }

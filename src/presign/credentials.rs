@@ -19,7 +19,7 @@ impl Secret {
 
 impl Secret {
     /// Whether another text is the same. It takes as long wherever the two differ.
-    pub(super) fn is(&self, other: &str) -> bool {
+    pub(crate) fn is(&self, other: &str) -> bool {
         let (own, other) = (self.0.as_bytes(), other.as_bytes());
         let differs = own.iter().zip(other).fold(0, |differs, (left, right)| differs | (left ^ right));
         own.len() == other.len() && differs == 0
@@ -103,7 +103,7 @@ impl Credentials {
         &self.secret_access_key
     }
 
-    pub(super) fn session_token(&self) -> Option<&Secret> {
+    pub(crate) fn session_token(&self) -> Option<&Secret> {
         self.session_token.as_ref()
     }
 

@@ -44,7 +44,7 @@ impl Endpoint {
     }
 
     /// Where in [`Self::url`] the path begins.
-    pub(super) fn path_at(&self) -> usize {
+    pub(crate) fn path_at(&self) -> usize {
         self.path_at
     }
 

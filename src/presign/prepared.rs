@@ -29,7 +29,7 @@ impl Prepared {
         Ok(Self { target, endpoint })
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 }

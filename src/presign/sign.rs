@@ -183,13 +183,13 @@ pub(super) fn policy_signature(
 }
 
 /// The text that is signed for a canonical request from outside; `scope` is that of the credential.
-pub(super) fn string_to_sign(algorithm: Algorithm, date: &str, scope: &str, canonical: &str) -> String {
+pub(crate) fn string_to_sign(algorithm: Algorithm, date: &str, scope: &str, canonical: &str) -> String {
     let hash = hex(Sha256::digest(canonical).into());
     format!("{}\n{date}\n{scope}\n{}", algorithm.as_str(), hash.as_str())
 }
 
 /// What looks whether signatures from outside are those of one key. It gives none away.
-pub(super) enum Verifier {
+pub(crate) enum Verifier {
     /// The HMAC of the signing key.
     SigV4(Hmac<Sha256>),
     /// The key pair, of which only the public key is used.
@@ -199,7 +199,7 @@ pub(super) enum Verifier {
 impl Verifier {
     /// For signatures of one day, region and service; SigV4A has one key for all of them. The key is not kept: what
     /// comes from outside must not drive out the keys that are in use.
-    pub(super) fn new(
+    pub(crate) fn new(
         credentials: &Credentials,
         algorithm: Algorithm,
         day: SystemTime,
@@ -215,7 +215,7 @@ impl Verifier {
     }
 
     /// Whether a signature, in hexadecimal, is that of a string to sign. It takes as long whether or not it is.
-    pub(super) fn fits(&self, string_to_sign: &str, signature: &str) -> bool {
+    pub(crate) fn fits(&self, string_to_sign: &str, signature: &str) -> bool {
         // As it is written: S3 compares texts.
         let digits = signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let Some(signature) = const_hex::decode(signature).ok().filter(|_| digits) else { return false };
@@ -286,7 +286,7 @@ fn signing_key(secret: &Secret, day: SystemTime, region: &str, service: &str) ->
 /// It is ring's, the fastest of those that are well kept: 2.4 times as fast as p256, which is what aws-sigv4 uses.
 /// ring adds randomness to each signature, so the same request has another URL each time. ring does not wipe it. Where
 /// the same URL is wanted, p256 signs.
-pub(super) struct EcdsaKey {
+pub(crate) struct EcdsaKey {
     pair: EcdsaKeyPair,
     random: SystemRandom,
     derives: SigningKey,

@@ -7,8 +7,8 @@ use tokio::task::JoinError;
 
 use super::{Shared, status::Failure};
 use crate::{
+    explain::{self, Explanation, MAX_ERROR_BODY_BYTES, Sent, SentError, Verdict},
     pb,
-    presign::explain::{self, Explanation, MAX_ERROR_BODY_BYTES, Sent, SentError, Verdict},
 };
 
 /// Explains one URL.

@@ -9,11 +9,11 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     credentials::sessions::SessionError,
+    explain::SentError,
     presign::{
         endpoint::EndpointError,
         error::Error as CoreError,
         expiry::Expired,
-        explain::SentError,
         name::KeyError,
         parameters::ParameterError,
         post::{Bound, PostError},

@@ -14,7 +14,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ring", &["src/presign/sign.rs"]),
     ("p256", &["src/presign/sign.rs"]),
     ("const_hex", &["src/presign/sign.rs"]),
-    ("aws_smithy_xml", &["src/presign/explain/error_body.rs"]),
+    ("aws_smithy_xml", &["src/explain/error_body.rs"]),
     ("quick_cache", &["src/presign/snapshot.rs", "src/credentials/sessions.rs"]),
     ("aws_sdk_s3", &["src/presign/endpoint.rs", "src/credentials/sessions/create.rs"]),
     ("aws_config", &["src/credentials/source.rs"]),
@@ -77,8 +77,17 @@ fn each_outside_crate_has_one_home() {
 
 #[test]
 fn the_core_knows_nothing_else_of_ours_and_no_runtime() {
-    for (file, code) in sources().iter().filter(|(file, _)| file.starts_with("src/presign")) {
-        let outside = code.replace("crate::presign", "");
+    assert_pure("src/presign", &["crate::presign"]);
+}
+
+#[test]
+fn explain_uses_only_the_core_and_no_runtime() {
+    assert_pure("src/explain", &["crate::explain", "crate::presign"]);
+}
+
+fn assert_pure(folder: &str, allowed: &[&str]) {
+    for (file, code) in sources().iter().filter(|(file, _)| file.starts_with(folder)) {
+        let outside = allowed.iter().fold(code.clone(), |rest, module| rest.replace(module, ""));
         // `std::net` has the form of addresses, too: no socket type is used.
         for word in [
             "TcpStream",

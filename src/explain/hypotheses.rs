@@ -187,11 +187,11 @@ const SERVICES: [&str; 4] = ["s3", "s3-outposts", "s3-object-lambda", "s3express
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::{authentication::Parts, sent::Sent};
     use crate::presign::{
         credentials::{Credentials, Secret},
         endpoint::EndpointRules,
         expiry::Seconds,
-        explain::{authentication::Parts, sent::Sent},
         snapshot::Rules,
     };
 

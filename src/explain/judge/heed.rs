@@ -1,7 +1,7 @@
 //! What S3 said of a request, beside what is known of it here.
 
 use super::{Judge, Signature, TEMPORARY, is_about_the_place};
-use crate::presign::explain::{
+use crate::explain::{
     CLOCK_SKEW, Verdict,
     change::Change,
     compare::shortened,
@@ -13,7 +13,7 @@ use crate::presign::explain::{
 
 impl Judge<'_> {
     /// Takes in what S3 said: of the reason of its refusal it knows more than anybody.
-    pub(in crate::presign::explain) fn heed(&mut self, body: Option<&ErrorBody>) {
+    pub(in crate::explain) fn heed(&mut self, body: Option<&ErrorBody>) {
         let Some(body) = body else { return };
         let (verdict, finding) = match body.refusal() {
             Refusal::Signature => (Verdict::SignatureMismatch, self.right_and_refused()),

@@ -33,7 +33,7 @@ pub use self::{
     place::Place,
     sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, Sent, SentError},
 };
-use super::{credentials::Secret, sign, snapshot::Snapshot};
+use crate::presign::{credentials::Secret, sign, snapshot::Snapshot};
 
 /// How far in the future S3 lets a signing time lie.
 ///
