@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod name;
 pub mod operation;
 pub mod parameters;
+pub mod partition;
 pub mod post;
 pub mod prepared;
 pub mod presigned;

@@ -11,6 +11,7 @@ use super::{
     url::Url,
 };
 use crate::presign::{
+    partition::Partition,
     sign::{self, Verifier},
     snapshot::Snapshot,
 };
@@ -155,7 +156,7 @@ impl<'a> Search<'a> {
             places.push((format!("{bucket}.{authority}"), format!("{base}{key_path}")));
         }
         if !bucket.is_empty() {
-            let suffix = place::suffix_of(region);
+            let suffix = Partition::of_region(region).dns_suffix;
             places.push((format!("{bucket}.s3.{region}.{suffix}"), key_path.to_owned()));
             places.push((format!("{bucket}.s3.{suffix}"), key_path.to_owned()));
             places.push((format!("s3.{region}.{suffix}"), format!("/{bucket}{key_path}")));

@@ -7,7 +7,7 @@ use super::{
     escapes::{self, Plus},
     url::Url,
 };
-use crate::presign::endpoint::EndpointUrl;
+use crate::presign::{endpoint::EndpointUrl, partition::Partition};
 
 /// What host and path name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,30 +30,6 @@ pub(super) struct AwsHost {
     /// The service that a signature for it is for.
     pub(super) service: &'static str,
 }
-
-/// The ends of AWS's hosts.
-///
-/// Source: the partitions that AWS's SDKs know, `dnsSuffix` in
-/// [partitions.json](https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json).
-const SUFFIXES: [&str; 7] = [
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "amazonaws.eu",
-    "c2s.ic.gov",
-    "sc2s.sgov.gov",
-    "cloud.adc-e.uk",
-    "csp.hci.ic.gov",
-];
-
-/// Those of the partitions beside AWS's first one, with what their regions begin with.
-const PARTITIONS: [(&str, &str); 6] = [
-    ("cn-", "amazonaws.com.cn"),
-    ("eusc-", "amazonaws.eu"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("us-isof-", "csp.hci.ic.gov"),
-];
 
 /// Where authentication begins that became a part of a path, in lower case.
 const QUERY: [&str; 9] = [
@@ -154,14 +130,11 @@ pub(super) fn region_of(host: &str) -> Option<String> {
     at_aws(&host.to_ascii_lowercase())?.1.region
 }
 
-/// The end of AWS's hosts in a region.
-pub(super) fn suffix_of(region: &str) -> &'static str {
-    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or(SUFFIXES[0], |(_, suffix)| suffix)
-}
-
 /// The bucket in a host of AWS, nothing where it stands in the path, and the rest of the host.
 fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
-    let labels = SUFFIXES.into_iter().find_map(|suffix| name.strip_suffix(suffix)?.strip_suffix('.'))?;
+    let mut partitions = Partition::all();
+    let labels =
+        partitions.find_map(|partition| name.strip_suffix(partition.dns_suffix)?.strip_suffix('.'))?;
     // The last label that is S3's: a bucket's name may have one of its own before it.
     let all: Vec<&str> = labels.split('.').collect();
     let at = all.iter().rposition(|label| *label == "s3" || is_of_s3(label))?;
