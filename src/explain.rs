@@ -160,8 +160,8 @@ impl Request<'_> {
     fn explain(&self, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
         let auth = self.auth;
         let canonical = Canonical::of(self.sent, self.url, auth, self.place.plus());
-        let scope = auth.scope(&auth.region, &auth.service);
-        let string_to_sign = sign::string_to_sign(auth.algorithm, &auth.date, &scope, &canonical.text());
+        let string_to_sign =
+            sign::string_to_sign(auth.algorithm, &auth.date, auth.scope(), &canonical.text());
         let canonical_request = canonical.shown();
         let mut judge = Judge::new(self, canonical, now);
         let body = judge.read(error_body);

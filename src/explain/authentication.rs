@@ -14,7 +14,7 @@ use super::{
 use crate::presign::{
     expiry::{SERVICE_MAXIMUM, Seconds},
     parameters::is_token,
-    sign::Algorithm,
+    sign::{Algorithm, CredentialScope},
 };
 
 /// What the URL says of its authentication, right or wrong. What it does not say is empty, as is what has not the form
@@ -149,11 +149,15 @@ impl Authentication {
         })
     }
 
-    /// The credential scope, with another region and service perhaps.
-    pub(super) fn scope(&self, region: &str, service: &str) -> String {
+    /// The credential scope.
+    pub(super) fn scope(&self) -> CredentialScope<'_> {
+        self.scope_for(&self.region, &self.service)
+    }
+
+    /// The credential scope with another region and service.
+    pub(super) fn scope_for<'a>(&'a self, region: &'a str, service: &'a str) -> CredentialScope<'a> {
         let day = self.date.get(..DAY.len()).unwrap_or_default();
-        let separator = if region.is_empty() { "" } else { "/" };
-        format!("{day}/{region}{separator}{service}/aws4_request")
+        CredentialScope { day, region: Some(region).filter(|region| !region.is_empty()), service }
     }
 
     /// When the URL stops working, as far as it tells.
@@ -260,7 +264,7 @@ mod tests {
         );
         assert_eq!(good.signed_at, SystemTime::UNIX_EPOCH + Duration::from_hours(380_376));
         assert_eq!(good.expires_at(), SystemTime::UNIX_EPOCH + Duration::from_hours(380_400));
-        assert_eq!(good.scope("us-east-1", "s3"), "20130524/us-east-1/s3/aws4_request");
+        assert_eq!(good.scope().to_string(), "20130524/us-east-1/s3/aws4_request");
         assert_eq!(good.signed_headers, ["host"]);
         assert!(good.token.is_none());
     }

@@ -1,5 +1,7 @@
 //! The canonical request of a request that came from outside, or of what S3 says that it received.
 
+use std::iter;
+
 use super::{
     MAX_URL_PARTS, Sent,
     authentication::Authentication,
@@ -7,7 +9,7 @@ use super::{
     url::Url,
 };
 use crate::presign::{
-    canonical::{UNSIGNED_PAYLOAD, folded},
+    canonical::{CanonicalRequest, SignedHeaders, UNSIGNED_PAYLOAD, folded, write_header},
     encode,
 };
 
@@ -112,18 +114,21 @@ impl Canonical {
     }
 
     fn write(&self, value_of: impl for<'a> Fn(&str, &'a str) -> &'a str) -> String {
-        let mut query: Vec<_> = self.query.iter().collect();
-        query.sort_unstable();
-        let mut text = format!("{}\n{}\n", self.method, self.path);
-        for (place, (name, value)) in query.into_iter().enumerate() {
-            let separator = if place == 0 { "" } else { "&" };
-            text.extend([separator, name, "=", value_of(name, value)]);
+        let mut pairs: Vec<_> = self.query.iter().collect();
+        pairs.sort_unstable();
+        let mut query = String::new();
+        for (name, value) in pairs {
+            let separator = if query.is_empty() { "" } else { "&" };
+            query.extend([separator, name, "=", value_of(name, value)]);
         }
-        text.push('\n');
-        for (name, value) in &self.headers {
-            text.extend([name, ":", value_of(name, value), "\n"]);
-        }
-        text.extend(["\n", &self.signed_headers, "\n", &self.payload]);
+        let request = CanonicalRequest {
+            method_line: &format!("{}\n", self.method),
+            path: &self.path,
+            query: &query,
+            headers: SentHeaders { request: self, value_of },
+        };
+        let mut text = String::new();
+        request.write_to(&mut |piece| text.push_str(piece));
         text
     }
 
@@ -160,6 +165,28 @@ impl Canonical {
 
     pub(super) fn has_parameter(&self, name: &str) -> bool {
         self.query.iter().any(|(known, _)| known == name)
+    }
+}
+
+/// The headers of a request from outside, with their values as `value_of` shows them.
+struct SentHeaders<'a, F> {
+    request: &'a Canonical,
+    value_of: F,
+}
+
+impl<F: for<'v> Fn(&str, &'v str) -> &'v str> SignedHeaders for SentHeaders<'_, F> {
+    fn write_lines(&self, sink: &mut impl FnMut(&str)) {
+        for (name, value) in &self.request.headers {
+            write_header(name, iter::once((self.value_of)(name, value)), sink);
+        }
+    }
+
+    fn write_names(&self, sink: &mut impl FnMut(&str)) {
+        sink(&self.request.signed_headers);
+    }
+
+    fn payload(&self) -> &str {
+        &self.request.payload
     }
 }
 

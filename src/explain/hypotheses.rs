@@ -71,8 +71,8 @@ impl<'a> Search<'a> {
     fn fits_in(&self, verifier: &Verifier, canonical: &Canonical, region: &str, service: &str) -> bool {
         let text = canonical.text();
         self.hashed.set(self.hashed.get() + text.len());
-        let scope = self.auth.scope(region, service);
-        let text = sign::string_to_sign(self.auth.algorithm, &self.auth.date, &scope, &text);
+        let scope = self.auth.scope_for(region, service);
+        let text = sign::string_to_sign(self.auth.algorithm, &self.auth.date, scope, &text);
         verifier.fits(&text, &self.auth.signature)
     }
 
@@ -174,7 +174,7 @@ impl<'a> Search<'a> {
         let regions = iter::once(self.auth.region.clone()).chain(others);
         let scopes = regions.flat_map(|region| SERVICES.map(|service| (region.clone(), service)));
         Box::new(scopes.map(|(region, service)| {
-            let scope = self.auth.scope(&region, service);
+            let scope = self.auth.scope_for(&region, service);
             let credential = format!("{}/{scope}", self.auth.access_key_id);
             let canonical = used.with_parameter("X-Amz-Credential", &credential);
             Guess { canonical, scope: Some((region, service)) }
