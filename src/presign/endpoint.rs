@@ -414,6 +414,15 @@ mod tests {
     }
 
     #[test]
+    fn check_rejects_rules_under_which_no_bucket_has_an_endpoint() {
+        let plain = || rules("us-east-1", None, Addressing::VirtualHost);
+        assert_eq!(check(&plain()), Ok(()));
+        assert_eq!(check(&EndpointRules::default()), Err(EndpointError::NoRegion));
+        let both = EndpointRules { fips: Some(true), accelerate: Some(true), ..plain() };
+        assert!(matches!(check(&both), Err(EndpointError::Refused(_))));
+    }
+
+    #[test]
     fn without_a_region_only_an_arn_can_be_signed_for() {
         let none = EndpointRules::default();
         assert_eq!(resolve(&"bucket".parse().unwrap(), &none), Err(EndpointError::NoRegion));
