@@ -1,188 +1,155 @@
-//! Why a presigned URL fails: what it says, whether its signature is right, and what was changed when it is not.
+//! Explains why a presigned URL fails: what it says, whether its signature matches, and what was changed if it does not.
 //!
-//! It is as pure as the rest of the core: the request, what S3 answered, the credentials and the time are arguments. A
-//! signature that was computed here is compared and never told; of what is secret in a request, only that it is there.
+//! It is as pure as the core: the request, S3's answer, the credentials and the time are arguments. A signature that is
+//! computed here is compared and never shown; of a secret in a request, an explanation says only that it is there.
 
 mod authentication;
-mod canonical;
-mod change;
+mod candidates;
 mod compare;
+mod diagnose;
 mod error_body;
-mod escapes;
-mod finding;
-mod flaw;
-mod hypotheses;
-mod judge;
-mod near;
-mod place;
-mod scrub;
-mod sent;
-mod url;
+mod redact;
+mod report;
+mod request;
+mod target;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
+use std::{sync::Arc, time::SystemTime};
+
+use self::{
+    authentication::Authentication,
+    compare::{CanonicalParts, ParsedRequest},
+    diagnose::diagnose,
+    redact::Secrets,
+    request::Url,
+    target::cut_host,
 };
-
-use self::{authentication::Authentication, canonical::Canonical, judge::Judge, scrub::Secrets, url::Url};
 pub use self::{
-    authentication::Parts,
-    change::{Change, Way},
-    finding::Finding,
-    flaw::Flaw,
-    place::Place,
-    sent::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, Sent, SentError},
+    authentication::AuthenticationParts,
+    diagnose::CLOCK_SKEW,
+    report::{Change, ComparedPair, Finding, UrlVerdict},
+    request::{Flaw, MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, UsedRequest, UsedRequestError},
+    target::UrlTarget,
 };
 use crate::presign::{credentials::Secret, sign, snapshot::Snapshot};
 
-/// How far in the future S3 lets a signing time lie.
-///
-/// Source: `RequestTimeTooSkewed` in
-/// [Error codes](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList), and
-/// [Authenticating requests](https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html): within
-/// 15 minutes. A URL from further in the future is refused with "Request is not yet valid".
-pub const CLOCK_SKEW: Duration = Duration::from_mins(15);
-
-/// What S3 would say, as far as can be known; it documents no order in which it looks at things. Where several are due:
-/// whether there is a key to check with, then the signature, then the time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// The signature is right, and the URL in its time.
-    Valid,
-    /// The signature is right, and the time of the URL or of its credentials is over.
-    Expired,
-    /// The signing time lies in the future.
-    NotYetValid,
-    /// The signature belongs to another request, or to another secret key.
-    SignatureMismatch,
-    /// No signer has this access key, or S3 does not know it.
-    UnknownAccessKey,
-    /// Not a presigned URL that S3 could read.
-    Malformed,
-}
-
 /// What is known of a presigned URL.
 pub struct Explanation {
-    /// What the URL says of its authentication.
-    pub parts: Parts,
-    /// The host, with the port where the URL has one.
+    /// The authentication parameters of the URL.
+    pub parts: AuthenticationParts,
+    /// The host, with the port if the URL has one.
     pub host: String,
-    /// What host and path name.
-    pub place: Place,
-    /// Without what is secret in it; empty when the URL cannot be read.
+    /// What the URL is for.
+    pub target: UrlTarget,
+    /// Without secrets; empty when S3 could not read the URL.
     pub canonical_request: String,
-    /// Empty when the URL cannot be read.
+    /// Empty when S3 could not read the URL.
     pub string_to_sign: String,
     /// The one verdict.
-    pub verdict: Verdict,
-    /// What is wrong, the likeliest first; not more than about twenty.
+    pub verdict: UrlVerdict,
+    /// What is wrong, the likeliest first; about twenty at most.
     pub findings: Vec<Finding>,
 }
 
 /// Explains a request with a presigned URL; `error_body` is what S3 answered, and may be empty. The signers are those that
 /// have credentials now.
-pub fn explain(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
+pub fn explain(
+    used: &UsedRequest,
+    error_body: &str,
+    signers: &[Arc<Snapshot>],
+    now: SystemTime,
+) -> Explanation {
     let tokens = signers.iter().filter_map(|signer| signer.credentials().session_token());
-    let secrets = sent.secrets().and(tokens.map(Secret::expose));
-    explain_all(sent, error_body, signers, now).without(&secrets)
+    let secrets = used.secrets().with(tokens.map(Secret::expose));
+    explain_with_secrets(used, error_body, signers, now).without(&secrets)
 }
 
-fn explain_all(sent: &Sent, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
-    let Some(url) = sent.url() else {
-        return malformed(Parts::default(), sent.copied_or(Flaw::NotAUrl));
+fn explain_with_secrets(
+    used: &UsedRequest,
+    error_body: &str,
+    signers: &[Arc<Snapshot>],
+    now: SystemTime,
+) -> Explanation {
+    let Some(url) = used.url() else {
+        return Explanation::malformed(used.copy_damage_or(Flaw::NotAUrl));
     };
-    let parts = Parts::of(url);
+    let parts = AuthenticationParts::read(url);
     let rules = signers.iter().map(|signer| &signer.rules().endpoint);
     let endpoints: Vec<_> =
         rules.flat_map(|rules| [rules.in_url(), rules.endpoint.as_ref()]).flatten().collect();
-    let place = Place::of(url, sent.host(url), &endpoints);
-    let auth = if let Some(flaw) = sent.white_space() {
-        Err(sent.copied_or(flaw.clone()))
-    } else if sent.header("authorization").is_some() {
-        Err(Flaw::TwoWays)
-    } else {
-        Authentication::read(url, &parts).map_err(|flaw| sent.copied_or(flaw))
-    };
-    let host = place::host_in(&url.authority);
-    match auth {
-        Err(flaw) => Explanation { host, place: place.without_query(), ..malformed(parts, flaw) },
-        Ok(auth) => {
-            let request = Request { sent, url, auth: &auth, place: &place };
-            let explained = request.explain(error_body, signers, now);
-            Explanation { parts, host, place, ..explained }
+    let target = UrlTarget::find(url, used.host(url), &endpoints);
+    let host = cut_host(&url.authority);
+    let auth = match read_authentication(used, url, &parts) {
+        Ok(auth) => auth,
+        Err(flaw) => {
+            return Explanation { parts, host, target: target.cut_query(), ..Explanation::malformed(flaw) };
         }
+    };
+    let request = ParsedRequest { used, url, auth: &auth, target: &target };
+    let canonical = CanonicalParts::of(&request);
+    let canonical_request = canonical.redacted_text();
+    let string_to_sign = sign::string_to_sign(auth.algorithm, &auth.date, auth.scope(), &canonical.text());
+    let (verdict, findings) = diagnose(request, canonical, error_body, signers, now);
+    Explanation { parts, host, target, canonical_request, string_to_sign, verdict, findings }
+}
+
+fn read_authentication(
+    used: &UsedRequest,
+    url: &Url,
+    parts: &AuthenticationParts,
+) -> Result<Authentication, Flaw> {
+    if let Some(flaw) = used.white_space() {
+        return Err(used.copy_damage_or(flaw.clone()));
     }
+    if used.header("authorization").is_some() {
+        return Err(Flaw::TwoWays);
+    }
+    Authentication::parse(url, parts).map_err(|flaw| used.copy_damage_or(flaw))
 }
 
 impl Explanation {
-    /// The same without what is secret, which may have come to stand where nobody looks for it.
+    fn malformed(flaw: Flaw) -> Self {
+        Self {
+            parts: AuthenticationParts::default(),
+            host: String::new(),
+            target: UrlTarget::default(),
+            canonical_request: String::new(),
+            string_to_sign: String::new(),
+            verdict: UrlVerdict::Malformed,
+            findings: vec![flaw.into()],
+        }
+    }
+
+    /// The same without secrets: in a damaged URL, any part may contain one.
     fn without(mut self, secrets: &Secrets) -> Self {
-        let Parts { access_key_id, scope_date, scope_region, scope_service, signed_headers, .. } =
-            &mut self.parts;
+        let AuthenticationParts {
+            access_key_id,
+            scope_date,
+            scope_region,
+            scope_service,
+            signed_headers,
+            ..
+        } = &mut self.parts;
         let parts = [access_key_id, scope_date, scope_region, scope_service];
         let texts = [&mut self.host, &mut self.canonical_request, &mut self.string_to_sign];
-        let texts = texts.into_iter().chain([&mut self.place.bucket, &mut self.place.key]);
+        let texts = texts.into_iter().chain([&mut self.target.bucket, &mut self.target.key]);
         for text in parts.into_iter().chain(texts).chain(signed_headers) {
             secrets.hide_in(text);
         }
         for finding in &mut self.findings {
-            let mut told = finding.to_string();
-            if secrets.are_in(&told) {
-                secrets.hide_in(&mut told);
-                *finding = Finding::Hidden(told);
+            let mut sentence = finding.to_string();
+            if secrets.are_in(&sentence) {
+                secrets.hide_in(&mut sentence);
+                *finding = Finding::Redacted(sentence);
             }
         }
         self
     }
 }
 
-fn malformed(parts: Parts, flaw: Flaw) -> Explanation {
-    Explanation {
-        parts,
-        host: String::new(),
-        place: Place::default(),
-        canonical_request: String::new(),
-        string_to_sign: String::new(),
-        verdict: Verdict::Malformed,
-        findings: vec![flaw.into()],
-    }
-}
-
-/// A request with an authentication that S3 could read.
-struct Request<'a> {
-    sent: &'a Sent,
-    url: &'a Url,
-    auth: &'a Authentication,
-    place: &'a Place,
-}
-
-impl Request<'_> {
-    fn explain(&self, error_body: &str, signers: &[Arc<Snapshot>], now: SystemTime) -> Explanation {
-        let auth = self.auth;
-        let canonical = Canonical::of(self.sent, self.url, auth, self.place.plus());
-        let string_to_sign =
-            sign::string_to_sign(auth.algorithm, &auth.date, auth.scope(), &canonical.text());
-        let canonical_request = canonical.shown();
-        let mut judge = Judge::new(self, canonical, now);
-        let body = judge.read(error_body);
-        judge.compare(body.as_ref());
-        judge.check_signature(signers);
-        judge.check_scope();
-        judge.check_time();
-        judge.heed(body.as_ref());
-        let (verdict, findings) = judge.end();
-        Explanation {
-            canonical_request,
-            string_to_sign,
-            verdict,
-            findings,
-            ..malformed(Parts::default(), Flaw::NotAUrl)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -216,14 +183,14 @@ mod tests {
     }
 
     fn explained(url: &str, signer: Arc<Snapshot>) -> Explanation {
-        let sent = Sent::new(url, "GET", []).unwrap();
-        explain(&sent, "", &[signer], SystemTime::UNIX_EPOCH + NOW)
+        let used = UsedRequest::new(url, "GET", []).unwrap();
+        explain(&used, "", &[signer], SystemTime::UNIX_EPOCH + NOW)
     }
 
     #[test]
     fn the_worked_example_of_aws_is_valid_and_each_step_is_as_published() {
         let known = explained(EXAMPLE, signer(None));
-        assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]));
+        assert_eq!((known.verdict, known.findings), (UrlVerdict::Valid, vec![]));
         assert_eq!(
             known.canonical_request,
             "GET\n/test.txt\nX-Amz-Algorithm=AWS4-HMAC-SHA256\
@@ -236,7 +203,7 @@ mod tests {
             "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
              3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04"
         );
-        assert_eq!((known.place.bucket.as_str(), known.place.key.as_str()), ("examplebucket", "test.txt"));
+        assert_eq!((known.target.bucket.as_str(), known.target.key.as_str()), ("examplebucket", "test.txt"));
     }
 
     #[test]
@@ -253,7 +220,7 @@ mod tests {
             format!(" {EXAMPLE}\n"),
         ] {
             let known = explained(&url, signer(None));
-            assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]), "{url}");
+            assert_eq!((known.verdict, known.findings), (UrlVerdict::Valid, vec![]), "{url}");
         }
     }
 
@@ -264,14 +231,17 @@ mod tests {
             [signature.to_uppercase(), format!("0x{signature}"), format!("{signature} "), String::new()]
         {
             let known = explained(&format!("{before}={}", other.replace(' ', "%20")), signer(None));
-            assert_eq!(known.verdict, Verdict::SignatureMismatch, "{other}");
+            assert_eq!(known.verdict, UrlVerdict::SignatureMismatch, "{other}");
         }
     }
 
     #[test]
     fn a_signature_that_is_right_is_of_no_use_without_the_token_of_its_credentials() {
         let known = explained(EXAMPLE, signer(Some("token")));
-        assert_eq!((known.verdict, known.findings), (Verdict::UnknownAccessKey, vec![Finding::TokenMissing]));
+        assert_eq!(
+            (known.verdict, known.findings),
+            (UrlVerdict::UnknownAccessKey, vec![Finding::TokenMissing])
+        );
     }
 
     #[test]
@@ -285,10 +255,10 @@ mod tests {
             Some(ended),
         );
         let other = Arc::new(Snapshot::new(credentials, signer(None).rules().clone()));
-        let sent = Sent::new(EXAMPLE, "GET", []).unwrap();
+        let used = UsedRequest::new(EXAMPLE, "GET", []).unwrap();
         for signers in [[other.clone(), signer(None)], [signer(None), other]] {
-            let known = explain(&sent, "", &signers, SystemTime::UNIX_EPOCH + NOW);
-            assert_eq!((known.verdict, known.findings), (Verdict::Valid, vec![]));
+            let known = explain(&used, "", &signers, SystemTime::UNIX_EPOCH + NOW);
+            assert_eq!((known.verdict, known.findings), (UrlVerdict::Valid, vec![]));
         }
     }
 
@@ -302,7 +272,7 @@ mod tests {
             url.replace_range(at..=at, &to);
             let known = explained(&url, signer(None));
             let same = explained(EXAMPLE, signer(None)).string_to_sign == known.string_to_sign;
-            let valid = known.verdict == Verdict::Valid;
+            let valid = known.verdict == UrlVerdict::Valid;
             let signature = |url: &str| url.rsplit_once("X-Amz-Signature=").map(|(_, text)| text.to_owned());
             prop_assert!(!valid || (same && signature(&url) == signature(EXAMPLE)), "{}", url);
             prop_assert_eq!(known.findings.is_empty(), valid);

@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 
 use super::{Shared, status::Failure};
 use crate::{
-    explain::{self, Explanation, MAX_ERROR_BODY_BYTES, Sent, SentError, Verdict},
+    explain::{self, Explanation, MAX_ERROR_BODY_BYTES, UrlVerdict, UsedRequest, UsedRequestError},
     pb,
 };
 
@@ -17,10 +17,10 @@ pub(super) async fn explain(
     asked: pb::ExplainRequest,
 ) -> Result<pb::ExplainResponse, Failure> {
     let headers = asked.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let sent = Sent::new(&asked.url, &asked.method, headers)?;
+    let used = UsedRequest::new(&asked.url, &asked.method, headers)?;
     let error_body = asked.s3_error_body;
     if error_body.len() > MAX_ERROR_BODY_BYTES {
-        return Err(SentError::ErrorBodyTooLong(error_body.len()).into());
+        return Err(UsedRequestError::ErrorBodyTooLong(error_body.len()).into());
     }
     // Policy: whether this caller may sign what it wants explained is looked at here, before anything is verified.
     let all = shared.signers.all();
@@ -38,7 +38,7 @@ pub(super) async fn explain(
     let place = Arc::clone(&shared.cores).acquire_owned().await.ok();
     let work = tokio::task::spawn_blocking(move || {
         let _place = place;
-        answer(explain::explain(&sent, &error_body, &signers, now))
+        answer(explain::explain(&used, &error_body, &signers, now))
     });
     match work.await.map_err(JoinError::try_into_panic) {
         Ok(answer) => Ok(answer),
@@ -49,7 +49,7 @@ pub(super) async fn explain(
 }
 
 fn answer(explained: Explanation) -> pb::ExplainResponse {
-    let Explanation { parts, host, place, canonical_request, string_to_sign, verdict, findings } = explained;
+    let Explanation { parts, host, target, canonical_request, string_to_sign, verdict, findings } = explained;
     let expires_at = parts.expires_at().map(Timestamp::from);
     pb::ExplainResponse {
         signed_at: parts.signed_at.map(Timestamp::from),
@@ -62,8 +62,8 @@ fn answer(explained: Explanation) -> pb::ExplainResponse {
             scope_service: parts.scope_service,
             signed_headers: parts.signed_headers,
             host,
-            bucket: place.bucket,
-            key: place.key,
+            bucket: target.bucket,
+            key: target.key,
             expires: parts.expires.map(seconds),
             has_session_token: parts.has_session_token,
         }),
@@ -78,13 +78,13 @@ fn seconds(number: u64) -> prost_types::Duration {
     prost_types::Duration { seconds: i64::try_from(number).unwrap_or(i64::MAX), nanos: 0 }
 }
 
-fn wire(verdict: Verdict) -> pb::Verdict {
+fn wire(verdict: UrlVerdict) -> pb::Verdict {
     match verdict {
-        Verdict::Valid => pb::Verdict::Valid,
-        Verdict::Expired => pb::Verdict::Expired,
-        Verdict::NotYetValid => pb::Verdict::NotYetValid,
-        Verdict::SignatureMismatch => pb::Verdict::SignatureMismatch,
-        Verdict::UnknownAccessKey => pb::Verdict::UnknownAccessKey,
-        Verdict::Malformed => pb::Verdict::Malformed,
+        UrlVerdict::Valid => pb::Verdict::Valid,
+        UrlVerdict::Expired => pb::Verdict::Expired,
+        UrlVerdict::NotYetValid => pb::Verdict::NotYetValid,
+        UrlVerdict::SignatureMismatch => pb::Verdict::SignatureMismatch,
+        UrlVerdict::UnknownAccessKey => pb::Verdict::UnknownAccessKey,
+        UrlVerdict::Malformed => pb::Verdict::Malformed,
     }
 }

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     credentials::sessions::SessionError,
-    explain::SentError,
+    explain::UsedRequestError,
     presign::{
         endpoint::EndpointError,
         error::Error as CoreError,
@@ -39,7 +39,7 @@ pub(super) enum Failure {
     #[error("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto")]
     Malformed { field: &'static str, problem: &'static str },
     #[error(transparent)]
-    Explain(#[from] SentError),
+    Explain(#[from] UsedRequestError),
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{field} {problem}")]
