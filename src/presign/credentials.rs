@@ -2,6 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{sign::SigningKeys, time::whole_seconds};
@@ -20,9 +21,7 @@ impl Secret {
 impl Secret {
     /// Whether another text is the same. It takes as long wherever the two differ.
     pub(crate) fn is(&self, other: &str) -> bool {
-        let (own, other) = (self.0.as_bytes(), other.as_bytes());
-        let differs = own.iter().zip(other).fold(0, |differs, (left, right)| differs | (left ^ right));
-        own.len() == other.len() && differs == 0
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
 
