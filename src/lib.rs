@@ -9,6 +9,7 @@ pub mod clock;
 mod commands;
 pub mod config;
 pub mod credentials;
+pub mod explain;
 pub mod generation;
 pub mod hardening;
 pub mod health;

@@ -8,13 +8,15 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use presignd::presign::{
-    self, Request,
-    explain::{Explanation, Sent, Verdict, explain},
-    name::ObjectKey,
-    operation::{GET_OBJECT, HEAD_BUCKET, Operation},
-    parameters::{Headers, Query},
-    snapshot::Snapshot,
+use presignd::{
+    explain::{Explanation, UrlVerdict, UsedRequest, explain},
+    presign::{
+        self, Request,
+        name::ObjectKey,
+        operation::{GET_OBJECT, OPERATIONS, Operation},
+        parameters::{Headers, Query},
+        snapshot::Snapshot,
+    },
 };
 use presignd_fuzz::{CANARY, Parts, assert_can_be_shown, decoded, lines, now, rules, snapshot};
 
@@ -25,9 +27,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let signer = snapshot(rules, true);
     match what {
         "key" => assert_own_url_is_understood(rest, &signer),
-        "url" => match Sent::new(rest, method, []) {
-            Ok(sent) => {
-                let explanation = explain(&sent, "", &[signer], now());
+        "url" => match UsedRequest::new(rest, method, []) {
+            Ok(used) => {
+                let explanation = explain(&used, "", &[signer], now());
                 assert_nothing_is_made_up(rest.trim(), &explanation);
             }
             Err(error) => assert_can_be_shown(&error.to_string()),
@@ -52,18 +54,18 @@ fn assert_own_url_is_understood(key: &str, signer: &Arc<Snapshot>) {
     let signing = signer.signing("my-bucket", now()).expect("it is a bucket");
     let mut url = String::new();
     presign::presign(&request, &signing, &mut url).expect("it can be signed for");
-    let sent = Sent::new(&url, operation.method.as_str(), []).expect("it is a URL");
-    let explanation = explain(&sent, "", &[Arc::clone(signer)], now());
-    assert_eq!(explanation.verdict, Verdict::Valid, "{:?}", explanation.findings);
-    let place = &explanation.place;
-    assert_eq!(place.bucket, "my-bucket");
-    assert!(stands_in(key.as_str(), &place.key), "{} is not in {}", place.key, key.as_str());
+    let used = UsedRequest::new(&url, operation.method.as_str(), []).expect("it is a URL");
+    let explanation = explain(&used, "", &[Arc::clone(signer)], now());
+    assert_eq!(explanation.verdict, UrlVerdict::Valid, "{:?}", explanation.findings);
+    let target = &explanation.target;
+    assert_eq!(target.bucket, "my-bucket");
+    assert!(stands_in(key.as_str(), &target.key), "{} is not in {}", target.key, key.as_str());
     assert_eq!(explanation.host, "my-bucket.s3.us-east-1.amazonaws.com");
     let path = explanation.canonical_request.lines().nth(1).expect("it has a path");
     // What looks like a part of a signature is taken for one, and hidden or left out, wherever it stands.
     let lower = key.as_str().to_lowercase();
     if !["signature", "token", "x-amz-", "awsaccesskeyid"].iter().any(|part| lower.contains(part)) {
-        assert_eq!((place.key.as_str(), path), (key.as_str(), &*Parts::of(&url).path));
+        assert_eq!((target.key.as_str(), path), (key.as_str(), &*Parts::of(&url).path));
     }
     assert_nothing_is_made_up(&url, &explanation);
 }
@@ -82,11 +84,11 @@ fn assert_nothing_is_made_up(url: &str, explanation: &Explanation) {
     {
         assert!(stands_in(&all, part), "{part} is not in {url}");
     }
-    let place = &explanation.place;
-    for part in [&place.bucket, &place.key] {
+    let target = &explanation.target;
+    for part in [&target.bucket, &target.key] {
         assert!(stands_in(&all.to_lowercase(), &part.to_lowercase()), "{part} is not in {url}");
     }
-    if explanation.verdict == Verdict::Malformed {
+    if explanation.verdict == UrlVerdict::Malformed {
         assert!(!explanation.findings.is_empty());
         return;
     }
@@ -100,7 +102,7 @@ fn assert_nothing_is_made_up(url: &str, explanation: &Explanation) {
     let is_whole = path == decoded(sent) || path == decoded(&sent.replace('+', " "));
     assert!(is_whole || path.windows(HIDDEN.len()).any(|some| some == HIDDEN.as_bytes()), "{sent}");
     assert!(
-        explanation.verdict == Verdict::Valid || !explanation.findings.is_empty(),
+        explanation.verdict == UrlVerdict::Valid || !explanation.findings.is_empty(),
         "a verdict has a reason"
     );
 }

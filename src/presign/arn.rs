@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use super::name::{self, Region};
+use super::{name::Region, partition::Partition};
 
 /// An S3 access point, `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, or an Object Lambda access point, which has
 /// the service `s3-object-lambda`.
@@ -145,7 +145,7 @@ impl FromStr for Arn {
             return Err(ArnError::Parts(parts.len()));
         };
         let partition =
-            name::partition(partition).ok_or_else(|| ArnError::Partition(partition.to_owned()))?;
+            Partition::named(partition).ok_or_else(|| ArnError::Partition(partition.to_owned()))?.name;
         match service {
             "s3" if region.is_empty() && account.is_empty() => Err(ArnError::Bucket(resource.to_owned())),
             "s3" if region.is_empty() => {

@@ -70,7 +70,7 @@ impl Credentials {
         &self.secret_access_key
     }
 
-    pub(super) fn session_token(&self) -> Option<&Secret> {
+    pub(crate) fn session_token(&self) -> Option<&Secret> {
         self.session_token.as_ref()
     }
 

@@ -44,7 +44,7 @@ impl Endpoint {
     }
 
     /// Where in [`Self::url`] the path begins.
-    pub(super) fn path_at(&self) -> usize {
+    pub(crate) fn path_at(&self) -> usize {
         self.path_at
     }
 
@@ -411,6 +411,15 @@ mod tests {
             assert!(error.to_string().contains(said), "{error}");
             assert!(!error.to_string().contains("alias,"), "{error}");
         }
+    }
+
+    #[test]
+    fn check_rejects_rules_under_which_no_bucket_has_an_endpoint() {
+        let plain = || rules("us-east-1", None, Addressing::VirtualHost);
+        assert_eq!(check(&plain()), Ok(()));
+        assert_eq!(check(&EndpointRules::default()), Err(EndpointError::NoRegion));
+        let both = EndpointRules { fips: Some(true), accelerate: Some(true), ..plain() };
+        assert!(matches!(check(&both), Err(EndpointError::Refused(_))));
     }
 
     #[test]

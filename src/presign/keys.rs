@@ -52,7 +52,7 @@ pub(super) fn signing_key(secret: &Secret, day: SystemTime, region: &str, servic
 /// It is ring's, the fastest of those that are well kept: 2.4 times as fast as p256, which is what aws-sigv4 uses.
 /// ring adds randomness to each signature, so the same request has another URL each time. ring does not wipe it. Where
 /// the same URL is wanted, p256 signs.
-pub(super) struct EcdsaKey {
+pub(crate) struct EcdsaKey {
     pair: EcdsaKeyPair,
     random: SystemRandom,
     derives: SigningKey,

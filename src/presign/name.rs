@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::partition::Partition;
+
 /// The longest object key that S3 stores, in bytes of UTF-8.
 ///
 /// Source: [Naming Amazon S3 objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
@@ -133,34 +135,10 @@ impl Region {
         &self.0
     }
 
-    /// The partition that AWS keeps this region in, told from its prefix.
+    /// The name of the partition of this region.
     pub fn partition(&self) -> &'static str {
-        let known = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
-        known.map_or(COMMERCIAL, |(_, partition)| partition)
+        Partition::of_region(&self.0).name
     }
-}
-
-/// The partition of every region without a prefix of its own.
-const COMMERCIAL: &str = "aws";
-
-/// What the regions of the other partitions begin with.
-///
-/// Source: `partitions.json` of the AWS SDKs' endpoint rules, which have the same as regular expressions, and
-/// [Partitions](https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
-const PARTITIONS: [(&str, &str); 7] = [
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("eusc-", "aws-eusc"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("us-isof-", "aws-iso-f"),
-];
-
-/// The partition of this name, when it is one that presignd knows.
-pub(super) fn partition(name: &str) -> Option<&'static str> {
-    let all = std::iter::once(COMMERCIAL).chain(PARTITIONS.iter().map(|(_, partition)| *partition));
-    all.into_iter().find(|known| *known == name)
 }
 
 /// A text that cannot be a region, which this sentence completes: "it must be …".
@@ -210,25 +188,6 @@ mod tests {
         ];
         for (text, reason) in rows {
             assert_eq!(BucketName::try_from(text), Err(reason), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_region_tells_its_partition() {
-        for (region, partition) in [
-            ("us-east-1", "aws"),
-            ("us-west-2", "aws"),
-            ("eu-west-1", "aws"),
-            ("auto", "aws"),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("eusc-de-east-1", "aws-eusc"),
-            ("us-iso-east-1", "aws-iso"),
-            ("us-isob-east-1", "aws-iso-b"),
-            ("eu-isoe-west-1", "aws-iso-e"),
-            ("us-isof-south-1", "aws-iso-f"),
-        ] {
-            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
         }
     }
 

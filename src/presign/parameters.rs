@@ -64,7 +64,7 @@ const AUTHENTICATION_QUERY: [&str; 10] = [
 /// behind the back of every rule that names operations. Source: the request syntax of each page of the
 /// [S3 API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html);
 /// `tests/python/s3_model.py` holds them against botocore's model of S3.
-pub(super) const OPERATION_QUERY: [&str; 45] = [
+pub(crate) const OPERATION_QUERY: [&str; 45] = [
     "abac",
     "accelerate",
     "acl",
@@ -384,7 +384,7 @@ fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// A character of a header name: `token` of [RFC 9110, section 5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -20,7 +20,7 @@ impl Prepared {
         Ok(Self { target, endpoint })
     }
 
-    pub(super) fn endpoint(&self) -> &Endpoint {
+    pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 

@@ -2,13 +2,13 @@
 //!
 //! Source: [Create a signed AWS API request](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 
-use std::{sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use super::{
-    canonical::CanonicalRequest,
+    canonical::{CanonicalRequest, SignedHeaders},
     credentials::Credentials,
     keys::{self, EcdsaKey, NoRandomness, Nonces},
     name::Region,
@@ -66,19 +66,46 @@ impl Scope {
         }
     }
 
-    /// Appends `DATE/REGION/SERVICE/aws4_request`, with `separator` in the place of the slashes. A set of regions has
-    /// its own place in the query, and none here.
+    /// Appends the credential scope of a day, with `separator` instead of the slashes.
     pub(super) fn write(&self, date: &AmzDate, separator: &str, out: &mut String) {
-        for part in [date.day(), separator] {
+        self.on_day_of(date).write(separator, out);
+    }
+
+    fn on_day_of<'a>(&'a self, date: &'a AmzDate) -> CredentialScope<'a> {
+        let region = match &self.regions {
+            Regions::One(region) => Some(region.as_str()),
+            Regions::Set(_) => None,
+        };
+        CredentialScope { day: date.day(), region, service: &self.service }
+    }
+}
+
+/// What a signature is for: `YYYYMMDD/REGION/SERVICE/aws4_request`.
+#[derive(Clone, Copy)]
+pub(crate) struct CredentialScope<'a> {
+    /// `YYYYMMDD`.
+    pub(crate) day: &'a str,
+    /// None with SigV4A: a URL has its set of regions in a query parameter.
+    pub(crate) region: Option<&'a str>,
+    pub(crate) service: &'a str,
+}
+
+impl CredentialScope<'_> {
+    fn write(&self, separator: &str, out: &mut String) {
+        let parts = [Some(self.day), self.region, Some(self.service)];
+        for part in parts.into_iter().flatten() {
             out.push_str(part);
-        }
-        if let Regions::One(region) = &self.regions {
-            out.push_str(region.as_str());
             out.push_str(separator);
         }
-        for part in [&self.service, separator, "aws4_request"] {
-            out.push_str(part);
-        }
+        out.push_str("aws4_request");
+    }
+}
+
+impl fmt::Display for CredentialScope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write("/", &mut text);
+        f.write_str(&text)
     }
 }
 
@@ -103,7 +130,7 @@ impl Pen {
         scope: &Scope,
         nonces: Nonces,
     ) -> Self {
-        let beginning = beginning(date, scope);
+        let beginning = string_to_sign_before_hash(scope.algorithm(), date.as_str(), scope.on_day_of(date));
         let ink = match &scope.regions {
             Regions::One(region) => {
                 let secret = credentials.secret_access_key();
@@ -121,7 +148,10 @@ impl Pen {
     }
 
     /// The signature of a request.
-    pub(super) fn signature(&self, canonical: &CanonicalRequest<'_>) -> Result<Signature, NoRandomness> {
+    pub(super) fn signature(
+        &self,
+        canonical: &CanonicalRequest<'_, impl SignedHeaders>,
+    ) -> Result<Signature, NoRandomness> {
         let hash = hash(canonical);
         match &self.ink {
             Ink::SigV4(state) => {
@@ -153,14 +183,19 @@ pub(super) fn policy_signature(
     hex(mac.finalize().into_bytes().into()).as_str().to_owned()
 }
 
-/// The text that is signed for a canonical request from outside; `scope` is that of the credential.
-pub(super) fn string_to_sign(algorithm: Algorithm, date: &str, scope: &str, canonical: &str) -> String {
+/// The string to sign of a canonical request from outside; `date` is its `X-Amz-Date`.
+pub(crate) fn string_to_sign(
+    algorithm: Algorithm,
+    date: &str,
+    scope: CredentialScope<'_>,
+    canonical: &str,
+) -> String {
     let hash = hex(Sha256::digest(canonical).into());
-    format!("{}\n{date}\n{scope}\n{}", algorithm.as_str(), hash.as_str())
+    string_to_sign_before_hash(algorithm, date, scope) + hash.as_str()
 }
 
 /// What looks whether signatures from outside are those of one key. It gives none away.
-pub(super) enum Verifier {
+pub(crate) enum Verifier {
     /// The HMAC of the signing key.
     SigV4(Hmac<Sha256>),
     /// The key pair, of which only the public key is used.
@@ -170,7 +205,7 @@ pub(super) enum Verifier {
 impl Verifier {
     /// For signatures of one day, region and service; SigV4A has one key for all of them. The key is not kept: what
     /// comes from outside must not drive out the keys that are in use.
-    pub(super) fn new(
+    pub(crate) fn new(
         credentials: &Credentials,
         algorithm: Algorithm,
         day: SystemTime,
@@ -186,7 +221,7 @@ impl Verifier {
     }
 
     /// Whether a signature, in hexadecimal, is that of a string to sign. It takes as long whether or not it is.
-    pub(super) fn fits(&self, string_to_sign: &str, signature: &str) -> bool {
+    pub(crate) fn fits(&self, string_to_sign: &str, signature: &str) -> bool {
         // As it is written: S3 compares texts.
         let digits = signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let Some(signature) = const_hex::decode(signature).ok().filter(|_| digits) else { return false };
@@ -231,18 +266,18 @@ fn hex(bytes: [u8; 32]) -> Hex {
 /// The string to sign, up to the hash of the request.
 ///
 /// Source: [Create a string to sign](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#create-string-to-sign).
-fn beginning(date: &AmzDate, scope: &Scope) -> String {
+fn string_to_sign_before_hash(algorithm: Algorithm, date: &str, scope: CredentialScope<'_>) -> String {
     let mut out = String::with_capacity(96);
-    for part in [scope.algorithm().as_str(), "\n", date.as_str(), "\n"] {
+    for part in [algorithm.as_str(), "\n", date, "\n"] {
         out.push_str(part);
     }
-    scope.write(date, "/", &mut out);
+    scope.write("/", &mut out);
     out.push('\n');
     out
 }
 
 /// The hash of the canonical request.
-fn hash(canonical: &CanonicalRequest<'_>) -> Hex {
+fn hash(canonical: &CanonicalRequest<'_, impl SignedHeaders>) -> Hex {
     let mut hash = Sha256::new();
     canonical.write_to(&mut |text| hash.update(text));
     hex(hash.finalize().into())
@@ -253,7 +288,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::presign::{canonical::Host, operation::Method, parameters::Headers, secret::Secret};
+    use crate::presign::{
+        canonical::{Host, UrlHeaders},
+        parameters::Headers,
+        secret::Secret,
+    };
 
     /// 24 May 2013, midnight.
     const EXAMPLE: u64 = 1_369_353_600;
@@ -267,13 +306,15 @@ mod tests {
         let date = AmzDate::of(now);
         let scope = Scope { regions: Regions::One("us-east-1".parse().unwrap()), service: "s3".into() };
         let canonical = CanonicalRequest {
-            method: Method::Get,
+            method_line: "GET\n",
             path: "/test.txt",
             query: "X-Amz-Algorithm=AWS4-HMAC-SHA256\
                 &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
                 &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host",
-            host: &Host::new("examplebucket.s3.amazonaws.com".to_owned()),
-            headers: &Headers::default(),
+            headers: UrlHeaders {
+                host: &Host::new("examplebucket.s3.amazonaws.com".to_owned()),
+                headers: &Headers::default(),
+            },
         };
         let mut text = String::new();
         canonical.write_to(&mut |piece| text.push_str(piece));
@@ -285,7 +326,8 @@ mod tests {
              host:examplebucket.s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
         );
         assert_eq!(
-            beginning(&date, &scope) + hash(&canonical).as_str(),
+            string_to_sign_before_hash(scope.algorithm(), date.as_str(), scope.on_day_of(&date))
+                + hash(&canonical).as_str(),
             "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
              3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04"
         );

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use super::{
-    canonical::{self, CanonicalRequest},
+    canonical::{self, CanonicalRequest, UrlHeaders},
     encode,
     endpoint::Endpoint,
     error::Error,
@@ -155,11 +155,10 @@ impl Signing {
         self.write_query(request, granted, url);
 
         let canonical = CanonicalRequest {
-            method: request.operation.method,
+            method_line: &canonical::method_line(request.operation.method),
             path: &url[starts + endpoint.path_at()..path_ends],
             query: &url[path_ends + 1..],
-            host: endpoint.host(),
-            headers: request.headers,
+            headers: UrlHeaders { host: endpoint.host(), headers: request.headers },
         };
         let signature = self.pen.signature(&canonical)?;
         url.push_str("&X-Amz-Signature=");

@@ -103,7 +103,7 @@ impl Snapshot {
     }
 
     /// Endpoints of targets that were signed for lately.
-    pub(super) fn recent_endpoints(&self) -> impl Iterator<Item = Arc<Prepared>> {
+    pub(crate) fn recent_endpoints(&self) -> impl Iterator<Item = Arc<Prepared>> {
         self.targets.iter().map(|(_, prepared)| prepared)
     }
 

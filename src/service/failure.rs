@@ -9,11 +9,11 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     credentials::sessions::SessionError,
+    explain::UsedRequestError,
     presign::{
         endpoint::EndpointError,
         error::Error as CoreError,
         expiry::Expired,
-        explain::SentError,
         name::KeyError,
         parameters::ParameterError,
         post::{Bound, PostError},
@@ -39,7 +39,7 @@ pub(in crate::service) enum Failure {
     #[error("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto")]
     Malformed { field: &'static str, problem: &'static str },
     #[error(transparent)]
-    Explain(#[from] SentError),
+    Explain(#[from] UsedRequestError),
     #[error("no operation is set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{field} {problem}")]

@@ -10,8 +10,8 @@ use prost_types::Timestamp;
 use tokio::task::JoinError;
 
 use crate::{
+    explain::{self, Explanation, MAX_ERROR_BODY_BYTES, UrlVerdict, UsedRequest, UsedRequestError},
     pb,
-    presign::explain::{self, Explanation, MAX_ERROR_BODY_BYTES, Sent, SentError, Verdict},
     service::{
         DEFAULT_SIGNER,
         admission::call::Call,
@@ -29,12 +29,12 @@ use crate::{
 pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Result<EncodedMessage, Failure> {
     let request = pb::ExplainRequest::decode(message).map_err(|_| Malformed::new("request"))?;
     let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let sent = Sent::new(&request.url, &request.method, headers)?;
+    let used = UsedRequest::new(&request.url, &request.method, headers)?;
     let error_body = request.s3_error_body;
     if error_body.len() > MAX_ERROR_BODY_BYTES {
-        return Err(SentError::ErrorBodyTooLong(error_body.len()).into());
+        return Err(UsedRequestError::ErrorBodyTooLong(error_body.len()).into());
     }
-    authorize(call.context.caller, &Subject::Explanation { sent: &sent })?;
+    authorize(call.context.caller, &Subject::Explanation { request: &used })?;
     let snapshot = CallSnapshot::take(&call.state);
     let known = snapshot.known_credentials();
     if known.is_empty() {
@@ -47,7 +47,7 @@ pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Resu
     let now = snapshot.now();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        encode(explain::explain(&sent, &error_body, &known, now))
+        encode(explain::explain(&used, &error_body, &known, now))
     });
     match work.await.map_err(JoinError::try_into_panic) {
         Ok(response) => Ok(response),
@@ -58,7 +58,7 @@ pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Resu
 }
 
 fn encode(explained: Explanation) -> EncodedMessage {
-    let Explanation { parts, host, place, canonical_request, string_to_sign, verdict, findings } = explained;
+    let Explanation { parts, host, target, canonical_request, string_to_sign, verdict, findings } = explained;
     let expires_at = parts.expires_at().map(Timestamp::from);
     let response = pb::ExplainResponse {
         signed_at: parts.signed_at.map(Timestamp::from),
@@ -71,8 +71,8 @@ fn encode(explained: Explanation) -> EncodedMessage {
             scope_service: parts.scope_service,
             signed_headers: parts.signed_headers,
             host,
-            bucket: place.bucket,
-            key: place.key,
+            bucket: target.bucket,
+            key: target.key,
             expires: parts.expires.map(to_wire_seconds),
             has_session_token: parts.has_session_token,
         }),
@@ -90,13 +90,13 @@ fn to_wire_seconds(number: u64) -> prost_types::Duration {
     prost_types::Duration { seconds: i64::try_from(number).unwrap_or(i64::MAX), nanos: 0 }
 }
 
-fn to_wire_verdict(verdict: Verdict) -> pb::Verdict {
+fn to_wire_verdict(verdict: UrlVerdict) -> pb::Verdict {
     match verdict {
-        Verdict::Valid => pb::Verdict::Valid,
-        Verdict::Expired => pb::Verdict::Expired,
-        Verdict::NotYetValid => pb::Verdict::NotYetValid,
-        Verdict::SignatureMismatch => pb::Verdict::SignatureMismatch,
-        Verdict::UnknownAccessKey => pb::Verdict::UnknownAccessKey,
-        Verdict::Malformed => pb::Verdict::Malformed,
+        UrlVerdict::Valid => pb::Verdict::Valid,
+        UrlVerdict::Expired => pb::Verdict::Expired,
+        UrlVerdict::NotYetValid => pb::Verdict::NotYetValid,
+        UrlVerdict::SignatureMismatch => pb::Verdict::SignatureMismatch,
+        UrlVerdict::UnknownAccessKey => pb::Verdict::UnknownAccessKey,
+        UrlVerdict::Malformed => pb::Verdict::Malformed,
     }
 }

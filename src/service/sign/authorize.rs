@@ -2,7 +2,8 @@
 //! valid and before anything is asked of AWS for it.
 
 use crate::{
-    presign::{Request, explain::Sent, post::PostRequest, target::Target},
+    explain::UsedRequest,
+    presign::{Request, post::PostRequest, target::Target},
     service::{admission::call::Caller, failure::Failure},
 };
 
@@ -14,7 +15,7 @@ pub(in crate::service) enum Subject<'a> {
     /// A form for this request.
     Form { signer: &'a str, target: &'a Target, request: &'a PostRequest<'a> },
     /// What became of this request.
-    Explanation { sent: &'a Sent },
+    Explanation { request: &'a UsedRequest },
 }
 
 /// Allows everything: the server starts with `open = true` alone until there are rules.

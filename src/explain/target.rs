@@ -1,62 +1,34 @@
-//! What a URL's host and path name: bucket, key, and the region and service that the host belongs to.
+//! What a URL is for, by its host and path: the bucket, the key, and the region and service of the host.
 //!
 //! Sources: [Virtual hosting of buckets](https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html),
 //! [S3 endpoints](https://docs.aws.amazon.com/general/latest/gr/s3.html).
 
-use super::{
-    escapes::{self, Plus},
-    url::Url,
-};
-use crate::presign::endpoint::EndpointUrl;
+use super::request::{PlusMeaning, Url, decode};
+use crate::presign::{endpoint::EndpointUrl, partition::Partition};
 
-/// What host and path name.
+/// What a URL is for, by its host and path.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Place {
-    /// The bucket or the access point; empty where the host tells nothing.
+pub struct UrlTarget {
+    /// The bucket or the access point; empty where neither host nor path has it, such as behind a CDN.
     pub bucket: String,
     /// The key, decoded once.
     pub key: String,
-    /// The path of the key alone, as it is written in the URL; it begins with a slash.
+    /// The key with a slash before it, encoded as in the URL.
     pub(super) key_path: String,
-    /// What the host is at AWS; nothing for a host elsewhere.
+    /// None for a host that is not AWS's.
     pub(super) aws: Option<AwsHost>,
 }
 
-/// A host of AWS.
+/// What the name of an AWS host says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct AwsHost {
-    /// The region in it, where one is.
     pub(super) region: Option<String>,
-    /// The service that a signature for it is for.
+    /// The service of the credential scope.
     pub(super) service: &'static str,
 }
 
-/// The ends of AWS's hosts.
-///
-/// Source: the partitions that AWS's SDKs know, `dnsSuffix` in
-/// [partitions.json](https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json).
-const SUFFIXES: [&str; 7] = [
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "amazonaws.eu",
-    "c2s.ic.gov",
-    "sc2s.sgov.gov",
-    "cloud.adc-e.uk",
-    "csp.hci.ic.gov",
-];
-
-/// Those of the partitions beside AWS's first one, with what their regions begin with.
-const PARTITIONS: [(&str, &str); 6] = [
-    ("cn-", "amazonaws.com.cn"),
-    ("eusc-", "amazonaws.eu"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("us-isof-", "csp.hci.ic.gov"),
-];
-
-/// Where authentication begins that became a part of a path, in lower case.
-const QUERY: [&str; 9] = [
+/// How a query with authentication begins that became a part of the path, in lower case.
+const QUERY_STARTS: [&str; 9] = [
     "?x-amz-",
     "%3fx-amz-",
     "\\u003fx-amz-",
@@ -68,20 +40,20 @@ const QUERY: [&str; 9] = [
     "awsaccesskeyid",
 ];
 
-impl Place {
-    /// `endpoints` are those that an operator set.
-    pub(super) fn of(url: &Url, host: &str, endpoints: &[&EndpointUrl]) -> Self {
-        let new = |bucket, path| Self::new(bucket, path, Plus::Plus);
+impl UrlTarget {
+    /// `endpoints` are those in the signers' settings.
+    pub(super) fn find(url: &Url, host: &str, endpoints: &[&EndpointUrl]) -> Self {
+        let new = |bucket, path| Self::new(bucket, path, PlusMeaning::Plus);
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-        // A dot at the end stands for the root of all names.
+        // A DNS name may end with the dot of the root.
         let name = name.strip_suffix('.').unwrap_or(&name);
-        if let Some((bucket, aws)) = at_aws(name) {
-            return Self { aws: Some(aws), ..Self::new(bucket, &url.path, Plus::Space) };
+        if let Some((bucket, aws)) = parse_aws_host(name) {
+            return Self { aws: Some(aws), ..Self::new(bucket, &url.path, PlusMeaning::Space) };
         }
-        // A proxy may have taken the base path away: an endpoint whose path is there comes first.
-        let known: Vec<_> = endpoints.iter().map(|endpoint| split(endpoint)).collect();
-        let behind = |base: &str| url.path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
-        let whole = known.iter().filter_map(|(authority, base)| Some((authority, behind(base)?)));
+        // An endpoint whose base path is there comes first: a proxy may have removed it.
+        let known: Vec<_> = endpoints.iter().map(|endpoint| split_endpoint(endpoint)).collect();
+        let after = |base: &str| url.path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
+        let whole = known.iter().filter_map(|(authority, base)| Some((authority, after(base)?)));
         let stripped = known.iter().map(|(authority, _)| (authority, url.path.as_str()));
         for (authority, path) in whole.chain(stripped) {
             if *authority == host {
@@ -93,82 +65,76 @@ impl Place {
                 return new(Some(bucket), path);
             }
         }
-        // Servers of one's own have the bucket in the path; another name, such as a CDN's, tells nothing.
+        // Servers without a domain have the bucket in the path; a domain may be a CDN's, which has none anywhere.
         if name.contains('.') && name.parse::<std::net::Ipv4Addr>().is_err() {
             return new(Some(""), &url.path);
         }
         new(None, &url.path)
     }
 
-    /// The same without a query that became a part of the path, as far as that can be told.
-    pub(super) fn without_query(self) -> Self {
+    /// The same without a query that became a part of the path, as far as it can be recognised.
+    pub(super) fn cut_query(self) -> Self {
         let cut = |text: String| {
             let lower = text.to_ascii_lowercase();
-            let end = QUERY.iter().filter_map(|start| lower.find(start)).min();
+            let end = QUERY_STARTS.iter().filter_map(|start| lower.find(start)).min();
             end.map_or(text.clone(), |end| text[..end].to_owned())
         };
         Self { bucket: cut(self.bucket), key: cut(self.key), ..self }
     }
 
-    /// What a `+` in the path stands for. S3 at AWS takes it for a space, as in a form: its canonical request then has
-    /// `%20`. Elsewhere it is what it is.
+    /// What a `+` in the path stands for. S3 at AWS reads a space, as in a form: its canonical request then has `%20`.
+    /// Other servers read a plus.
     ///
     /// Source: AWS documents neither; this is what S3's error documents show, and what the maintainers of its SDKs say
     /// ([nginx-s3-gateway 77](https://github.com/nginx/nginx-s3-gateway/issues/77),
     /// [aws-sdk-ruby 654](https://github.com/aws/aws-sdk-ruby/issues/654)).
-    pub(super) fn plus(&self) -> Plus {
-        if self.aws.is_some() { Plus::Space } else { Plus::Plus }
+    pub(super) fn plus(&self) -> PlusMeaning {
+        if self.aws.is_some() { PlusMeaning::Space } else { PlusMeaning::Plus }
     }
 
-    /// Without a bucket in the host it is the first part of the path.
-    fn new(bucket: Option<&str>, path: &str, plus: Plus) -> Self {
+    /// Without a bucket in the host, it is the first segment of the path.
+    fn new(bucket: Option<&str>, path: &str, plus: PlusMeaning) -> Self {
         let (bucket, key_path) = if let Some(bucket) = bucket {
             (bucket.to_owned(), path)
         } else {
             let rest = path.strip_prefix('/').unwrap_or(path);
             let (bucket, key) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            (escapes::decoded(bucket, Plus::Plus), key)
+            (decode(bucket, PlusMeaning::Plus), key)
         };
-        let key = escapes::decoded(key_path.strip_prefix('/').unwrap_or(key_path), plus);
+        let key = decode(key_path.strip_prefix('/').unwrap_or(key_path), plus);
         Self { bucket, key, key_path: key_path.to_owned(), aws: None }
     }
 }
 
-/// Host and base path of an endpoint that an operator set, the scheme's own port left out.
-pub(super) fn split(endpoint: &EndpointUrl) -> (String, String) {
-    let text = endpoint.to_string();
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", &text));
-    let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let own_port = if scheme == "https" { ":443" } else { ":80" };
-    (authority.strip_suffix(own_port).unwrap_or(authority).to_owned(), base.trim_end_matches('/').to_owned())
+/// Host and base path of an endpoint in a signer's settings, without the default port of its scheme.
+pub(super) fn split_endpoint(endpoint: &EndpointUrl) -> (String, String) {
+    let url = Url::parse(&endpoint.to_string());
+    url.map(|url| (url.host().to_owned(), url.path.trim_end_matches('/').to_owned())).unwrap_or_default()
 }
 
-/// A host and its port, up to what cannot be in one.
-pub(super) fn host_in(authority: &str) -> String {
+/// A host and its port, cut at the first character that no host has.
+pub(super) fn cut_host(authority: &str) -> String {
     let may_be = |c: char| c.is_alphanumeric() || "-._:[]".contains(c);
     authority[..authority.find(|c| !may_be(c)).unwrap_or(authority.len())].to_owned()
 }
 
-/// The region that a host of AWS is in.
-pub(super) fn region_of(host: &str) -> Option<String> {
-    at_aws(&host.to_ascii_lowercase())?.1.region
+/// The region in the name of an AWS host.
+pub(super) fn find_region(host: &str) -> Option<String> {
+    parse_aws_host(&host.to_ascii_lowercase())?.1.region
 }
 
-/// The end of AWS's hosts in a region.
-pub(super) fn suffix_of(region: &str) -> &'static str {
-    PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map_or(SUFFIXES[0], |(_, suffix)| suffix)
-}
-
-/// The bucket in a host of AWS, nothing where it stands in the path, and the rest of the host.
-fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
-    let labels = SUFFIXES.into_iter().find_map(|suffix| name.strip_suffix(suffix)?.strip_suffix('.'))?;
-    // The last label that is S3's: a bucket's name may have one of its own before it.
+/// The bucket in the name of an AWS host, if it is there and not in the path, and what else the name says.
+fn parse_aws_host(name: &str) -> Option<(Option<&str>, AwsHost)> {
+    let mut partitions = Partition::all();
+    let labels =
+        partitions.find_map(|partition| name.strip_suffix(partition.dns_suffix)?.strip_suffix('.'))?;
+    // The last label that is S3's: a bucket's name may have such a label too, before it.
     let all: Vec<&str> = labels.split('.').collect();
-    let at = all.iter().rposition(|label| *label == "s3" || is_of_s3(label))?;
-    let (label, behind) = (all[at], &all[at + 1..]);
+    let at = all.iter().rposition(|label| *label == "s3" || is_s3_label(label))?;
+    let (label, rest) = (all[at], &all[at + 1..]);
     let in_label = label.strip_prefix("s3-fips-").or_else(|| label.strip_prefix("s3-"));
     let in_label = in_label.filter(|region| looks_like_region(region));
-    let region = behind.iter().find(|label| looks_like_region(label)).copied().or(in_label);
+    let region = rest.iter().find(|label| looks_like_region(label)).copied().or(in_label);
     let service = match label {
         _ if label.starts_with("s3-outposts") => "s3-outposts",
         _ if label.starts_with("s3-object-lambda") => "s3-object-lambda",
@@ -176,7 +142,7 @@ fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
         _ => "s3",
     };
     let before = labels.get(..labels.len() - all[at..].join(".").len()).unwrap_or_default();
-    // Behind a private link the bucket stands before the endpoint's own name:
+    // With AWS PrivateLink the bucket is before the name of the endpoint:
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
     let link = ["bucket.vpce-", "accesspoint.vpce-"].iter().find_map(|link| before.rsplit_once(link));
     let before = link.map_or(before, |(before, _)| before);
@@ -189,7 +155,7 @@ fn at_aws(name: &str) -> Option<(Option<&str>, AwsHost)> {
     Some((bucket, AwsHost { region: region.map(str::to_owned), service }))
 }
 
-fn is_of_s3(label: &str) -> bool {
+fn is_s3_label(label: &str) -> bool {
     label.starts_with("s3-") || label.starts_with("s3express-")
 }
 
@@ -213,10 +179,10 @@ fn looks_like_region(label: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn place(url: &str) -> Place {
+    fn target(url: &str) -> UrlTarget {
         let url = Url::parse(url).unwrap();
         let endpoint: EndpointUrl = "http://minio.local:9000/base".parse().unwrap();
-        Place::of(&url, url.host(), &[&endpoint])
+        UrlTarget::find(&url, url.host(), &[&endpoint])
     }
 
     #[test]
@@ -240,8 +206,8 @@ mod tests {
             ("https://cdn.example.com/k", "", "k"),
             ("http://minio/b/k", "b", "k"),
         ] {
-            let place = place(url);
-            assert_eq!((place.bucket.as_str(), place.key.as_str()), (bucket, key), "{url}");
+            let target = target(url);
+            assert_eq!((target.bucket.as_str(), target.key.as_str()), (bucket, key), "{url}");
         }
     }
 
@@ -267,7 +233,7 @@ mod tests {
             ("b.s3express-use1-az4.us-east-1.amazonaws.com", Some("us-east-1"), "s3express"),
             ("x.s3-object-lambda.eu-west-1.amazonaws.com", Some("eu-west-1"), "s3-object-lambda"),
         ] {
-            let aws = place(&format!("https://{host}/k")).aws.unwrap();
+            let aws = target(&format!("https://{host}/k")).aws.unwrap();
             assert_eq!((aws.region.as_deref(), aws.service), (region, service), "{host}");
         }
     }

@@ -6,21 +6,17 @@ use std::time::{Duration, SystemTime};
 
 use time::{Date, Month, Time, UtcDateTime};
 
-use super::{
-    escapes::{self, Plus},
-    flaw::Flaw,
-    url::Url,
-};
+use super::request::{Flaw, PlusMeaning, Url, decode};
 use crate::presign::{
     expiry::{SERVICE_MAXIMUM, Seconds},
     parameters::is_token,
-    sign::Algorithm,
+    sign::{Algorithm, CredentialScope},
 };
 
-/// What the URL says of its authentication, right or wrong. What it does not say is empty, as is what has not the form
-/// that it must have: in a URL that was damaged, anything may stand in its place.
+/// The authentication parameters of a URL, right or wrong. A part is empty where it is missing or malformed: a damaged URL
+/// may have a secret there.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Parts {
+pub struct AuthenticationParts {
     /// `X-Amz-Algorithm`.
     pub algorithm: String,
     /// The access key ID in `X-Amz-Credential`.
@@ -45,7 +41,7 @@ pub struct Parts {
 pub(super) struct Authentication {
     pub(super) algorithm: Algorithm,
     pub(super) access_key_id: String,
-    /// `X-Amz-Date`, as it is written.
+    /// `X-Amz-Date`.
     pub(super) date: String,
     pub(super) signed_at: SystemTime,
     pub(super) expires: Seconds,
@@ -58,32 +54,32 @@ pub(super) struct Authentication {
     pub(super) signature: String,
 }
 
-impl Parts {
-    pub(super) fn of(url: &Url) -> Self {
+impl AuthenticationParts {
+    pub(super) fn read(url: &Url) -> Self {
         let text = |name: &str| url.value(name).unwrap_or_default();
         let mut parts = Self {
-            algorithm: algorithm(&text("X-Amz-Algorithm"))
+            algorithm: find_algorithm(&text("X-Amz-Algorithm"))
                 .map_or_else(String::new, |known| known.as_str().into()),
-            signed_headers: names(&text("X-Amz-SignedHeaders")),
+            signed_headers: parse_names(&text("X-Amz-SignedHeaders")),
             expires: text("X-Amz-Expires").parse().ok(),
-            signed_at: moment(&text("X-Amz-Date")),
+            signed_at: parse_date(&text("X-Amz-Date")),
             has_session_token: TOKENS.iter().any(|name| url.value(name).is_some()),
             ..Self::default()
         };
         let credential = text("X-Amz-Credential");
-        let Some([access_key_id, date, region, service]) = credential_parts(&credential) else {
-            parts.access_key_id = well_formed(credential.split('/').next().unwrap_or_default());
+        let Some([access_key_id, date, region, service]) = split_credential(&credential) else {
+            parts.access_key_id = accept_part(credential.split('/').next().unwrap_or_default());
             return parts;
         };
-        parts.access_key_id = well_formed(access_key_id);
-        parts.scope_date = well_formed(date);
+        parts.access_key_id = accept_part(access_key_id);
+        parts.scope_date = accept_part(date);
         parts.scope_region =
-            if region.is_empty() { well_formed(&text("X-Amz-Region-Set")) } else { well_formed(region) };
-        parts.scope_service = well_formed(service);
+            if region.is_empty() { accept_part(&text("X-Amz-Region-Set")) } else { accept_part(region) };
+        parts.scope_service = accept_part(service);
         parts
     }
 
-    /// When the URL stops working, as far as it tells.
+    /// When the URL expires, where it says so.
     pub fn expires_at(&self) -> Option<SystemTime> {
         let expires = Duration::from_secs(self.expires.filter(|expires| *expires <= SERVICE_MAXIMUM.get())?);
         self.signed_at?.checked_add(expires)
@@ -93,8 +89,8 @@ impl Parts {
 /// The parameters of a session's token: of STS, and of S3 Express.
 pub(super) const TOKENS: [&str; 2] = ["X-Amz-Security-Token", "X-Amz-S3session-Token"];
 
-/// Those without which S3 reads no authentication.
-const NEEDED: [&str; 6] = [
+/// The parameters that every presigned URL has.
+const REQUIRED: [&str; 6] = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Date",
@@ -104,20 +100,20 @@ const NEEDED: [&str; 6] = [
 ];
 
 impl Authentication {
-    pub(super) fn read(url: &Url, parts: &Parts) -> Result<Self, Flaw> {
-        look_at_kind(url)?;
-        let missing: Vec<&str> = NEEDED.into_iter().filter(|name| url.count(name) == 0).collect();
+    pub(super) fn parse(url: &Url, parts: &AuthenticationParts) -> Result<Self, Flaw> {
+        check_kind(url)?;
+        let missing: Vec<&str> = REQUIRED.into_iter().filter(|name| url.count(name) == 0).collect();
         if !missing.is_empty() {
             return Err(Flaw::Missing(missing));
         }
-        if let Some(name) = NEEDED.iter().chain(&TOKENS).find(|name| url.count(name) > 1) {
+        if let Some(name) = REQUIRED.iter().chain(&TOKENS).find(|name| url.count(name) > 1) {
             return Err(Flaw::Twice(name));
         }
         let text = |name: &str| url.value(name).unwrap_or_default();
-        let algorithm = algorithm(&parts.algorithm).ok_or(Flaw::Algorithm)?;
+        let algorithm = find_algorithm(&parts.algorithm).ok_or(Flaw::Algorithm)?;
         let credential = text("X-Amz-Credential");
         let [access_key_id, scope_date, region, service] =
-            credential_parts(&credential).ok_or_else(|| flaw_of_credential(&credential))?;
+            split_credential(&credential).ok_or_else(|| explain_credential(&credential))?;
         if region.is_empty() != (algorithm == Algorithm::SigV4A) || access_key_id.is_empty() {
             return Err(Flaw::Credential);
         }
@@ -125,13 +121,13 @@ impl Authentication {
             return Err(Flaw::Missing(vec!["X-Amz-Region-Set"]));
         }
         let date = text("X-Amz-Date");
-        let signed_at = moment(&date).ok_or(Flaw::Date)?;
+        let signed_at = parse_date(&date).ok_or(Flaw::Date)?;
         if !date.starts_with(scope_date) || scope_date.len() != DAY.len() {
             return Err(Flaw::ScopeDate);
         }
         let expires = parts.expires.and_then(|seconds| Seconds::rounded_down(Duration::from_secs(seconds)));
         let expires = expires.filter(|expires| *expires <= SERVICE_MAXIMUM).ok_or(Flaw::Expires)?;
-        let signed_headers = names(&text("X-Amz-SignedHeaders"));
+        let signed_headers = parse_names(&text("X-Amz-SignedHeaders"));
         if !signed_headers.iter().any(|name| name == "host") {
             return Err(Flaw::HostUnsigned);
         }
@@ -149,21 +145,25 @@ impl Authentication {
         })
     }
 
-    /// The credential scope, with another region and service perhaps.
-    pub(super) fn scope(&self, region: &str, service: &str) -> String {
-        let day = self.date.get(..DAY.len()).unwrap_or_default();
-        let separator = if region.is_empty() { "" } else { "/" };
-        format!("{day}/{region}{separator}{service}/aws4_request")
+    /// The credential scope.
+    pub(super) fn scope(&self) -> CredentialScope<'_> {
+        self.scope_for(&self.region, &self.service)
     }
 
-    /// When the URL stops working, as far as it tells.
+    /// The credential scope with another region and service.
+    pub(super) fn scope_for<'a>(&'a self, region: &'a str, service: &'a str) -> CredentialScope<'a> {
+        let day = self.date.get(..DAY.len()).unwrap_or_default();
+        CredentialScope { day, region: Some(region).filter(|region| !region.is_empty()), service }
+    }
+
+    /// When the URL expires.
     pub(super) fn expires_at(&self) -> SystemTime {
         self.signed_at + self.expires.as_duration()
     }
 }
 
-/// Whether it is a presigned URL of Signature Version 4 at all.
-fn look_at_kind(url: &Url) -> Result<(), Flaw> {
+/// Checks that the URL is presigned with Signature Version 4: one of its parameters is enough, since a URL may be cut.
+fn check_kind(url: &Url) -> Result<(), Flaw> {
     let has = |name: &str| url.count(name) > 0;
     let any = |start: &str| url.query.iter().any(|parameter| parameter.name().starts_with(start));
     if any("X-Amz-Cred") || any("X-Amz-Sign") || any("X-Amz-Algorithm") {
@@ -181,28 +181,28 @@ fn look_at_kind(url: &Url) -> Result<(), Flaw> {
     Err(Flaw::NotPresigned)
 }
 
-/// A URL that was encoded once more has another credential when it is decoded once.
-fn flaw_of_credential(credential: &str) -> Flaw {
-    let is_good = credential_parts(&escapes::decoded(credential, Plus::Plus)).is_some();
+/// Why a credential is malformed: a URL that was encoded twice has a good one after another decoding.
+fn explain_credential(credential: &str) -> Flaw {
+    let is_good = split_credential(&decode(credential, PlusMeaning::Plus)).is_some();
     if is_good { Flaw::EncodedTwice } else { Flaw::Credential }
 }
 
-fn algorithm(name: &str) -> Option<Algorithm> {
+fn find_algorithm(name: &str) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(|known| known.as_str() == name)
 }
 
 /// The longest part of a credential: IAM's access key IDs have 128 characters at most.
 const LONGEST_PART: usize = 128;
 
-/// A part of the credential, or nothing when it is none.
-fn well_formed(part: &str) -> String {
+/// A part of the credential; empty when it is malformed.
+fn accept_part(part: &str) -> String {
     let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./+@:~*,".contains(&byte);
     let is_good = part.len() <= LONGEST_PART && part.bytes().all(may_be);
     if is_good { part.to_owned() } else { String::new() }
 }
 
 /// Access key, date, region (empty with SigV4A) and service.
-fn credential_parts(credential: &str) -> Option<[&str; 4]> {
+fn split_credential(credential: &str) -> Option<[&str; 4]> {
     let rest = credential.strip_suffix("/aws4_request")?;
     // An access key ID has no slash with AWS; elsewhere it may.
     let (rest, service) = rest.rsplit_once('/')?;
@@ -215,15 +215,15 @@ fn credential_parts(credential: &str) -> Option<[&str; 4]> {
     Some([access_key_id, day, last, service])
 }
 
-fn names(list: &str) -> Vec<String> {
+fn parse_names(list: &str) -> Vec<String> {
     let is_name = |name: &&str| !name.is_empty() && name.bytes().all(is_token);
     list.split(';').filter(is_name).map(str::to_ascii_lowercase).collect()
 }
 
 const DAY: &str = "20130524";
 
-/// The time that `20130524T000000Z` stands for. It is one that seven days can be added to.
-fn moment(text: &str) -> Option<SystemTime> {
+/// Parses `20130524T000000Z`. The year is below 9999, so that seven days can be added.
+fn parse_date(text: &str) -> Option<SystemTime> {
     let (day, time) = text.strip_suffix('Z')?.split_once('T')?;
     let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(day, DAY.len()) || !digits(time, "000000".len()) {
@@ -248,7 +248,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Authentication, Flaw> {
         let url = Url::parse(text).unwrap();
-        Authentication::read(&url, &Parts::of(&url))
+        Authentication::parse(&url, &AuthenticationParts::read(&url))
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         );
         assert_eq!(good.signed_at, SystemTime::UNIX_EPOCH + Duration::from_hours(380_376));
         assert_eq!(good.expires_at(), SystemTime::UNIX_EPOCH + Duration::from_hours(380_400));
-        assert_eq!(good.scope("us-east-1", "s3"), "20130524/us-east-1/s3/aws4_request");
+        assert_eq!(good.scope().to_string(), "20130524/us-east-1/s3/aws4_request");
         assert_eq!(good.signed_headers, ["host"]);
         assert!(good.token.is_none());
     }
@@ -290,12 +290,33 @@ mod tests {
             assert_ne!(changed, GOOD, "{from}");
             assert_eq!(read(&changed).err(), Some(flaw), "{to}");
         }
+    }
+
+    #[test]
+    fn each_condition_on_the_kind_of_url_is_needed() {
+        let missing =
+            |found: &str| Flaw::Missing(REQUIRED.into_iter().filter(|name| *name != found).collect());
         for (query, flaw) in [
             ("", Flaw::NotPresigned),
             ("?versionId=1&x-id=GetObject", Flaw::NotPresigned),
+            // Each parameter of Signature Version 4 is enough, whole or cut, whatever else is in the query.
+            ("?X-Amz-Credential=a", missing("X-Amz-Credential")),
+            ("?X-Amz-Cred", missing("")),
+            ("?X-Amz-Signature=b", missing("X-Amz-Signature")),
+            ("?X-Amz-SignedHeaders=host", missing("X-Amz-SignedHeaders")),
+            ("?X-Amz-Sign", missing("")),
+            ("?X-Amz-Algorithm=AWS4-HMAC-SHA256", missing("X-Amz-Algorithm")),
+            ("?X-Amz-Signature=b&AWSAccessKeyId=a&Signature=b", missing("X-Amz-Signature")),
+            ("?X-Amz-Date=20130524T000000Z&X-Amz-Expires=1", Flaw::NotPresigned),
+            // Other signed URLs have two parameters of theirs.
             ("?AWSAccessKeyId=a&Expires=1&Signature=b%3D", Flaw::SigV2),
+            ("?AWSAccessKeyId=a&AWSAccessKeyId=a&Signature=b&Signature=b", Flaw::SigV2),
+            ("?AWSAccessKeyId=a&Expires=1", Flaw::NotPresigned),
+            ("?Expires=1&Signature=b", Flaw::NotPresigned),
             ("?Expires=1&Signature=b&Key-Pair-Id=k", Flaw::Foreign("CloudFront")),
+            ("?Expires=1&Key-Pair-Id=k", Flaw::NotPresigned),
             ("?X-Goog-Algorithm=GOOG4-RSA-SHA256", Flaw::Foreign("Google Cloud Storage")),
+            ("?X-Goog", Flaw::NotPresigned),
         ] {
             assert_eq!(read(&format!("https://b.s3.amazonaws.com/k{query}")).err(), Some(flaw), "{query}");
         }

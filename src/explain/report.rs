@@ -1,14 +1,29 @@
-//! What an explanation finds, in plain sentences.
+//! What an explanation reports: findings, and the sentence of each.
 
 use std::{fmt, time::SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use thiserror::Error;
 
-use super::{
-    change::{Change, Way, sentence},
-    flaw::Flaw,
-};
+use super::request::Flaw;
+
+/// What S3 would answer, as far as it can be known; it documents no order of its checks. Where several verdicts apply, the
+/// first one counts: whether the key is known, then the signature, then the time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UrlVerdict {
+    /// The signature is right, and the URL has not expired.
+    Valid,
+    /// The signature is right, and the URL or its credentials have expired.
+    Expired,
+    /// The signing time is in the future.
+    NotYetValid,
+    /// The signature belongs to another request, or to another secret key.
+    SignatureMismatch,
+    /// No signer has this access key, or S3 does not know it.
+    UnknownAccessKey,
+    /// Not a presigned URL that S3 could read.
+    Malformed,
+}
 
 /// One thing that is wrong, as a sentence.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -17,12 +32,12 @@ pub enum Finding {
     #[error(transparent)]
     Flaw(#[from] Flaw),
     /// The request was changed.
-    #[error("{}", sentence(change, *way, before, after))]
+    #[error("{}", describe_change(change, *pair, before, after))]
     Changed {
-        /// What.
+        /// What changed.
         change: Change,
-        /// Between which two.
-        way: Way,
+        /// Between which two requests.
+        pair: ComparedPair,
         /// How it was, as far as it may be shown.
         before: String,
         /// How it is, as far as it may be shown.
@@ -96,14 +111,14 @@ pub enum Finding {
     /// Headers that are sent and not signed; none when S3 does not say which.
     #[error(
         "{} sent but not signed: S3 refuses x-amz-* headers that X-Amz-SignedHeaders does not name",
-        if .0.is_empty() { "a header is".to_owned() } else { format!("{} is", listed(.0)) }
+        if .0.is_empty() { "a header is".to_owned() } else { format!("{} is", list_names(.0)) }
     )]
     HeadersNotSigned(Vec<String>),
     /// A signed header is not sent.
     #[error("the signed header {0} is missing: it must be sent with the value that was signed")]
     SignedHeaderMissing(String),
     /// The scope's region is not that of the host, or of the bucket.
-    #[error("the wrong region was signed for: {}", regions(scope, right.as_deref()))]
+    #[error("the wrong region was signed for: {}", describe_region(scope, right.as_deref()))]
     WrongRegion {
         /// In the URL.
         scope: String,
@@ -153,7 +168,7 @@ pub enum Finding {
         now: SystemTime,
     },
     /// Nothing that was tried was signed.
-    #[error("{}", unexplained(headers))]
+    #[error("{}", describe_unexplained(headers))]
     Unexplained {
         /// Signed headers whose values nobody here can know.
         headers: Vec<String>,
@@ -207,20 +222,144 @@ pub enum Finding {
          signer, so the object key was encoded twice"
     )]
     KeyHoldsEscapes(String),
-    /// There are more findings than are told.
+    /// So many findings are left out.
     #[error("and {0} more")]
     More(usize),
-    /// A sentence from which something secret was taken.
+    /// The sentence of another finding, without a secret that was in it.
     #[error("{0}")]
-    Hidden(String),
+    Redacted(String),
+}
+
+/// Which two requests a change is between.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ComparedPair {
+    /// Another request was signed than is used: a signature proves it.
+    SignedAndUsed,
+    /// S3 received another request than was used, by what it says itself.
+    UsedAndReceived,
+    /// S3 received another request than was signed: a signature proves the one, S3 says the other.
+    SignedAndReceived,
+}
+
+impl ComparedPair {
+    fn verbs(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SignedAndUsed => ("was signed", "is used"),
+            Self::UsedAndReceived => ("was sent", "arrived at S3"),
+            Self::SignedAndReceived => ("was signed", "arrived at S3"),
+        }
+    }
+}
+
+/// What differs between two requests. What is shown of values is fit to be shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The HTTP method.
+    Method,
+    /// `%` became `%25`.
+    EncodedTwice,
+    /// `%25` became `%`.
+    Decoded,
+    /// A space became a plus.
+    PlusForSpace,
+    /// A plus was read as a space.
+    PlusReadAsSpace,
+    /// Slashes or dot segments were folded.
+    PathNormalised,
+    /// Slashes came into the path.
+    SlashAdded,
+    /// The path otherwise.
+    Path,
+    /// The host or its port.
+    Host,
+    /// A signed header is not there.
+    HeaderMissing(String),
+    /// A signed header has another value.
+    Header(String),
+    /// Query parameters were added.
+    ParametersAdded,
+    /// Query parameters were dropped.
+    ParametersDropped,
+    /// A query parameter has another value.
+    Parameter(String),
+    /// Region or service of the credential scope.
+    Scope,
+    /// The session token is not there.
+    TokenMissing,
+    /// Another session token.
+    Token,
+    /// The list of signed headers.
+    SignedHeaders,
+    /// The hash of the payload.
+    Payload,
+}
+
+/// The sentence for a change.
+fn describe_change(change: &Change, pair: ComparedPair, before: &str, after: &str) -> String {
+    let (was, is) = pair.verbs();
+    let what = match change {
+        Change::Method => "the method differs",
+        Change::EncodedTwice => "the object key was encoded twice",
+        Change::Decoded => "the path was decoded on the way",
+        Change::PlusForSpace => "a + stands in the place of a space (write %20)",
+        Change::PlusReadAsSpace => "a + was read as a space (write %2B)",
+        Change::PathNormalised => "the path was normalised on the way (// or dot segments)",
+        Change::SlashAdded => "a / too many is in the path",
+        Change::Path => "the path differs",
+        Change::Host => "the host differs",
+        Change::Scope => "the credential scope (region or service) differs from the one signed",
+        Change::SignedHeaders => "X-Amz-SignedHeaders differs",
+        Change::Payload => "the hash of the payload differs",
+        Change::HeaderMissing(name) => {
+            return format!("the signed header {name} is missing: {name}: {before} {was}");
+        }
+        Change::Header(name) => {
+            return format!("{name} differs from the one signed: {before:?} {was}, {after:?} {is}");
+        }
+        Change::ParametersAdded => return format!("query parameters were added on the way: {after}"),
+        Change::ParametersDropped => return format!("query parameters were dropped on the way: {before}"),
+        Change::Parameter(name) => {
+            return format!("the query parameter {name} differs: {before:?} {was}, {after:?} {is}");
+        }
+        Change::TokenMissing => {
+            return format!("the session token is missing: the URL {was} with X-Amz-Security-Token");
+        }
+        Change::Token => return format!("the session token differs from the one that {was}"),
+    };
+    format!("{what}: {before} {was}, {after} {is}")
+}
+
+impl Finding {
+    /// Whether it says that the host, or the region and service that go with it, are wrong.
+    pub(super) fn is_about_scope(&self) -> bool {
+        match self {
+            Self::WrongRegion { .. } | Self::WrongService { .. } => true,
+            Self::Changed { change, .. } => matches!(change, Change::Scope | Change::Host),
+            _ => false,
+        }
+    }
+
+    /// Whether it says that the session token is wrong or missing.
+    pub(super) fn is_about_token(&self) -> bool {
+        match self {
+            Self::TokenForeign | Self::TokenMissing => true,
+            Self::Changed { change, .. } => matches!(change, Change::TokenMissing | Change::Token),
+            _ => false,
+        }
+    }
+
+    /// Whether it is enough to explain that a signature does not match.
+    pub(super) fn explains_mismatch(&self) -> bool {
+        matches!(self, Self::SignedHeaderMissing(_) | Self::HeadersNotSigned(_) | Self::Fragment)
+    }
 }
 
 /// How many names a sentence lists.
-const LISTED: usize = 10;
+const MAX_LISTED_NAMES: usize = 10;
 
 /// Names, those beyond the tenth counted.
-fn listed(names: &[String]) -> String {
-    let first = &names[..names.len().min(LISTED)];
+fn list_names(names: &[String]) -> String {
+    let first = &names[..names.len().min(MAX_LISTED_NAMES)];
     match names.len() - first.len() {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
@@ -231,14 +370,14 @@ fn at(time: SystemTime) -> impl fmt::Display {
     format_rfc3339_seconds(time)
 }
 
-fn regions(scope: &str, right: Option<&str>) -> String {
+fn describe_region(scope: &str, right: Option<&str>) -> String {
     match right {
         Some(right) => format!("the credential scope has {scope}, it must be {right}"),
         None => format!("the bucket is not in {scope}, the region of the credential scope"),
     }
 }
 
-fn unexplained(headers: &[String]) -> String {
+fn describe_unexplained(headers: &[String]) -> String {
     if headers.is_empty() {
         return "the signature belongs to another request and to none that is near to this one: path, query or host were \
                 changed after signing, or it was made with another secret key"
@@ -247,6 +386,6 @@ fn unexplained(headers: &[String]) -> String {
     format!(
         "the signature belongs to another request; likely a signed header changed: {} must be sent exactly as signed \
          (otherwise path, query or host were changed, or it was made with another secret key)",
-        listed(headers)
+        list_names(headers)
     )
 }

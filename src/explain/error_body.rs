@@ -7,10 +7,10 @@ use std::borrow::Cow;
 
 use aws_smithy_xml::decode::{Document, try_data};
 
-use super::canonical::Canonical;
+use super::compare::CanonicalParts;
 use crate::presign::parameters::is_token;
 
-/// What S3 said.
+/// What S3 answered.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct ErrorBody {
     pub(super) code: String,
@@ -29,7 +29,7 @@ pub(super) struct ErrorBody {
 
 /// What S3's refusal is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refusal {
+pub(super) enum RefusalKind {
     Signature,
     Expired,
     NotYetValid,
@@ -45,8 +45,8 @@ pub(super) enum Refusal {
 }
 
 impl ErrorBody {
-    /// Reads a document; nothing when it is no error of S3's. What stands before it is left aside: browsers show a
-    /// sentence of their own there, which is copied with it.
+    /// Parses a document; None when it is not an error of S3. Text before it is skipped: browsers show a sentence of their
+    /// own there, which is copied with it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let start = ["<?xml", "<Error"].iter().filter_map(|start| text.find(start)).min()?;
         let mut document = Document::new(text[start..].trim());
@@ -71,57 +71,57 @@ impl ErrorBody {
         (!body.code.is_empty()).then_some(body)
     }
 
-    /// Whether S3 says that it was about another request.
-    pub(super) fn is_of_another(&self, access_key_id: &str, signature: &str) -> bool {
+    /// Whether S3 answered another request.
+    pub(super) fn is_about_other_request(&self, access_key_id: &str, signature: &str) -> bool {
         let other = |said: &Option<String>, ours: &str| said.as_deref().is_some_and(|said| said != ours);
         other(&self.access_key_id, access_key_id) || other(&self.signature_provided, signature)
     }
 
     /// What S3 received.
-    pub(super) fn received(&self) -> Option<Canonical> {
-        Canonical::parse(self.canonical_request.as_deref()?)
+    pub(super) fn received(&self) -> Option<CanonicalParts> {
+        CanonicalParts::parse(self.canonical_request.as_deref()?)
     }
 
     /// What the refusal is about.
     ///
     /// Source: [Error codes](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList), and for
     /// expired and early URLs, which have no code of their own, the message that S3 sends with `AccessDenied`.
-    pub(super) fn refusal(&self) -> Refusal {
+    pub(super) fn refusal(&self) -> RefusalKind {
         let says = |text: &str| self.message.to_ascii_lowercase().contains(text);
         match self.code.as_str() {
-            "SignatureDoesNotMatch" => Refusal::Signature,
-            "AccessDenied" | "RequestExpired" if says("has expired") => Refusal::Expired,
-            "AccessDenied" if says("not yet valid") || says("not valid yet") => Refusal::NotYetValid,
-            "AccessDenied" if says("were not signed") => Refusal::HeadersNotSigned,
-            "RequestTimeTooSkewed" => Refusal::NotYetValid,
-            "ExpiredToken" | "ExpiredTokenException" => Refusal::TokenExpired,
-            "InvalidToken" => Refusal::TokenInvalid,
-            "InvalidAccessKeyId" => Refusal::AccessKey,
+            "SignatureDoesNotMatch" => RefusalKind::Signature,
+            "AccessDenied" | "RequestExpired" if says("has expired") => RefusalKind::Expired,
+            "AccessDenied" if says("not yet valid") || says("not valid yet") => RefusalKind::NotYetValid,
+            "AccessDenied" if says("were not signed") => RefusalKind::HeadersNotSigned,
+            "RequestTimeTooSkewed" => RefusalKind::NotYetValid,
+            "ExpiredToken" | "ExpiredTokenException" => RefusalKind::TokenExpired,
+            "InvalidToken" => RefusalKind::TokenInvalid,
+            "InvalidAccessKeyId" => RefusalKind::AccessKey,
             "AuthorizationQueryParametersError" | "AuthorizationHeaderMalformed"
                 if self.region.is_some() || says("region") =>
             {
-                Refusal::Region
+                RefusalKind::Region
             }
-            "AuthorizationQueryParametersError" | "AuthorizationHeaderMalformed" => Refusal::Parameters,
-            "PermanentRedirect" | "TemporaryRedirect" => Refusal::Region,
-            "NoSuchKey" => Refusal::NoSuchKey,
-            _ => Refusal::Other,
+            "AuthorizationQueryParametersError" | "AuthorizationHeaderMalformed" => RefusalKind::Parameters,
+            "PermanentRedirect" | "TemporaryRedirect" => RefusalKind::Region,
+            "NoSuchKey" => RefusalKind::NoSuchKey,
+            _ => RefusalKind::Other,
         }
     }
 
-    /// Whether S3 would have the request at another endpoint for this time only.
+    /// Whether S3 redirects this request only, and not later ones.
     pub(super) fn is_temporary_redirect(&self) -> bool {
         self.code == "TemporaryRedirect"
     }
 
-    /// The host that S3 redirects to, where it is one.
+    /// The host that S3 redirects to, if it is well-formed.
     pub(super) fn endpoint(&self) -> Option<&str> {
         let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
         let is_host = |host: &&str| (1..=255).contains(&host.len()) && host.bytes().all(may_be);
         self.endpoint.as_deref().map(str::trim).filter(is_host)
     }
 
-    /// The time of S3's clock, where it has the form of one.
+    /// The time of S3's clock, if it is well-formed.
     pub(super) fn server_time(&self) -> Option<&str> {
         let may_be = |byte: u8| byte.is_ascii_digit() || b"TZ:.+-".contains(&byte);
         let is_time = |time: &&str| (1..=40).contains(&time.len()) && time.bytes().all(may_be);
@@ -134,7 +134,7 @@ impl ErrorBody {
         names.filter(|name| !name.is_empty() && name.bytes().all(is_token)).collect()
     }
 
-    /// The code, as far as it is one.
+    /// The code without characters that no code has.
     pub(super) fn shown_code(&self) -> String {
         self.code.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
     }
@@ -160,11 +160,11 @@ mod tests {
             (body.code.as_str(), body.message.as_str()),
             ("SignatureDoesNotMatch", "does \"not\" match")
         );
-        assert_eq!(body.refusal(), Refusal::Signature);
+        assert_eq!(body.refusal(), RefusalKind::Signature);
         let received = body.received().unwrap();
         assert_eq!(received.text(), "GET\n/a\nx=1&y=2\nhost:h\n\nhost\nUNSIGNED-PAYLOAD");
-        assert!(!body.is_of_another("AKID", "ab"));
-        assert!(body.is_of_another("AKID", "cd") && body.is_of_another("OTHER", "ab"));
+        assert!(!body.is_about_other_request("AKID", "ab"));
+        assert!(body.is_about_other_request("AKID", "cd") && body.is_about_other_request("OTHER", "ab"));
     }
 
     #[test]
@@ -175,7 +175,11 @@ mod tests {
             chrome.to_owned(),
             format!("\u{feff}<?xml version=\"1.0\"?>\n{}", &chrome[chrome.find('<').unwrap()..]),
         ] {
-            assert_eq!(ErrorBody::parse(&text).map(|body| body.refusal()), Some(Refusal::Expired), "{text}");
+            assert_eq!(
+                ErrorBody::parse(&text).map(|body| body.refusal()),
+                Some(RefusalKind::Expired),
+                "{text}"
+            );
         }
     }
 
