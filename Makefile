@@ -15,9 +15,11 @@ DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo/bin/cargo-deny
 MUTANTS_VERSION := 27.1.0
 MUTANTS := $(TOOLS)/cargo/bin/cargo-mutants
-# The change is what differs from this commit. The tests are arguments of cargo test: those that must find the mutants.
+# The change is what differs from this commit. The tests that must find the mutants: their binary, and parts of their names
+# (MUTANTS_TESTS="--test it" MUTANTS_NAMES=explain:: for example).
 BASE ?= HEAD~1
 MUTANTS_TESTS ?= --lib
+MUTANTS_NAMES ?=
 MUTANTS_SECONDS ?= 1800
 FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/cargo/bin/cargo-fuzz
@@ -103,7 +105,9 @@ mutants: $(MUTANTS) ## Mutants of what changed since BASE (HEAD~1) that MUTANTS_
 		| tar --extract --directory target/mutants/tree
 	CARGO_TARGET_DIR=$(CURDIR)/target timeout --signal INT $(MUTANTS_SECONDS) $(MUTANTS) mutants --dir target/mutants/tree \
 		--in-place --in-diff target/mutants/diff --output target/mutants --shuffle --build-timeout 600 \
-		--minimum-test-timeout 60 -- --locked $(MUTANTS_TESTS)
+		--minimum-test-timeout 60 $(addprefix --cargo-arg=,--locked $(MUTANTS_TESTS)) -- $(MUTANTS_NAMES) \
+		|| { status=$$?; [ $$status = 124 ] || exit $$status; echo "MUTANTS_SECONDS are over. Missed until then:"; \
+			cat target/mutants/mutants.out/missed.txt; }
 
 .PHONY: build
 build: ## The release binary
