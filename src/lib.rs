@@ -6,7 +6,7 @@ pub mod address;
 pub mod admin;
 pub mod client;
 pub mod clock;
-mod commands;
+pub mod commands;
 pub mod config;
 pub mod credentials;
 pub mod explain;
@@ -21,8 +21,6 @@ pub mod server;
 pub mod service;
 pub mod signals;
 pub mod sys;
-
-pub use self::commands::{report_misuse, run};
 
 /// The messages and services of `proto/presign/v1/presign.proto`, which documents them.
 #[expect(
