@@ -24,7 +24,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_smithy_http_client", &["src/credentials/source.rs"]),
     ("metrics_exporter_prometheus", &["src/metrics.rs"]),
     ("aws_smithy_types::base64", &["src/presign/post/policy.rs"]),
-    ("clap", &["src/config/arguments.rs", "src/config/arguments/post.rs"]),
+    (
+        "clap",
+        &[
+            "src/config/arguments.rs",
+            "src/config/arguments/explain.rs",
+            "src/config/arguments/post.rs",
+            "src/config/arguments/presign.rs",
+        ],
+    ),
     ("env::", &["src/config/arguments.rs", "src/shelter.rs"]),
     ("SystemTime::now", &["src/clock.rs"]),
     ("Instant::now", &["src/clock.rs"]),
