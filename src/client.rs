@@ -24,7 +24,7 @@ use self::{terms::GrantSummary, uri::S3Uri};
 use crate::{
     address::{Address, UnixAddress},
     config::{
-        arguments::{HealthcheckArguments, PresignArguments},
+        arguments::{HealthcheckArguments, presign::PresignArguments},
         layers::Layers,
     },
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},

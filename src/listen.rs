@@ -3,23 +3,12 @@
 mod authority;
 pub mod peer;
 pub mod preface;
+mod unix_socket;
 mod yielding;
 
-use std::{
-    io,
-    net::SocketAddr,
-    os::{
-        linux::net::SocketAddrExt,
-        unix::fs::{FileTypeExt, MetadataExt},
-    },
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
-use rustix::{
-    fs::Mode,
-    process::{Resource, Rlimit},
-};
+use rustix::process::{Resource, Rlimit};
 use thiserror::Error;
 use tokio::{
     io::{Join, join},
@@ -30,10 +19,11 @@ use tokio_util::either::Either;
 use self::{
     authority::ReadableAuthority,
     peer::{Peer, PeerCredentials},
+    unix_socket::SocketPath,
     yielding::YieldingWriter,
 };
 use crate::{
-    address::{Address, UnixAddress},
+    address::Address,
     config::{Config, UnixSocket},
 };
 
@@ -95,34 +85,6 @@ pub struct Listener {
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
-}
-
-/// A socket's path, which is removed when it is dropped.
-#[derive(Debug)]
-struct SocketPath {
-    path: PathBuf,
-    /// Device and inode when it was bound.
-    inode: Option<(u64, u64)>,
-}
-
-impl SocketPath {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), inode: inode_at(path) }
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        // Another server may have bound the path since: its socket stays.
-        if self.inode.is_some() && inode_at(&self.path) == self.inode {
-            let _best_effort = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Device and inode of the file at a path.
-fn inode_at(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Raises the soft limit of open files to the hard one: the usual soft limit, 1,024, is what `limits.connections` alone
@@ -206,61 +168,9 @@ async fn bind_tcp(address: SocketAddr, setting: &'static str) -> Result<Listener
 }
 
 fn bind_unix(settings: &UnixSocket) -> Result<Listener, ListenError> {
-    let name = settings.address.to_string();
-    let error = |error| ListenError::Socket { name: name.clone(), error };
-    let (socket, path) = match &settings.address {
-        UnixAddress::Abstract(abstract_name) => (bind_abstract(abstract_name, &name)?, None),
-        UnixAddress::Path(path) => {
-            remove_stale(path)?;
-            let socket = bind_with_mode(path, settings.mode).map_err(error)?;
-            (socket, Some(SocketPath::new(path)))
-        }
-    };
+    let (socket, path) = unix_socket::bind(settings)?;
     let address = Address::Unix(settings.address.clone());
     Ok(Listener { socket: Socket::Unix(socket), address, _path: path })
-}
-
-fn bind_abstract(abstract_name: &str, name: &str) -> Result<UnixListener, ListenError> {
-    let bound = std::os::unix::net::SocketAddr::from_abstract_name(abstract_name)
-        .and_then(|address| std::os::unix::net::UnixListener::bind_addr(&address))
-        .and_then(listen_async);
-    bound.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => ListenError::SocketInUse(name.to_owned()),
-        _ => ListenError::Socket { name: name.to_owned(), error },
-    })
-}
-
-fn listen_async(socket: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
-    socket.set_nonblocking(true)?;
-    UnixListener::from_std(socket)
-}
-
-/// The mode is set by the umask, so that it applies from the start: a chmod after bind would come too late.
-fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    let masked = Mode::from_raw_mode(!mode & 0o777);
-    let before = rustix::process::umask(masked);
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    bound
-}
-
-/// Removes a path only if it is a socket that refuses connections.
-fn remove_stale(path: &Path) -> Result<(), ListenError> {
-    let name = path.display().to_string();
-    let metadata = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(ListenError::Socket { name, error }),
-    };
-    if !metadata.file_type().is_socket() {
-        return Err(ListenError::NotASocket(name));
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(|error| ListenError::Socket { name, error })
-        }
-        _ => Err(ListenError::SocketInUse(name)),
-    }
 }
 
 /// How long accepting waits when the process is out of file descriptors or memory.
@@ -308,8 +218,10 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::os::linux::net::SocketAddrExt;
+
     use super::*;
-    use crate::address::LoopbackAddress;
+    use crate::address::{LoopbackAddress, UnixAddress};
 
     #[tokio::test]
     async fn a_unix_peer_has_the_ids_of_its_process() {

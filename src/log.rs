@@ -28,6 +28,6 @@ pub fn start(format: LogFormat) {
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
-    let ours = target == "presignd" || target.starts_with("presignd::");
-    ours || (*metadata.level() <= Level::WARN && !target.starts_with("aws"))
+    let is_own = target == "presignd" || target.starts_with("presignd::");
+    is_own || (*metadata.level() <= Level::WARN && !target.starts_with("aws"))
 }

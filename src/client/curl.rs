@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::pb::{PresignPostResponse, PresignedRequest};
 
-/// The command that uses a URL. `FILE` stands for what is uploaded.
+/// The command that uses a URL. `FILE` is a placeholder for the file to upload.
 pub(super) fn url_command(presigned: &PresignedRequest) -> String {
     // Without this curl would fold `.` and `..` in the key, and the signature would not match.
     let mut command = "curl --fail --path-as-is".to_owned();
@@ -45,7 +45,7 @@ pub(super) fn form_command<'f>(
     command + " --form file=@FILE " + &quote(&form.url)
 }
 
-/// curl takes brackets for a range of URLs. In ours they stand around an IPv6 address; keys are encoded.
+/// curl reads brackets as a range of URLs. Presigned URLs have them around an IPv6 address only: keys are encoded.
 fn globoff_option(url: &str) -> &'static str {
     if url.contains(['[', ']', '{', '}']) { " --globoff" } else { "" }
 }
@@ -64,7 +64,7 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// One word of a POSIX shell: within single quotes everything but a single quote stands for itself.
+/// One word of a POSIX shell: within single quotes every character but the single quote is literal.
 ///
 /// Source: [Shell Command Language, 2.2.2](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02).
 fn quote(word: &str) -> String {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{ClientError, client_error, connect, parse_pairs, terms::rfc3339};
 use crate::{
-    config::arguments::ExplainArguments,
+    config::arguments::explain::ExplainArguments,
     pb::{self, Verdict, presign_service_client::PresignServiceClient},
 };
 

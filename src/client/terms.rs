@@ -56,7 +56,7 @@ impl fmt::Display for GrantSummary {
     }
 }
 
-/// A time, or nothing where there is none.
+/// A time in RFC 3339; empty if it is not set.
 pub(super) fn rfc3339(time: Option<&Timestamp>) -> String {
     time.map_or_else(String::new, ToString::to_string)
 }

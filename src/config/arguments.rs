@@ -1,12 +1,14 @@
 //! The command line.
 
+pub mod explain;
 pub mod post;
+pub mod presign;
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use self::post::PostArguments;
+use self::{explain::ExplainArguments, post::PostArguments, presign::PresignArguments};
 use super::{
     ConfigError,
     layers::Layers,
@@ -33,62 +35,6 @@ pub enum Invocation {
     Healthcheck(HealthcheckArguments),
 }
 
-/// `presignd presign`.
-#[derive(Debug)]
-pub struct PresignArguments {
-    /// Where the server is.
-    pub server: Option<String>,
-    /// The settings, for the server's sockets when `server` is not given.
-    pub layers: Layers,
-    /// `get`, `head`, `put`, `delete` or `list`.
-    pub method: String,
-    /// `s3://BUCKET-OR-ARN/KEY`; to list, the key is a prefix and may be left out.
-    pub uri: String,
-    /// `--expires-in`.
-    pub expires_in: Option<String>,
-    /// `--min-expires-in`.
-    pub min_expires_in: Option<String>,
-    /// `--signer`.
-    pub signer: String,
-    /// `--header`, as `NAME: VALUE`.
-    pub headers: Vec<String>,
-    /// `--query`, as `NAME=VALUE`.
-    pub query: Vec<String>,
-    /// `--json`.
-    pub json: bool,
-    /// `--curl`.
-    pub curl: bool,
-    /// `--verbose`.
-    pub verbose: bool,
-}
-
-/// `presignd explain`.
-pub struct ExplainArguments {
-    /// Where the server is.
-    pub server: Option<String>,
-    /// The settings, for the server's sockets when `server` is not given.
-    pub layers: Layers,
-    /// The URL, or `-` for the standard input. A bearer secret.
-    pub url: String,
-    /// `--method`.
-    pub method: String,
-    /// `--header`, as `NAME: VALUE`.
-    pub headers: Vec<String>,
-    /// `--error-body`: a file, or `-` for the standard input.
-    pub error_body: Option<String>,
-    /// `--json`.
-    pub json: bool,
-    /// `--verbose`.
-    pub verbose: bool,
-}
-
-impl fmt::Debug for ExplainArguments {
-    /// Without the URL and the headers, which are secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExplainArguments").field("server", &self.server).finish_non_exhaustive()
-    }
-}
-
 /// `presignd healthcheck`.
 #[derive(Debug)]
 pub struct HealthcheckArguments {
@@ -112,31 +58,9 @@ pub fn parse(
 ) -> Result<Invocation, ConfigError> {
     let matches = command().try_get_matches_from(arguments).unwrap_or_else(|error| error.exit());
     Ok(match matches.subcommand() {
-        Some(("presign", given)) => Invocation::Presign(PresignArguments {
-            server: text(given, "server"),
-            layers: layers(given, environment)?,
-            method: text(given, "method").unwrap_or_default(),
-            uri: text(given, "uri").unwrap_or_default(),
-            expires_in: text(given, "expires-in"),
-            min_expires_in: text(given, "min-expires-in"),
-            signer: text(given, "signer").unwrap_or_default(),
-            headers: texts(given, "header"),
-            query: texts(given, "query"),
-            json: given.get_flag("json"),
-            curl: given.get_flag("curl"),
-            verbose: given.get_flag("verbose"),
-        }),
+        Some(("presign", given)) => Invocation::Presign(presign::read(given, environment)?),
         Some(("post", given)) => Invocation::Post(post::read(given, environment)?),
-        Some(("explain", given)) => Invocation::Explain(ExplainArguments {
-            server: text(given, "server"),
-            layers: layers(given, environment)?,
-            url: text(given, "url").unwrap_or_default(),
-            method: text(given, "method").unwrap_or_default(),
-            headers: texts(given, "header"),
-            error_body: text(given, "error-body"),
-            json: given.get_flag("json"),
-            verbose: given.get_flag("verbose"),
-        }),
+        Some(("explain", given)) => Invocation::Explain(explain::read(given, environment)?),
         Some(("healthcheck", given)) => Invocation::Healthcheck(HealthcheckArguments {
             server: text(given, "server"),
             layers: layers(given, environment)?,
@@ -205,9 +129,9 @@ fn command() -> Command {
                 .args(SETTINGS.iter().map(flag))
                 .after_help("Each flag is also an environment variable (PRESIGND_LISTEN_TCP) and a key of the TOML file (listen.tcp)."),
         )
-        .subcommand(presign())
+        .subcommand(presign::command())
         .subcommand(post::command())
-        .subcommand(explain())
+        .subcommand(explain::command())
         .subcommand(
             Command::new("healthcheck")
                 .about("Ask a running server whether it can sign: exit 0 if so, else 1")
@@ -237,75 +161,6 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-}
-
-fn explain() -> Command {
-    Command::new("explain")
-        .about("Ask a running server why a presigned URL fails: exit 0 if it is valid, else 1")
-        .arg(
-            Arg::new("url").required(true).value_name("URL").help(
-                "the whole URL, as it was used; - reads it from standard input, so that it stays out of the shell's \
-                 history and the list of processes",
-            ),
-        )
-        .arg(option("method", "METHOD", "the HTTP method with which it was used").default_value("GET"))
-        .arg(
-            option("header", "NAME: VALUE", "a header with which it was used; repeatable")
-                .action(ArgAction::Append),
-        )
-        .arg(option(
-            "error-body",
-            "FILE",
-            "the XML that S3 answered, which tells what S3 received; - reads it from standard input",
-        ))
-        .arg(switch("json", "print the whole answer as JSON"))
-        .arg(switch("verbose", "also print the canonical request and the string to sign").short('v'))
-        .arg(config_file())
-        .arg(server())
-        .after_help(
-            "Exit code: 0 when the verdict is VALID; 1 when it is another one, or when there is no answer. Nothing secret \
-             is printed: session tokens and SSE-C keys are shown as ***.",
-        )
-}
-
-fn presign() -> Command {
-    Command::new("presign")
-        .about("Ask a running server for a URL and print it")
-        .arg(
-            Arg::new("method")
-                .required(true)
-                .value_name("METHOD")
-                .value_parser(["get", "head", "put", "delete", "list"])
-                .help("what the URL's holder may do with the object, or list for those of a bucket"),
-        )
-        .arg(Arg::new("uri").required(true).value_name("URI").help(
-            "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY; the key as it is stored, not percent-encoded; \
-                 to list, what the keys begin with, or nothing",
-        ))
-        .arg(option(
-            "expires-in",
-            "DURATION",
-            "how long the URL should work, such as 10m; the server's default otherwise",
-        ))
-        .arg(option(
-            "min-expires-in",
-            "DURATION",
-            "fail rather than print a URL that works for less than this",
-        ))
-        .arg(option("signer", "NAME", "which of the server's signers signs"))
-        .arg(
-            option("header", "NAME: VALUE", "a header to sign, which the holder must send; repeatable")
-                .action(ArgAction::Append),
-        )
-        .arg(option("query", "NAME=VALUE", "a query parameter to sign; repeatable").action(ArgAction::Append))
-        .arg(switch("json", "print the whole answer as JSON"))
-        .arg(
-            switch("curl", "print a command line that uses the URL, with every header that it needs")
-                .conflicts_with("json"),
-        )
-        .arg(switch("verbose", "also print, on stderr, what was granted and a ready curl command").short('v'))
-        .arg(config_file())
-        .arg(server())
 }
 
 fn config_file() -> Arg {

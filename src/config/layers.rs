@@ -1,4 +1,4 @@
-//! Flags over environment over file over defaults, each value with the place that it came from.
+//! Flags over environment over file over defaults, each value with its origin.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,14 +27,14 @@ pub struct Layers {
 pub struct SettingValue {
     /// The text; TOML numbers and booleans as they are written.
     pub text: String,
-    /// Who said so.
+    /// Where it was written.
     pub origin: Origin,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// It is not set.
     Default,
     /// A line of the configuration file.
     File {
@@ -159,7 +159,7 @@ impl Layers {
         Self { settings: defaults.collect(), tables: FileTables::default() }
     }
 
-    /// Lays a TOML file over what is there.
+    /// Lays a TOML file over what is set.
     ///
     /// # Errors
     /// When it cannot be read, is not TOML, or sets what is not a setting.
@@ -182,11 +182,10 @@ impl Layers {
         file.for_each_setting("", &parsed, &mut |name, text, origin| self.set(name, text, origin))
     }
 
-    /// Lays environment variables over what is there. Those that Kubernetes makes for a Service of our name are not
-    /// ours.
+    /// Lays environment variables over what is set. Those that Kubernetes makes for a Service named presignd are ignored.
     ///
     /// # Errors
-    /// When a variable with our prefix is not a setting.
+    /// When a variable with the prefix is not a setting.
     pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
         for (variable, text) in variables {
             let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
@@ -206,7 +205,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays a flag over what is there.
+    /// Lays a flag over what is set.
     pub fn flag(&mut self, setting: &settings::Setting, text: String) {
         let value = SettingValue { text, origin: Origin::Flag(setting.flag()) };
         self.settings.insert(setting.name.to_owned(), value);
@@ -273,14 +272,14 @@ mod tests {
     #[test]
     fn a_value_knows_the_line_that_it_came_from() {
         let layers = file("open = true\n[listen]\nunix = \"/run/p.sock\"\n[limits]\nstreams = 12\n").unwrap();
-        let place = |name: &str| {
+        let value_and_line = |name: &str| {
             let SettingValue { text, origin } = layers.get(name).unwrap();
             let Origin::File { line, .. } = origin else { panic!("{origin} is a line of the file") };
             (text.clone(), *line)
         };
-        assert_eq!(place("open"), ("true".into(), 1));
-        assert_eq!(place("listen.unix"), ("/run/p.sock".into(), 3));
-        assert_eq!(place("limits.streams"), ("12".into(), 5));
+        assert_eq!(value_and_line("open"), ("true".into(), 1));
+        assert_eq!(value_and_line("listen.unix"), ("/run/p.sock".into(), 3));
+        assert_eq!(value_and_line("limits.streams"), ("12".into(), 5));
     }
 
     #[test]

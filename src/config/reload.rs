@@ -12,22 +12,21 @@ use crate::credentials::SignerSettings;
 /// What can change while the server runs. Sockets, limits and what is built once need a restart.
 const CHANGEABLE: [&str; 2] = ["signers.", "expiry."];
 
-/// Reads the configuration again from where it was read at the start: the same command line and environment, and the
-/// file as it is now.
+/// Reads the configuration again: the command line and the environment of the start, and the file as it is now.
 pub struct Reload {
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
-    /// What the server runs with.
+    /// The configuration in use.
     running: Layers,
 }
 
 impl Reload {
-    /// From the places that `running` was read from.
+    /// With the command line and environment that `running` was read from.
     pub fn new(arguments: Vec<OsString>, environment: Vec<(String, String)>, running: Layers) -> Self {
         Self { arguments, environment, running }
     }
 
-    /// The signers that there are to be now.
+    /// Reads the settings of the signers.
     ///
     /// # Errors
     /// When the configuration is wrong, or something else than signers and expiry would change.

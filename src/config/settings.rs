@@ -10,15 +10,15 @@ use super::tables::FileTable;
 pub struct Setting {
     /// The TOML key, dots between tables.
     pub name: &'static str,
-    /// What it is when nobody sets it, as it would be written; nothing where there is none.
+    /// The value if it is not set, as it would be written; nothing if there is no default.
     pub default: Option<&'static str>,
-    /// What stands behind the flag in `--help`; nothing for a switch.
+    /// The value's name in `--help`; nothing for a switch.
     pub value: Option<&'static str>,
     /// One sentence.
     pub help: &'static str,
 }
 
-/// The tables that the file may have beside the settings.
+/// The tables that the file may have, in addition to the settings.
 pub const TABLES: &[&dyn FileTable] = &[];
 
 /// Settings and tables of the contract that later versions have.
@@ -28,7 +28,7 @@ pub(super) const NOT_YET: [&str; 7] =
 /// The prefix of environment variables.
 pub const ENVIRONMENT_PREFIX: &str = "PRESIGND_";
 
-/// The settings of one signer stand below `signers.NAME.`; the table has them under this name.
+/// The settings of a signer are named `signers.NAME.…`; this table has them with this prefix.
 pub const SIGNER_PREFIX: &str = "signers.default.";
 
 const fn setting(

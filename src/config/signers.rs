@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    Boolean, ConfigError, ExpiryDuration, HumanDuration, layers::Layers, parse, parse_if_set, settings,
+    ConfigError,
+    layers::Layers,
+    settings,
+    values::{Boolean, ExpiryDuration, HumanDuration, parse, parse_if_set},
 };
 use crate::{
     credentials::{
