@@ -4,5 +4,6 @@
 
 mod fixed_limits;
 mod markdown;
+mod reasons;
 mod snippets;
 mod tables;
