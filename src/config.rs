@@ -2,8 +2,10 @@
 
 pub mod arguments;
 mod environment;
+pub mod error;
 mod file;
 pub mod layers;
+mod names;
 pub mod reload;
 pub mod settings;
 mod signers;
@@ -15,7 +17,9 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 use thiserror::Error;
 
 use self::{
-    layers::{LayerError, Layers, Origin},
+    error::{LayerError, Origin},
+    layers::Layers,
+    tables::FileTable,
     values::{
         AdminAddress, Boolean, HumanDuration, OctalMode, parse, parse_bounded, parse_if_set, parse_or_off,
     },
@@ -27,6 +31,9 @@ use crate::{
 
 /// The upper limit of `limits.batch_items`, by the contract.
 pub const MAX_BATCH_ITEMS: usize = 1_000;
+
+/// The kinds of tables that the file may have, in addition to the settings.
+pub const FILE_TABLES: &[&dyn FileTable] = &[];
 
 /// The configuration of the server, parsed.
 #[derive(Clone, Debug)]

@@ -17,8 +17,9 @@ use std::{
 use libfuzzer_sys::{Corpus, fuzz_target};
 use presignd::{
     config::{
-        Config, ConfigError,
-        layers::{LayerError, Layers},
+        Config, ConfigError, FILE_TABLES,
+        error::LayerError,
+        layers::Layers,
     },
     presign::endpoint::EndpointUrl,
 };
@@ -66,7 +67,7 @@ fn layers(file: &str, environment: &[(String, String)]) -> Result<Layers, LayerE
     let mut scratch = SCRATCH.lock().expect("nobody panicked with it");
     scratch.set_len(0).and_then(|()| scratch.rewind()).expect("it is a file");
     scratch.write_all(file.as_bytes()).expect("there is room");
-    layers.file(&PathBuf::from(format!("/proc/self/fd/{}", scratch.as_raw_fd())))?;
+    layers.file(&PathBuf::from(format!("/proc/self/fd/{}", scratch.as_raw_fd())), FILE_TABLES)?;
     layers.environment(environment)?;
     Ok(layers)
 }

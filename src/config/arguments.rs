@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use self::{explain::ExplainArguments, post::PostArguments, presign::PresignArguments};
 use super::{
-    ConfigError,
+    ConfigError, FILE_TABLES,
     layers::Layers,
     settings::{SETTINGS, Setting},
 };
@@ -92,7 +92,7 @@ fn layers(given: &ArgMatches, environment: &[(String, String)]) -> Result<Layers
     let named = environment.iter().find(|(name, _)| name == CONFIG_VARIABLE);
     let path = given.get_one::<PathBuf>("config").cloned().or_else(|| named.map(|(_, path)| path.into()));
     if let Some(path) = path {
-        layers.file(&path)?;
+        layers.file(&path, FILE_TABLES)?;
     }
     layers.environment(environment)?;
     Ok(layers)

@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    layers::{LayerError, Origin, check_name},
-    settings,
+    error::{LayerError, Origin},
+    names,
 };
 
 /// A configuration file as it was read.
@@ -39,12 +39,23 @@ impl ConfigFile {
         Origin::File { path: self.path.clone(), line: before.filter(|byte| *byte == b'\n').count() + 1 }
     }
 
-    /// Gives every setting of a table and the tables in it to `set`: name, text and line.
+    /// Gives every setting to `set`: name, text and line. `tables` are the names of the tables that the file may have in
+    /// addition to settings.
     pub(super) fn for_each_setting(
+        &self,
+        parsed: &DeTable<'_>,
+        tables: &[&str],
+        set: &mut impl FnMut(&str, String, Origin),
+    ) -> Result<(), LayerError> {
+        self.walk("", parsed, tables, set)
+    }
+
+    fn walk(
         &self,
         prefix: &str,
         table: &DeTable<'_>,
-        set: &mut impl FnMut(&str, String, Origin) -> Result<(), LayerError>,
+        tables: &[&str],
+        set: &mut impl FnMut(&str, String, Origin),
     ) -> Result<(), LayerError> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
@@ -54,20 +65,23 @@ impl ConfigFile {
                 return Err(LayerError::Unknown {
                     name: format!("\"{}\"", key.get_ref()),
                     origin,
-                    nearest: settings::known(&name).map(|_| name),
+                    nearest: names::find(&name).map(|_| name),
                 });
             }
-            match value.get_ref() {
-                DeValue::Table(below) if settings::is_table(&name) => {
-                    self.for_each_setting(&format!("{name}."), below, set)?;
+            let text = match value.get_ref() {
+                DeValue::Table(below) if names::is_table(&name) => {
+                    self.walk(&format!("{name}."), below, tables, set)?;
+                    continue;
                 }
-                DeValue::String(text) => set(&name, text.to_string(), origin)?,
-                DeValue::Integer(number) => set(&name, number.to_string(), origin)?,
-                DeValue::Boolean(flag) => set(&name, flag.to_string(), origin)?,
-                DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
-                    check_name(&name, &origin)?;
-                    return Err(LayerError::NotAValue { name, origin });
-                }
+                DeValue::String(text) => Some(text.to_string()),
+                DeValue::Integer(number) => Some(number.to_string()),
+                DeValue::Boolean(flag) => Some(flag.to_string()),
+                DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => None,
+            };
+            names::check(&name, &origin, tables)?;
+            match text {
+                Some(text) => set(&name, text, origin),
+                None => return Err(LayerError::NotAValue { name, origin }),
             }
         }
         Ok(())

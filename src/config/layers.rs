@@ -2,16 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     path::Path,
 };
 
-use thiserror::Error;
-
 use super::{
     environment,
+    error::{LayerError, Origin},
     file::ConfigFile,
-    settings::{self, ENVIRONMENT_PREFIX, SETTINGS},
+    names,
+    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
     tables::{FileTable, FileTables},
 };
 
@@ -31,124 +30,6 @@ pub struct SettingValue {
     pub origin: Origin,
 }
 
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It is not set.
-    Default,
-    /// A line of the configuration file.
-    File {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Environment(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{path}:{line}"),
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag(name) => write!(f, "--{name}"),
-        }
-    }
-}
-
-/// Why the layers cannot be read.
-#[derive(Debug, Error)]
-pub enum LayerError {
-    /// The file is not there, or not readable.
-    #[error("cannot read the configuration file {path}: {error}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// Not TOML.
-    #[error("{path} is not valid TOML: {error}")]
-    NotToml {
-        /// The file.
-        path: String,
-        /// What is wrong and where.
-        error: String,
-    },
-    /// Not a setting.
-    #[error("{origin}: there is no setting {name}{}", nearest.as_ref().map_or(String::new(), |it| format!(": did you mean {it}?")))]
-    Unknown {
-        /// What was written.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What may have been meant.
-        nearest: Option<String>,
-    },
-    /// In the contract, but not in this version.
-    #[error(
-        "{origin}: {name} is not supported by this version of presignd, which has no callers and no policy yet: start it with open = true"
-    )]
-    NotYet {
-        /// What was written.
-        name: String,
-        /// Where.
-        origin: Origin,
-    },
-    /// A list or a table where one value belongs.
-    #[error("{origin}: {name} takes one value")]
-    NotAValue {
-        /// The setting.
-        name: String,
-        /// Where.
-        origin: Origin,
-    },
-    /// One value where a table or a list of tables belongs, or one of these for the other.
-    #[error("{origin}: {name} must be {expected}")]
-    NotATable {
-        /// The table.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What fits.
-        expected: &'static str,
-    },
-    /// A field of a table has another type.
-    #[error("{origin}: {name} must be {expected}, not {written}")]
-    FieldType {
-        /// The field, with its table.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What was written.
-        written: String,
-        /// What fits.
-        expected: String,
-    },
-    /// A field that its table needs.
-    #[error("{origin}: {name} is not set, and has no default")]
-    MissingField {
-        /// The field, with its table.
-        name: String,
-        /// Where the table is.
-        origin: Origin,
-    },
-    /// A field of a table does not fit.
-    #[error("{origin}: {name}: {problem}")]
-    Field {
-        /// The field, with its table.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
 impl Layers {
     /// The defaults.
     pub fn defaults() -> Self {
@@ -159,27 +40,21 @@ impl Layers {
         Self { settings: defaults.collect(), tables: FileTables::default() }
     }
 
-    /// Lays a TOML file over what is set.
+    /// Lays a TOML file over what is set. Its tables of the kinds in `tables` replace those of an earlier file.
     ///
     /// # Errors
     /// When it cannot be read, is not TOML, or sets what is not a setting.
-    pub fn file(&mut self, path: &Path) -> Result<(), LayerError> {
-        self.file_with_tables(path, settings::TABLES)
-    }
-
-    /// The same, with tables of a schema: these replace those of an earlier file.
-    pub(super) fn file_with_tables(
-        &mut self,
-        path: &Path,
-        schema: &[&dyn FileTable],
-    ) -> Result<(), LayerError> {
+    pub fn file(&mut self, path: &Path, tables: &[&dyn FileTable]) -> Result<(), LayerError> {
         let file = ConfigFile::read(path)?;
         let mut parsed = file.parse()?;
-        self.tables = FileTables::new(&file, &parsed, schema)?;
-        for table in schema {
+        self.tables = FileTables::new(&file, &parsed, tables)?;
+        for table in tables {
             parsed.remove(table.name());
         }
-        file.for_each_setting("", &parsed, &mut |name, text, origin| self.set(name, text, origin))
+        let table_names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
+        file.for_each_setting(&parsed, &table_names, &mut |name, text, origin| {
+            self.settings.insert(name.to_owned(), SettingValue { text, origin });
+        })
     }
 
     /// Lays environment variables over what is set. Those that Kubernetes makes for a Service named presignd are ignored.
@@ -191,7 +66,11 @@ impl Layers {
             let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
             match environment::setting_of_variable(rest) {
                 // A signer may have a name that looks like a part of Kubernetes' variables, so settings go first.
-                Some(name) => self.set(&name, text.clone(), Origin::Environment(variable.clone()))?,
+                Some(name) => {
+                    let origin = Origin::Environment(variable.clone());
+                    names::check(&name, &origin, &[])?;
+                    self.settings.insert(name, SettingValue { text: text.clone(), origin });
+                }
                 None if rest == "CONFIG" || environment::is_made_by_kubernetes(rest) => {}
                 None => {
                     return Err(LayerError::Unknown {
@@ -206,15 +85,9 @@ impl Layers {
     }
 
     /// Lays a flag over what is set.
-    pub fn flag(&mut self, setting: &settings::Setting, text: String) {
+    pub fn flag(&mut self, setting: &Setting, text: String) {
         let value = SettingValue { text, origin: Origin::Flag(setting.flag()) };
         self.settings.insert(setting.name.to_owned(), value);
-    }
-
-    fn set(&mut self, name: &str, text: String, origin: Origin) -> Result<(), LayerError> {
-        check_name(name, &origin)?;
-        self.settings.insert(name.to_owned(), SettingValue { text, origin });
-        Ok(())
     }
 
     /// What a setting is, where it is set or has a default.
@@ -242,18 +115,6 @@ impl Layers {
     }
 }
 
-/// Refuses what is not a setting.
-pub(super) fn check_name(name: &str, origin: &Origin) -> Result<(), LayerError> {
-    let (name, origin) = (name.to_owned(), origin.clone());
-    if settings::NOT_YET.contains(&name.as_str()) {
-        return Err(LayerError::NotYet { name, origin });
-    }
-    match settings::known(&name) {
-        Some(_) => Ok(()),
-        None => Err(LayerError::Unknown { nearest: settings::nearest(&name), name, origin }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -265,7 +126,7 @@ mod tests {
         file.write_all(text.as_bytes()).unwrap();
         let mut layers = Layers::default();
         let path = file.path().display().to_string();
-        layers.file(file.path()).map_err(|error| error.to_string().replace(&path, "FILE"))?;
+        layers.file(file.path(), &[]).map_err(|error| error.to_string().replace(&path, "FILE"))?;
         Ok(layers)
     }
 
@@ -288,7 +149,7 @@ mod tests {
         assert_eq!(layers.get("expiry.max").unwrap().origin, Origin::Default);
         layers.environment(&[("PRESIGND_EXPIRY_MAX".into(), "2h".into())]).unwrap();
         assert_eq!(layers.get("expiry.max").unwrap().text, "2h");
-        layers.flag(settings::known("expiry.max").unwrap(), "3h".into());
+        layers.flag(names::find("expiry.max").unwrap(), "3h".into());
         assert_eq!(layers.get("expiry.max").unwrap().origin.to_string(), "--expiry-max");
     }
 

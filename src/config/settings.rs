@@ -3,8 +3,6 @@
 //! The name is the TOML key. The flag is the name with dashes (`--listen-tcp`), the environment variable the name in
 //! capitals with underscores (`PRESIGND_LISTEN_TCP`).
 
-use super::tables::FileTable;
-
 /// A setting.
 #[derive(Debug)]
 pub struct Setting {
@@ -17,9 +15,6 @@ pub struct Setting {
     /// One sentence.
     pub help: &'static str,
 }
-
-/// The tables that the file may have, in addition to the settings.
-pub const TABLES: &[&dyn FileTable] = &[];
 
 /// Settings and tables of the contract that later versions have.
 pub(super) const NOT_YET: [&str; 7] =
@@ -193,68 +188,13 @@ impl Setting {
     }
 }
 
-/// The name of the setting that a TOML key means, where there is one: `signers.NAME.…` is spelled with `default`.
-pub fn known(name: &str) -> Option<&'static Setting> {
-    let template = template(name);
-    SETTINGS.iter().find(|setting| setting.name == template)
-}
-
-/// Whether this is a table with settings.
-pub(super) fn is_table(name: &str) -> bool {
-    let below = format!("{name}.");
-    SETTINGS.iter().any(|setting| setting.name.starts_with(&below))
-        || (name.starts_with("signers.") && !name["signers.".len()..].contains('.'))
-}
-
-/// The known name nearest to one that is not known.
-pub fn nearest(name: &str) -> Option<String> {
-    let names = SETTINGS.iter().map(|setting| setting.name).chain(TABLES.iter().map(|table| table.name()));
-    let nearest = nearest_of(&template(name), names)?;
-    Some(match (nearest.strip_prefix(SIGNER_PREFIX), signer(name)) {
-        (Some(rest), Some(signer)) => format!("signers.{signer}.{rest}"),
-        _ => nearest.to_owned(),
-    })
-}
-
-/// The nearest of some names, if one is near enough to be meant.
-pub(super) fn nearest_of<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let scored = names.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
-    let (score, nearest) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (score > 0.75).then_some(nearest)
-}
-
-/// `NAME` of `signers.NAME.…`.
-pub fn signer(name: &str) -> Option<&str> {
-    name.strip_prefix("signers.")?.split_once('.').map(|(signer, _)| signer)
-}
-
-fn template(name: &str) -> String {
-    match name.strip_prefix("signers.").and_then(|rest| rest.split_once('.')) {
-        Some((_, rest)) => format!("{SIGNER_PREFIX}{rest}"),
-        None => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_name_finds_the_nearest_known_one() {
-        for (typed, meant) in [
-            ("listen.tpc", "listen.tcp"),
-            ("listen.unix-mode", "listen.unix_mode"),
-            ("expiry.maximum", "expiry.max"),
-            ("signers.partner.regoin", "signers.partner.region"),
-        ] {
-            assert_eq!(nearest(typed).as_deref(), Some(meant));
-        }
-        assert_eq!(nearest("zzz"), None);
-    }
-
-    #[test]
     fn flag_and_variable_follow_from_the_name() {
-        let setting = known("signers.default.path_style").unwrap();
+        let setting = SETTINGS.iter().find(|setting| setting.name == "signers.default.path_style").unwrap();
         assert_eq!(setting.flag(), "signers-default-path-style");
         assert_eq!(setting.variable(), "PRESIGND_SIGNERS_DEFAULT_PATH_STYLE");
     }

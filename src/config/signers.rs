@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, str::FromStr, time::Duration};
 use super::{
     ConfigError,
     layers::Layers,
-    settings,
+    names,
     values::{Boolean, ExpiryDuration, HumanDuration, parse, parse_if_set},
 };
 use crate::{
@@ -25,7 +25,7 @@ pub(super) fn from_layers(layers: &Layers) -> Result<Vec<SignerSettings>, Config
     let max_expiry = parse::<ExpiryDuration>(layers, "expiry.max")?.0;
     let default_expiry = parse::<ExpiryDuration>(layers, "expiry.default")?.0.min(max_expiry);
     let refresh_wait = parse::<HumanDuration>(layers, "expiry.refresh_wait")?.0;
-    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
+    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| names::signer(name)).collect();
     let others = named.into_iter().filter(|name| *name != "default");
     std::iter::once("default")
         .chain(others)

@@ -12,9 +12,9 @@ use toml::{
 };
 
 use super::{
+    error::{LayerError, Origin},
     file::ConfigFile,
-    layers::{LayerError, Layers, Origin},
-    settings,
+    names,
 };
 
 /// A kind of table that the file may have.
@@ -81,7 +81,7 @@ impl FileTables {
         names.filter(|name| self.values.get(*name) != others.values.get(*name)).map(String::as_str)
     }
 
-    fn read<T: DeserializeOwned>(
+    fn read_table<T: DeserializeOwned>(
         &self,
         name: &'static str,
         check_shape: impl FnOnce(&Spanned<DeValue<'_>>) -> Result<(), Misshapen>,
@@ -121,11 +121,7 @@ impl<T: DeserializeOwned> TableList<T> {
     ///
     /// # Errors
     /// The first field that does not fit.
-    pub fn read(&self, layers: &Layers) -> Result<Vec<Spanned<T>>, LayerError> {
-        self.read_from(layers.tables())
-    }
-
-    fn read_from(&self, tables: &FileTables) -> Result<Vec<Spanned<T>>, LayerError> {
+    pub fn read(&self, tables: &FileTables) -> Result<Vec<Spanned<T>>, LayerError> {
         let is_list = |value: &Spanned<DeValue<'_>>| {
             let rows = value.get_ref().as_array();
             let fits = rows.is_some_and(|rows| rows.iter().all(|row| row.get_ref().is_table()));
@@ -133,7 +129,7 @@ impl<T: DeserializeOwned> TableList<T> {
                 || Misshapen { below: None, expected: "a list of tables", at: value.span().start };
             fits.then_some(()).ok_or_else(misshapen)
         };
-        Ok(tables.read(self.name, is_list)?.unwrap_or_default())
+        Ok(tables.read_table(self.name, is_list)?.unwrap_or_default())
     }
 }
 
@@ -143,7 +139,7 @@ impl<T: DeserializeOwned> FileTable for TableList<T> {
     }
 
     fn check(&self, tables: &FileTables) -> Result<(), LayerError> {
-        self.read_from(tables).map(drop)
+        self.read(tables).map(drop)
     }
 }
 
@@ -159,11 +155,7 @@ impl<T: DeserializeOwned> NamedTables<T> {
     ///
     /// # Errors
     /// The first field that does not fit.
-    pub fn read(&self, layers: &Layers) -> Result<BTreeMap<Spanned<String>, T>, LayerError> {
-        self.read_from(layers.tables())
-    }
-
-    fn read_from(&self, tables: &FileTables) -> Result<BTreeMap<Spanned<String>, T>, LayerError> {
+    pub fn read(&self, tables: &FileTables) -> Result<BTreeMap<Spanned<String>, T>, LayerError> {
         let is_table_of_tables = |value: &Spanned<DeValue<'_>>| {
             let expected = "a table";
             let Some(below) = value.get_ref().as_table() else {
@@ -176,7 +168,7 @@ impl<T: DeserializeOwned> NamedTables<T> {
                 None => Ok(()),
             }
         };
-        Ok(tables.read(self.name, is_table_of_tables)?.unwrap_or_default())
+        Ok(tables.read_table(self.name, is_table_of_tables)?.unwrap_or_default())
     }
 }
 
@@ -186,7 +178,7 @@ impl<T: DeserializeOwned> FileTable for NamedTables<T> {
     }
 
     fn check(&self, tables: &FileTables) -> Result<(), LayerError> {
-        self.read_from(tables).map(drop)
+        self.read(tables).map(drop)
     }
 }
 
@@ -203,7 +195,7 @@ fn field_error(
     match Problem::of(error.message()) {
         Problem::UnknownField(known) => {
             let (parent, last) = field.rsplit_once('.').unwrap_or(("", &field));
-            let nearest = settings::nearest_of(last, known).map(|nearest| format!("{parent}.{nearest}"));
+            let nearest = names::nearest_of(last, known).map(|nearest| format!("{parent}.{nearest}"));
             LayerError::Unknown { name: field, origin, nearest }
         }
         Problem::MissingField(missing) => {
@@ -285,6 +277,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::config::layers::Layers;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, expecting = "a table")]
@@ -325,9 +318,7 @@ mod tests {
         file.write_all(text.as_bytes()).unwrap();
         let path = file.path().display().to_string();
         let mut layers = Layers::default();
-        layers
-            .file_with_tables(file.path(), SCHEMA)
-            .map_err(|error| error.to_string().replace(&path, "FILE"))?;
+        layers.file(file.path(), SCHEMA).map_err(|error| error.to_string().replace(&path, "FILE"))?;
         Ok(layers)
     }
 
@@ -363,7 +354,7 @@ mod tests {
     fn lists_and_named_tables_are_read_beside_settings_with_the_line_of_each_value() {
         let layers = layers(TEXT).unwrap();
         assert_eq!(layers.get("limits.streams").unwrap().text, "3");
-        let rules = RULES.read(&layers).unwrap();
+        let rules = RULES.read(layers.tables()).unwrap();
         let lines: Vec<_> = rules.iter().map(|rule| line(&layers, rule)).collect();
         assert_eq!(lines, [2, 9]);
         let [first, second] = &rules[..] else { panic!("there are two rules") };
@@ -375,7 +366,7 @@ mod tests {
         assert_eq!((second.name.as_deref(), second.headers["x"].as_str()), (Some("second"), "y"));
         let seconds = &second.window.as_ref().unwrap().seconds;
         assert_eq!((*seconds.get_ref(), line(&layers, seconds)), (7, 14));
-        let callers = CALLERS.read(&layers).unwrap();
+        let callers = CALLERS.read(layers.tables()).unwrap();
         let names: Vec<_> =
             callers.keys().map(|name| (name.get_ref().as_str(), line(&layers, name))).collect();
         assert_eq!(names, [("a.b", 17), ("web", 15)]);
@@ -388,7 +379,10 @@ mod tests {
     #[test]
     fn a_file_without_tables_has_none() {
         let layers = layers("open = true\n").unwrap();
-        assert!(RULES.read(&layers).unwrap().is_empty() && CALLERS.read(&layers).unwrap().is_empty());
+        assert!(
+            RULES.read(layers.tables()).unwrap().is_empty()
+                && CALLERS.read(layers.tables()).unwrap().is_empty()
+        );
     }
 
     #[test]
@@ -423,7 +417,7 @@ mod tests {
             ),
             ("caller = 1\n", "FILE:1: caller must be a table"),
             ("\n[caller]\nweb = 1\n", "FILE:3: caller.web must be a table"),
-            ("[[ruel]]\n", "FILE:1: there is no setting ruel"),
+            ("[[ruel]]\n", "FILE:1: there is no setting ruel: did you mean rule?"),
         ] {
             assert_eq!(layers(text).unwrap_err(), message, "{text}");
         }
