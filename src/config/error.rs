@@ -1,13 +1,13 @@
-//! Errors of the file, the environment and the flags, and the origin of each value.
+//! Errors of the configuration's file, environment and flags, and the origin of each value.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Where a value comes from.
+/// The origin of a value, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It is not set.
+    /// The default of the setting.
     Default,
     /// A line of the configuration file.
     File {
@@ -18,7 +18,7 @@ pub enum Origin {
     },
     /// An environment variable.
     Environment(String),
-    /// A flag.
+    /// A flag, without the leading dashes.
     Flag(String),
 }
 
@@ -33,91 +33,92 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why the layers cannot be read.
+/// An error in the file or the environment. Each message begins with the origin, such as `presignd.toml:3`.
 #[derive(Debug, Error)]
 pub enum LayerError {
-    /// The file is not there, or not readable.
+    /// The file does not exist or cannot be read.
     #[error("cannot read the configuration file {path}: {error}")]
     Unreadable {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// Not TOML.
+    /// The file is not valid TOML.
     #[error("{path} is not valid TOML: {error}")]
     NotToml {
         /// The file.
         path: String,
-        /// What is wrong and where.
+        /// The parser's message, with line and column.
         error: String,
     },
-    /// Not a setting.
-    #[error("{origin}: there is no setting {name}{}", nearest.as_ref().map_or(String::new(), |it| format!(": did you mean {it}?")))]
+    /// No setting has this name.
+    #[error("{origin}: unknown setting {name}{}", suggestion.as_ref().map_or(String::new(), |it| format!("; did you mean {it}?")))]
     Unknown {
-        /// What was written.
+        /// The name in the file or environment.
         name: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
-        /// What may have been meant.
-        nearest: Option<String>,
+        /// The most similar existing name.
+        suggestion: Option<String>,
     },
-    /// In the contract, but not in this version.
+    /// The setting is reserved for a later version.
     #[error(
-        "{origin}: {name} is not supported by this version of presignd, which has no callers and no policy yet: start it with open = true"
+        "{origin}: {name} is not supported by this version of presignd, which has no caller authentication and no policy: \
+         remove it and set open = true"
     )]
-    NotYet {
-        /// What was written.
+    NotSupportedYet {
+        /// The name in the file or environment.
         name: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
     },
-    /// A list or a table where one value belongs.
-    #[error("{origin}: {name} takes one value")]
-    NotAValue {
+    /// The value of a setting has a type that no setting has.
+    #[error("{origin}: {name} must be a string, a whole number, or true or false")]
+    UnsupportedType {
         /// The setting.
         name: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
     },
-    /// One value where a table or a list of tables belongs, or one of these for the other.
+    /// The value is not a table, or not a list of tables.
     #[error("{origin}: {name} must be {expected}")]
     NotATable {
         /// The table.
         name: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
-        /// What fits.
+        /// The expected shape.
         expected: &'static str,
     },
-    /// A field of a table has another type.
-    #[error("{origin}: {name} must be {expected}, not {written}")]
+    /// A field of a table has the wrong type.
+    #[error("{origin}: {name} must be {expected}, not {actual}")]
     FieldType {
-        /// The field, with its table.
+        /// The path of the field, such as `rule.callers`.
         name: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
-        /// What was written.
-        written: String,
-        /// What fits.
+        /// The type and value in the file, as serde describes them.
+        actual: String,
+        /// The expected type.
         expected: String,
     },
-    /// A field that its table needs.
-    #[error("{origin}: {name} is not set, and has no default")]
+    /// A required field of a table is not set.
+    #[error("{origin}: {name} is required, but is not set")]
     MissingField {
-        /// The field, with its table.
+        /// The path of the field, such as `rule.callers`.
         name: String,
-        /// Where the table is.
+        /// The line of the table.
         origin: Origin,
     },
-    /// A field of a table does not fit.
+    /// A field of a table is wrong for any other reason.
     #[error("{origin}: {name}: {problem}")]
     Field {
-        /// The field, with its table.
+        /// The path of the field, such as `rule.callers`.
         name: String,
-        /// Where.
+        /// Its origin.
         origin: Origin,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }

@@ -1,4 +1,5 @@
-//! Flags over environment over file over defaults, each value with its origin.
+//! The layers of the configuration: flags override the environment, which overrides the file, which overrides the
+//! defaults. Each value keeps its origin.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,24 +15,24 @@ use super::{
     tables::{FileTable, FileTables},
 };
 
-/// What was set: settings by name, and the tables that the file alone can have.
+/// The effective values of all settings, by name, and the tables of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     settings: BTreeMap<String, SettingValue>,
     tables: FileTables,
 }
 
-/// The value of a setting as it was written, and where.
+/// The unparsed value of a setting, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingValue {
-    /// The text; TOML numbers and booleans as they are written.
+    /// The text; TOML numbers and booleans in their TOML form.
     pub text: String,
-    /// Where it was written.
+    /// The layer that set it.
     pub origin: Origin,
 }
 
 impl Layers {
-    /// The defaults.
+    /// The defaults alone.
     pub fn defaults() -> Self {
         let defaults = SETTINGS.iter().filter_map(|setting| {
             let text = setting.default?.to_owned();
@@ -40,11 +41,11 @@ impl Layers {
         Self { settings: defaults.collect(), tables: FileTables::default() }
     }
 
-    /// Lays a TOML file over what is set. Its tables of the kinds in `tables` replace those of an earlier file.
+    /// Applies a TOML file, which may have the tables in `tables` in addition to settings.
     ///
     /// # Errors
-    /// When it cannot be read, is not TOML, or sets what is not a setting.
-    pub fn file(&mut self, path: &Path, tables: &[&dyn FileTable]) -> Result<(), LayerError> {
+    /// When it cannot be read, is not TOML, or has an unknown setting or an invalid table.
+    pub fn apply_file(&mut self, path: &Path, tables: &[&dyn FileTable]) -> Result<(), LayerError> {
         let file = ConfigFile::read(path)?;
         let mut parsed = file.parse()?;
         self.tables = FileTables::new(&file, &parsed, tables)?;
@@ -57,26 +58,27 @@ impl Layers {
         })
     }
 
-    /// Lays environment variables over what is set. Those that Kubernetes makes for a Service named presignd are ignored.
+    /// Applies the environment variables with the prefix `PRESIGND_`. Those that Kubernetes sets for a Service named
+    /// presignd are ignored.
     ///
     /// # Errors
-    /// When a variable with the prefix is not a setting.
-    pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
+    /// When a variable with the prefix does not belong to a setting.
+    pub fn apply_environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
         for (variable, text) in variables {
             let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            match environment::setting_of_variable(rest) {
-                // A signer may have a name that looks like a part of Kubernetes' variables, so settings go first.
+            match environment::setting_name(rest) {
+                // Settings first: `PRESIGND_SIGNERS_PORT_REGION` of a signer `port` resembles a variable of Kubernetes.
                 Some(name) => {
                     let origin = Origin::Environment(variable.clone());
-                    names::check(&name, &origin, &[])?;
+                    names::check_name(&name, &origin, &[])?;
                     self.settings.insert(name, SettingValue { text: text.clone(), origin });
                 }
-                None if rest == "CONFIG" || environment::is_made_by_kubernetes(rest) => {}
+                None if rest == "CONFIG" || environment::is_set_by_kubernetes(rest) => {}
                 None => {
                     return Err(LayerError::Unknown {
                         name: variable.clone(),
-                        origin: Origin::Environment("the environment".to_owned()),
-                        nearest: environment::nearest_variable(variable),
+                        origin: Origin::Environment("environment".to_owned()),
+                        suggestion: environment::suggest_variable(variable),
                     });
                 }
             }
@@ -84,13 +86,13 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays a flag over what is set.
-    pub fn flag(&mut self, setting: &Setting, text: String) {
+    /// Applies the value of a flag.
+    pub fn apply_flag(&mut self, setting: &Setting, text: String) {
         let value = SettingValue { text, origin: Origin::Flag(setting.flag()) };
         self.settings.insert(setting.name.to_owned(), value);
     }
 
-    /// What a setting is, where it is set or has a default.
+    /// The value of a setting; none if it is not set and has no default.
     pub fn get(&self, name: &str) -> Option<&SettingValue> {
         self.settings.get(name)
     }
@@ -100,16 +102,16 @@ impl Layers {
         &self.tables
     }
 
-    /// The settings and tables, by name, that are not what they are in others.
-    pub fn differing_from<'s>(&'s self, others: &'s Self) -> Vec<&'s str> {
+    /// The names of the settings and tables whose values differ between the two.
+    pub fn changed_names<'s>(&'s self, others: &'s Self) -> Vec<&'s str> {
         let text = |layers: &'s Self, name: &str| layers.get(name).map(|value| value.text.as_str());
         let names = self.iter().chain(others.iter()).map(|(name, _)| name);
         let settings = names.filter(|name| text(self, name) != text(others, name));
-        let differing: BTreeSet<&str> = settings.chain(self.tables.differing_from(&others.tables)).collect();
-        differing.into_iter().collect()
+        let changed: BTreeSet<&str> = settings.chain(self.tables.changed_names(&others.tables)).collect();
+        changed.into_iter().collect()
     }
 
-    /// Every setting that is set, by name.
+    /// Every setting that has a value, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &SettingValue)> {
         self.settings.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -126,16 +128,16 @@ mod tests {
         file.write_all(text.as_bytes()).unwrap();
         let mut layers = Layers::default();
         let path = file.path().display().to_string();
-        layers.file(file.path(), &[]).map_err(|error| error.to_string().replace(&path, "FILE"))?;
+        layers.apply_file(file.path(), &[]).map_err(|error| error.to_string().replace(&path, "FILE"))?;
         Ok(layers)
     }
 
     #[test]
-    fn a_value_knows_the_line_that_it_came_from() {
+    fn each_value_of_the_file_keeps_its_line() {
         let layers = file("open = true\n[listen]\nunix = \"/run/p.sock\"\n[limits]\nstreams = 12\n").unwrap();
         let value_and_line = |name: &str| {
             let SettingValue { text, origin } = layers.get(name).unwrap();
-            let Origin::File { line, .. } = origin else { panic!("{origin} is a line of the file") };
+            let Origin::File { line, .. } = origin else { panic!("{origin} is not a line of the file") };
             (text.clone(), *line)
         };
         assert_eq!(value_and_line("open"), ("true".into(), 1));
@@ -144,29 +146,26 @@ mod tests {
     }
 
     #[test]
-    fn flags_lie_over_environment_over_file_over_defaults() {
+    fn flags_override_environment_and_defaults() {
         let mut layers = Layers::defaults();
         assert_eq!(layers.get("expiry.max").unwrap().origin, Origin::Default);
-        layers.environment(&[("PRESIGND_EXPIRY_MAX".into(), "2h".into())]).unwrap();
+        layers.apply_environment(&[("PRESIGND_EXPIRY_MAX".into(), "2h".into())]).unwrap();
         assert_eq!(layers.get("expiry.max").unwrap().text, "2h");
-        layers.flag(names::find("expiry.max").unwrap(), "3h".into());
+        layers.apply_flag(names::find_setting("expiry.max").unwrap(), "3h".into());
         assert_eq!(layers.get("expiry.max").unwrap().origin.to_string(), "--expiry-max");
     }
 
     #[test]
-    fn what_is_not_a_setting_is_refused_with_its_line_and_the_nearest_name() {
+    fn unknown_setting_is_rejected_with_line_and_suggestion() {
         for (text, message) in [
-            ("listn = 1", "FILE:1: there is no setting listn"),
-            ("\n[listen]\ntpc = \"x\"", "FILE:3: there is no setting listen.tpc: did you mean listen.tcp?"),
+            ("listn = 1", "FILE:1: unknown setting listn"),
+            ("\n[listen]\ntpc = \"x\"", "FILE:3: unknown setting listen.tpc; did you mean listen.tcp?"),
             (
                 "[signers.partner]\nregoin = \"x\"",
-                "FILE:2: there is no setting signers.partner.regoin: did you mean signers.partner.region?",
+                "FILE:2: unknown setting signers.partner.regoin; did you mean signers.partner.region?",
             ),
-            (
-                "\"listen.tcp\" = \"off\"",
-                "FILE:1: there is no setting \"listen.tcp\": did you mean listen.tcp?",
-            ),
-            ("open = [1]", "FILE:1: open takes one value"),
+            ("\"listen.tcp\" = \"off\"", "FILE:1: unknown setting \"listen.tcp\"; did you mean listen.tcp?"),
+            ("open = [1]", "FILE:1: open must be a string, a whole number, or true or false"),
             ("[[allow]]\ncallers = []", "FILE:1: allow is not supported by this version"),
             ("\n[callers.web]\nuid = 1", "FILE:2: callers is not supported by this version"),
             ("audit.to = 'stderr'", "FILE:1: audit is not supported by this version"),
@@ -178,8 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_not_a_setting_is_refused_but_not_one_made_by_kubernetes() {
-        let environment = |name: &str| Layers::default().environment(&[(name.to_owned(), "x".to_owned())]);
+    fn unknown_variables_are_rejected_except_those_of_kubernetes() {
+        let environment =
+            |name: &str| Layers::default().apply_environment(&[(name.to_owned(), "x".to_owned())]);
         let error = environment("PRESIGND_LISTEN_TPC").unwrap_err().to_string();
         assert!(error.contains("did you mean PRESIGND_LISTEN_TCP?"), "{error}");
         for name in [
@@ -195,29 +195,29 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_reaches_every_signer() {
+    fn a_variable_sets_any_signer() {
         let mut layers = Layers::default();
-        layers.environment(&[("PRESIGND_SIGNERS_PARTNER_PATH_STYLE".into(), "true".into())]).unwrap();
+        layers.apply_environment(&[("PRESIGND_SIGNERS_PARTNER_PATH_STYLE".into(), "true".into())]).unwrap();
         assert_eq!(layers.get("signers.partner.path_style").unwrap().text, "true");
     }
 
-    /// Found by the fuzz target `config`.
+    /// Regression test for a bug that the fuzz target `config` detected.
     #[test]
-    fn a_variable_means_the_longest_setting_that_it_ends_in() {
+    fn an_ambiguous_variable_means_the_longest_setting() {
         let mut layers = Layers::default();
         layers
-            .environment(&[("PRESIGND_SIGNERS_PARTNER_PUBLIC_ENDPOINT".into(), "http://h".into())])
+            .apply_environment(&[("PRESIGND_SIGNERS_PARTNER_PUBLIC_ENDPOINT".into(), "http://h".into())])
             .unwrap();
         assert_eq!(layers.get("signers.partner.public_endpoint").unwrap().text, "http://h");
     }
 
-    /// Found by the fuzz target `config`.
+    /// Regression test for a bug that the fuzz target `config` detected.
     #[test]
-    fn the_environment_reaches_a_signer_whose_name_looks_like_a_part_of_kubernetes_variables() {
+    fn signer_names_may_resemble_variables_of_kubernetes() {
         for signer in ["PORT", "A_SERVICE_HOST", "X_PORT_1"] {
             let mut layers = Layers::default();
             let variable = format!("PRESIGND_SIGNERS_{signer}_REGION");
-            layers.environment(&[(variable, "us-east-1".into())]).unwrap();
+            layers.apply_environment(&[(variable, "us-east-1".into())]).unwrap();
             let name = format!("signers.{}.region", signer.to_lowercase());
             assert_eq!(layers.get(&name).map(|value| value.text.as_str()), Some("us-east-1"));
         }
