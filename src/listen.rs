@@ -127,7 +127,7 @@ pub enum ListenError {
     SocketInUse(String),
     /// The path exists and is not a socket.
     #[error(
-        "listen.unix is {0}, but this path exists and is not a socket: remove it, or set listen.unix to another path"
+        "listen.unix is {0}, but this path exists and is not a socket: move it, or set listen.unix to another path"
     )]
     NotASocket(String),
     /// The Unix socket cannot be bound.

@@ -48,8 +48,8 @@ pub struct HealthcheckArguments {
 
 /// Parses the command line and the environment, and reads the configuration file that they name.
 ///
-/// For help, version and invalid arguments clap prints a text and ends the process: exit code 0 for help and version, 2 for
-/// invalid arguments.
+/// For help, version and invalid arguments, clap prints a text and ends the process: exit code 0 for help and version, 2
+/// for invalid arguments.
 ///
 /// # Errors
 /// When the file cannot be read, or the file or the environment has an unknown setting.
@@ -131,7 +131,10 @@ fn command() -> Command {
                 .about("Run the server")
                 .arg(config_argument())
                 .args(SETTINGS.iter().map(setting_argument))
-                .after_help("Each setting can be a flag (--listen-tcp), an environment variable (PRESIGND_LISTEN_TCP) or a key of the TOML file (listen.tcp). A flag overrides a variable, and a variable overrides the file."),
+                .after_help(
+                    "Each setting can be a flag (--listen-tcp), an environment variable (PRESIGND_LISTEN_TCP) or a key of \
+                     the TOML file (listen.tcp). A flag overrides a variable, and a variable overrides the file.",
+                ),
         )
         .subcommand(presign::command())
         .subcommand(post::command())
@@ -177,7 +180,8 @@ fn config_argument() -> Arg {
 
 fn server_argument() -> Arg {
     Arg::new("server").long("server").value_name("ADDRESS").help(
-        "address of the server: unix:PATH, unix:@NAME or HOST:PORT; if unset, listen.unix, or else listen.tcp, from the file or the environment",
+        "address of the server: unix:PATH, unix:@NAME or HOST:PORT; if unset, listen.unix, or else listen.tcp, from the file \
+         or the environment",
     )
 }
 

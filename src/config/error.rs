@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An error in the file or the environment. Each message begins with the origin, such as `presignd.toml:3`.
+/// An error in the file or the environment. The message has the origin, such as `presignd.toml:3`.
 #[derive(Debug, Error)]
 pub enum LayerError {
     /// The file does not exist or cannot be read.

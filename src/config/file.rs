@@ -64,7 +64,7 @@ impl ConfigFile {
             let name = format!("{prefix}{}", key.get_ref());
             let origin = self.origin_at(key.span().start);
             if key.get_ref().contains('.') {
-                // `"listen.tcp"` and `tcp` in the table `[listen]` are two keys with one name: one of the values would be lost.
+                // `"listen.tcp"` and `tcp` in the table `[listen]` are two keys with one name: one value would be lost.
                 return Err(LayerError::Unknown {
                     name: format!("\"{}\"", key.get_ref()),
                     origin,

@@ -8,7 +8,7 @@
 pub struct Setting {
     /// The TOML key, with its tables: `listen.tcp`.
     pub name: &'static str,
-    /// The default, as text; none if unset means that a setting has no effect or is resolved by other means.
+    /// The default, as text; `None` if there is no default.
     pub default: Option<&'static str>,
     /// The placeholder of the value in `--help`; none for a boolean flag.
     pub value: Option<&'static str>,

@@ -125,7 +125,7 @@ impl SignerSection<'_> {
         }
         if arns.len() > 1 && duration.is_some_and(|duration| duration > MAX_CHAINED_SESSION) {
             return Err(self.conflict(
-                "session_duration is more than 1h, but AWS allows at most 1h for a role that is assumed with another role: set at most 1h",
+                "session_duration is more than 1h, the AWS maximum for a role that is assumed with another role: set at most 1h",
             ));
         }
         let session_name = session_name.unwrap_or_else(|| format!("presignd-{}", self.name));
@@ -312,10 +312,7 @@ mod tests {
             (&[("external_id", "id")], "apply only to an assumed role: set assume_role"),
             (&[("assume_role", "reader")], "must be role ARNs such as"),
             (&[("assume_role", ROLE), ("session_duration", "13h")], "a duration from 15m to 12h"),
-            (
-                &[("assume_role", &chain), ("session_duration", "2h")],
-                "more than 1h, but AWS allows at most 1h",
-            ),
+            (&[("assume_role", &chain), ("session_duration", "2h")], "more than 1h, the AWS maximum"),
             (&[("assume_role", ROLE), ("session_name", "a b")], "2 to 64 letters, digits"),
             (&[("assume_role", ROLE), ("external_id", "x")], "2 to 1224 letters, digits"),
             (

@@ -250,8 +250,8 @@ fn rewrite_value(value: &mut [u8], huffman: bool) {
 const PERCENT: u8 = 0b01_0101;
 
 /// The length of the Huffman code that begins at this bit; none at the padding. The code is canonical, so the last code of
-/// each length determines the length. Codes of more than eight bits also give none: no character of a percent-encoded path
-/// has one.
+/// each length determines the length. Codes of more than eight bits also give none and so end the rewriting: letters,
+/// digits and `%-./_` have shorter codes.
 fn code_length(value: &[u8], bit: usize) -> Option<usize> {
     const LAST_OF_LENGTH: [(usize, u8); 4] =
         [(5, 0b0_1001), (6, 0b10_1101), (7, 0b111_1011), (8, 0b1111_1101)];

@@ -90,7 +90,7 @@ fn path_that_is_not_a_socket_is_kept() {
         let path = path.to_str().unwrap();
         let message = format!(
             "listen.unix is {path}, but this path exists and is not a socket: \
-             remove it, or set listen.unix to another path"
+             move it, or set listen.unix to another path"
         );
         assert_eq!(serve_on(path), failure(1, &message));
     }
