@@ -1,4 +1,4 @@
-//! Addresses: of sockets that the server listens on, and of a server that a command connects to.
+//! Addresses of servers and of sockets: TCP and Unix.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -13,7 +13,7 @@ pub enum Address {
     Tcp(SocketAddr),
     /// Host name and port: only for clients, which resolve the name when they connect.
     Host {
-        /// A DNS name, or whatever else the system resolves.
+        /// A DNS name or any other name that the system's resolver knows.
         name: String,
         /// The TCP port.
         port: u16,
@@ -27,32 +27,32 @@ pub enum Address {
 /// Written as in the configuration: an absolute or relative path, or `@NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnixAddress {
-    /// In the file system.
+    /// A path in the file system.
     Path(PathBuf),
-    /// In Linux's abstract namespace, without the `@`.
+    /// A name in Linux's abstract namespace, without the `@`.
     Abstract(String),
 }
 
-/// An IP address and port that only this machine can reach.
+/// A loopback IP address and port, which only this machine can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopbackAddress(SocketAddr);
 
-/// A text is no address of a server.
+/// The text is not the address of a server. The message is the expected form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("unix:PATH, unix:@NAME or HOST:PORT")]
 pub struct AddressError;
 
 impl Address {
-    /// Reads `HOST:PORT`.
+    /// Parses `HOST:PORT`.
     ///
     /// # Errors
-    /// Without a host or a port.
+    /// When the host or the port is missing.
     pub fn parse_tcp(text: &str) -> Result<Self, AddressError> {
         if let Ok(address) = text.parse() {
             return Ok(Self::Tcp(address));
         }
-        let fits = |name: &str| !name.is_empty() && !name.contains('/');
-        let (name, port) = text.rsplit_once(':').filter(|(name, _)| fits(name)).ok_or(AddressError)?;
+        let is_host = |name: &str| !name.is_empty() && !name.contains('/');
+        let (name, port) = text.rsplit_once(':').filter(|(name, _)| is_host(name)).ok_or(AddressError)?;
         let port = port.parse().map_err(|_| AddressError)?;
         Ok(Self::Host { name: name.to_owned(), port })
     }
@@ -61,7 +61,7 @@ impl Address {
 impl FromStr for Address {
     type Err = AddressError;
 
-    /// Also reads what other gRPC clients accept: `unix:///run/presignd.sock`, `http://127.0.0.1:4780/`.
+    /// Also accepts the forms of other gRPC clients: `unix:///run/presignd.sock`, `http://127.0.0.1:4780/`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("unix:") {
             Some(path) => {
@@ -77,12 +77,12 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
-            // `unix:4780` would be a path.
+            // Not `unix:4780`: that is parsed as a path.
             Self::Host { name, port } if name == "unix" || name.starts_with("unix:") => {
                 write!(f, "http://{name}:{port}")
             }
             Self::Host { name, port } => write!(f, "{name}:{port}"),
-            // `unix://` is a prefix: a path that begins with two slashes needs it in front.
+            // The parser removes the prefix `unix://`, so a path that begins with two slashes needs it.
             Self::Unix(UnixAddress::Path(path)) if path.as_os_str().as_encoded_bytes().starts_with(b"//") => {
                 write!(f, "unix://{}", path.display())
             }
@@ -96,7 +96,7 @@ impl FromStr for UnixAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix('@') {
-            Some("") => Err("a name behind the @"),
+            Some("") => Err("@ and a name, such as @presignd"),
             Some(name) => Ok(Self::Abstract(name.to_owned())),
             None if text.is_empty() => Err("a path, or @NAME"),
             None => Ok(Self::Path(text.into())),
@@ -129,8 +129,10 @@ impl FromStr for LoopbackAddress {
         if address.ip().is_loopback() {
             Ok(Self(address))
         } else {
-            Err("a loopback address (127.0.0.1 or [::1]): whoever reaches this port can have URLs signed; \
-                 for callers outside this host or pod, run one presignd beside each of them")
+            Err(
+                "a loopback address, such as 127.0.0.1:4780 or [::1]:4780, because every client that can reach this \
+                 port can have URLs signed; for callers outside this host or pod, run one presignd next to each of them",
+            )
         }
     }
 }
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_server_address_is_read() {
+    fn every_form_of_a_server_address_is_parsed() {
         for (text, address) in [
             ("127.0.0.1:4780", Address::Tcp(([127, 0, 0, 1], 4780).into())),
             ("[::1]:4780", Address::Tcp("[::1]:4780".parse().unwrap())),
@@ -194,14 +196,14 @@ mod tests {
             ("127.0.0.1:4780", Ok(UnixAddress::Path("127.0.0.1:4780".into()))),
             ("@presignd", Ok(UnixAddress::Abstract("presignd".into()))),
             ("", Err("a path, or @NAME")),
-            ("@", Err("a name behind the @")),
+            ("@", Err("@ and a name, such as @presignd")),
         ] {
             assert_eq!(text.parse(), address, "{text}");
         }
     }
 
     #[test]
-    fn only_loopback_addresses_are_loopback_addresses() {
+    fn other_addresses_than_loopback_are_rejected() {
         for text in ["127.0.0.1:4780", "127.1.2.3:1", "[::1]:4780"] {
             assert_eq!(text.parse::<LoopbackAddress>().unwrap().to_string(), text);
         }
@@ -212,7 +214,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_parsed_prints_and_parses_the_same(
+        fn parsed_addresses_print_and_parse_to_the_same(
             text in "(unix:|http://|http://unix:)?/{0,5}[-@.:/\\[\\]a-z0-9]{0,12}(:[0-9]{1,5})?/?|\\PC{0,16}",
         ) {
             if let Ok(address) = text.parse::<Address>() {
@@ -226,8 +228,8 @@ mod tests {
         }
 
         #[test]
-        fn every_socket_address_prints_and_parses_the_same(address: SocketAddr) {
-            // The flow label and the zone of IPv6 are no part of what users write.
+        fn socket_addresses_print_and_parse_to_the_same(address: SocketAddr) {
+            // Without the flow label and scope ID of IPv6, which have no text form here.
             let address = SocketAddr::new(address.ip(), address.port());
             assert_eq!(address.to_string().parse(), Ok(Address::Tcp(address)));
             let loopback = address.to_string().parse::<LoopbackAddress>().ok().map(LoopbackAddress::get);

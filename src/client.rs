@@ -1,4 +1,4 @@
-//! The commands that ask a running server.
+//! The commands that call a running server.
 
 mod curl;
 mod explain;
@@ -30,51 +30,53 @@ use crate::{
     pb::{self, presign_request::Operation, presign_service_client::PresignServiceClient},
 };
 
-/// How long a command waits for the server.
+/// The timeout for connecting to the server, and for one call.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// `--server` cannot be read.
-    #[error("{0:?} is not an address: write unix:PATH, unix:@NAME or HOST:PORT")]
+    /// `--server`, `listen.unix` or `listen.tcp` is not a valid address.
+    #[error("{0:?} is not a valid server address: use unix:PATH, unix:@NAME or HOST:PORT")]
     Address(String),
-    /// Neither `--server` nor the settings have an address.
-    #[error("listen.tcp is off and listen.unix is not set here: say where the server is with --server")]
-    NoAddress,
-    /// No presignd answers.
+    /// Neither `--server` nor the settings give an address.
     #[error(
-        "no presignd answers at {address}: {error}. Start it with `presignd serve`, or name another place with --server"
+        "the server's address is unknown, because listen.tcp is off and listen.unix is not set: give it with --server"
+    )]
+    NoAddress,
+    /// No server responds at the address.
+    #[error(
+        "cannot reach presignd at {address}: {error}. Start it with `presignd serve`, or give another address with --server"
     )]
     Unreachable {
         /// The server's address.
         address: Address,
-        /// What the system says.
+        /// The cause.
         error: String,
     },
-    /// An argument does not fit.
+    /// An argument is invalid.
     #[error("{0}")]
     Argument(String),
-    /// The server refused.
+    /// The server rejected the request.
     #[error("{}", .0.message())]
-    Refused(Box<tonic::Status>),
-    /// The server cannot sign now.
+    Rejected(Box<tonic::Status>),
+    /// The server cannot sign at present.
     #[error("not serving: {0}")]
     NotServing(String),
-    /// The server's answer has no URL in it.
-    #[error("the server's answer was empty: is it another version?")]
+    /// The server's response has no URL.
+    #[error("the server's response has no URL: use a client and a server of the same version")]
     Empty,
 }
 
-/// `presignd presign`: what to print on stdout, and on stderr.
+/// `presignd presign`: returns the text for stdout and the text for stderr.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn presign(arguments: PresignArguments) -> Result<(String, String), ClientError> {
     let request = build_request(&arguments)?;
     let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
-    let answer = PresignServiceClient::new(channel).presign(request).await;
-    let presigned = answer
+    let response = PresignServiceClient::new(channel).presign(request).await;
+    let presigned = response
         .map_err(|status| client_error(&address, status))?
         .into_inner()
         .presigned
@@ -83,33 +85,35 @@ pub async fn presign(arguments: PresignArguments) -> Result<(String, String), Cl
     if arguments.verbose {
         details = GrantSummary::of_url(&presigned).to_string();
         if !arguments.curl {
-            details.extend(["try      ", &curl::url_command(&presigned), "\n"]);
+            details.extend(["curl      ", &curl::url_command(&presigned), "\n"]);
         }
     }
     let output = match () {
-        () if arguments.json => as_json(&presigned),
+        () if arguments.json => to_json(&presigned),
         () if arguments.curl => curl::url_command(&presigned),
         () => presigned.url,
     };
     Ok((output, details))
 }
 
-/// `presignd healthcheck`: what to print when the server can sign.
+/// `presignd healthcheck`: returns the text for stdout when the server can sign.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn healthcheck(arguments: HealthcheckArguments) -> Result<String, ClientError> {
     let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let request = HealthCheckRequest { service: arguments.service.clone() };
-    let answer = HealthClient::new(channel).check(request).await.map_err(|status| match status.code() {
+    let response = HealthClient::new(channel).check(request).await.map_err(|status| match status.code() {
         tonic::Code::NotFound => {
-            ClientError::NotServing(format!("{:?} is not known there", arguments.service))
+            ClientError::NotServing(format!("the server has no health service {:?}", arguments.service))
         }
         _ => client_error(&address, status),
     })?;
-    match answer.into_inner().status() {
+    match response.into_inner().status() {
         ServingStatus::Serving => Ok("serving".to_owned()),
-        _ => Err(ClientError::NotServing("no usable credentials yet, or stopping".to_owned())),
+        _ => Err(ClientError::NotServing(
+            "the server has no usable credentials yet, or is stopping".to_owned(),
+        )),
     }
 }
 
@@ -128,10 +132,10 @@ fn build_request(arguments: &PresignArguments) -> Result<pb::PresignRequest, Cli
     })
 }
 
-/// The object or bucket, and the operation.
+/// The object or bucket of the command, and the operation of its method.
 fn parse_target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), String> {
     if arguments.method == "list" {
-        let S3Uri { bucket, key: prefix } = S3Uri::of_listing(&arguments.uri)?;
+        let S3Uri { bucket, key: prefix } = S3Uri::parse_listing(&arguments.uri)?;
         let list = pb::ListObjectsV2 { prefix, ..Default::default() };
         return Ok((S3Uri { bucket, key: String::new() }, Operation::ListObjectsV2(list)));
     }
@@ -146,37 +150,40 @@ fn parse_target(arguments: &PresignArguments) -> Result<(S3Uri, Operation), Stri
 
 fn parse_duration(flag: &str, text: Option<&str>) -> Result<Option<prost_types::Duration>, ClientError> {
     let Some(text) = text else { return Ok(None) };
-    let wrong =
-        || ClientError::Argument(format!("{flag} {text:?} is not a duration: write it as 90s, 10m or 12h"));
-    let parsed = humantime::parse_duration(text).map_err(|_| wrong())?;
-    Ok(Some(parsed.try_into().map_err(|_| wrong())?))
+    let invalid = || {
+        ClientError::Argument(format!("{flag} is {text:?}, but must be a duration, such as 90s, 10m or 12h"))
+    };
+    let parsed = humantime::parse_duration(text).map_err(|_| invalid())?;
+    Ok(Some(parsed.try_into().map_err(|_| invalid())?))
 }
 
 fn parse_pairs(
     flag: &str,
-    given: &[String],
+    texts: &[String],
     separator: char,
 ) -> Result<std::collections::BTreeMap<String, String>, ClientError> {
     let mut all = std::collections::BTreeMap::new();
-    for text in given {
+    for text in texts {
         let (name, value) = text.split_once(separator).ok_or_else(|| {
             ClientError::Argument(format!(
-                "{flag} needs NAME{separator}VALUE, as in {flag} \"a{separator}b\""
+                "{flag} must be NAME{separator}VALUE, such as {flag} \"a{separator}b\""
             ))
         })?;
-        // Spaces around the colon of a header are not part of name or value.
+        // In a header, white space around the colon belongs neither to the name nor to the value.
         let (name, value) = if separator == ':' { (name.trim(), value.trim_start()) } else { (name, value) };
         if all.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(ClientError::Argument(format!("{flag} {name:?} is given twice: give it once")));
+            return Err(ClientError::Argument(format!(
+                "{flag} {name:?} is given twice: give each name only once"
+            )));
         }
     }
     Ok(all)
 }
 
 async fn connect(server: Option<&str>, layers: &Layers) -> Result<(Address, Channel), ClientError> {
-    let address = server_address(server, layers)?;
+    let address = resolve_address(server, layers)?;
     let to = address.clone();
-    // The authority is only a name here: the connector chooses the address.
+    // The host in this URI is a placeholder: the connector ignores it.
     let endpoint = Endpoint::from_static("http://localhost").connect_timeout(TIMEOUT).timeout(TIMEOUT);
     let channel = endpoint.connect_with_connector(service_fn(move |_| open_stream(to.clone()))).await;
     let channel = channel
@@ -200,23 +207,26 @@ async fn open_stream(address: Address) -> io::Result<TokioIo<Either<TcpStream, U
     Ok(TokioIo::new(stream))
 }
 
-/// The address in `--server`, else the one in the settings.
-fn server_address(server: Option<&str>, layers: &Layers) -> Result<Address, ClientError> {
-    let wrong = |text: &str| ClientError::Address(text.to_owned());
+/// Takes the address from `--server`, else from `listen.unix`, else from `listen.tcp`.
+fn resolve_address(server: Option<&str>, layers: &Layers) -> Result<Address, ClientError> {
+    let invalid = |text: &str| ClientError::Address(text.to_owned());
     if let Some(text) = server {
-        return text.parse().map_err(|_| wrong(text));
+        return text.parse().map_err(|_| invalid(text));
     }
     match (layers.get("listen.unix"), layers.get("listen.tcp")) {
-        (Some(unix), _) => unix.text.parse().map(Address::Unix).map_err(|_| wrong(&unix.text)),
-        (None, Some(tcp)) if tcp.text != "off" => Address::parse_tcp(&tcp.text).map_err(|_| wrong(&tcp.text)),
+        (Some(unix), _) => unix.text.parse().map(Address::Unix).map_err(|_| invalid(&unix.text)),
+        (None, Some(tcp)) if tcp.text != "off" => {
+            Address::parse_tcp(&tcp.text).map_err(|_| invalid(&tcp.text))
+        }
         _ => Err(ClientError::NoAddress),
     }
 }
 
+/// Distinguishes a failed connection, whose status has a source, from a status that the server sent.
 fn client_error(address: &Address, status: tonic::Status) -> ClientError {
     match std::error::Error::source(&status) {
         Some(cause) => ClientError::Unreachable { address: address.clone(), error: root_cause(cause) },
-        None => ClientError::Refused(Box::new(status)),
+        None => ClientError::Rejected(Box::new(status)),
     }
 }
 
@@ -229,7 +239,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-fn as_json(presigned: &pb::PresignedRequest) -> String {
+fn to_json(presigned: &pb::PresignedRequest) -> String {
     let terms = GrantSummary::of_url(presigned);
     json!({
         "url": presigned.url,

@@ -59,7 +59,7 @@ fn serve(layers: Layers) -> ExitCode {
     log::start(config.log_format);
     // Before any thread is started.
     let environment = hardening::harden();
-    listen::raise_open_files();
+    listen::raise_open_files_limit();
     let served = block_on(tokio::runtime::Builder::new_multi_thread(), async {
         let listeners = listen::bind(&config).await?;
         let signals = signals::listen()?;
@@ -83,7 +83,7 @@ fn check_and_print(layers: &Layers) -> ExitCode {
 /// Parses the configuration, if a server may start with it.
 fn check(layers: &Layers) -> Result<Config, ConfigError> {
     let config = Config::from_layers(layers)?;
-    Access::from_layers(layers)?.must_be_open()?;
+    Access::from_layers(layers)?.require_open()?;
     Ok(config)
 }
 

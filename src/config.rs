@@ -1,9 +1,11 @@
-//! From flags, environment and file to typed settings. The only home of clap and of the environment.
+//! Parses flags, environment and file to typed settings. No other module uses clap or reads the settings' variables.
 
 pub mod arguments;
 mod environment;
+pub mod error;
 mod file;
 pub mod layers;
+mod names;
 pub mod reload;
 pub mod settings;
 mod signers;
@@ -15,7 +17,9 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 use thiserror::Error;
 
 use self::{
-    layers::{LayerError, Layers, Origin},
+    error::{LayerError, Origin},
+    layers::Layers,
+    tables::FileTable,
     values::{
         AdminAddress, Boolean, HumanDuration, OctalMode, parse, parse_bounded, parse_if_set, parse_or_off,
     },
@@ -27,6 +31,9 @@ use crate::{
 
 /// The upper limit of `limits.batch_items`, by the contract.
 pub const MAX_BATCH_ITEMS: usize = 1_000;
+
+/// The tables that the file may have in addition to the settings.
+pub const FILE_TABLES: &[&dyn FileTable] = &[];
 
 /// The configuration of the server, parsed.
 #[derive(Clone, Debug)]
@@ -50,19 +57,19 @@ pub struct Config {
 /// `limits.*`.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Requests in one batch.
+    /// Maximum number of requests in one batch.
     pub batch_items: usize,
-    /// Size of one received message.
+    /// Maximum size of one received message, in bytes.
     pub message_bytes: usize,
-    /// gRPC connections open at once.
+    /// Maximum number of open gRPC connections.
     pub connections: usize,
-    /// Calls at once on one connection.
+    /// Maximum number of concurrent calls on one connection.
     pub streams: u32,
-    /// Calls at once on all connections.
+    /// Maximum number of concurrent calls on all connections.
     pub requests: usize,
     /// How long a new connection may take to send the HTTP/2 preface.
     pub handshake_time: Duration,
-    /// How long open calls may go on after SIGTERM.
+    /// How long open calls may take to end after SIGTERM or SIGINT.
     pub drain_time: Duration,
 }
 
@@ -78,9 +85,9 @@ pub struct UnixSocket {
 /// `log.format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// One line of text per event.
     Text,
-    /// For machines: one object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -96,74 +103,78 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Why the configuration does not work.
+/// An error in the configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// A layer cannot be read.
+    /// The file or the environment is invalid.
     #[error(transparent)]
     Layer(#[from] LayerError),
-    /// A value does not fit.
+    /// The value of a setting is invalid.
     #[error("{name} is {text:?} ({origin}), but must be {expected}")]
     Value {
         /// The setting.
         name: String,
-        /// What was written.
+        /// Its value.
         text: String,
-        /// Where.
+        /// The origin of the value.
         origin: Origin,
-        /// What fits.
+        /// The expected form.
         expected: String,
     },
-    /// A setting that has no value, and needs one.
-    #[error("{0} is not set")]
+    /// A required setting is not set.
+    #[error("{0} is required, but is not set")]
     Unset(String),
-    /// There is no socket to listen on.
-    #[error("listen.tcp is off and listen.unix is not set: nobody could reach the server; set one of them")]
+    /// No socket is configured.
+    #[error(
+        "listen.tcp is off and listen.unix is not set: no client could reach the server; set one of them"
+    )]
     NoListener,
-    /// A signer's name does not fit.
-    #[error("signers.{0} is not a name for a signer: use 1 to 32 lower-case letters, digits, '-' and '_'")]
+    /// The name of a signer is invalid.
+    #[error(
+        "signers.{0} is not a valid name of a signer: use 1 to 32 lower-case letters, digits, '-' and '_'"
+    )]
     SignerName(String),
-    /// Settings of a signer that do not go together.
+    /// Settings of a signer conflict.
     #[error("signers.{signer}: {problem}")]
     Signer {
         /// Its name.
         signer: String,
-        /// What does not go together, and what to do.
+        /// The conflict and its remedy.
         problem: &'static str,
     },
-    /// A reload would change what was built at the start.
-    #[error("{0} can only change with a restart")]
+    /// A reload would change settings that need a restart; their names.
+    #[error("{0} cannot change while the server runs: restart it, or restore the previous value")]
     NeedsRestart(String),
-    /// Callers and policy come with a later version.
+    /// `open` is not set; this version cannot authenticate callers.
     #[error(
-        "presignd does not know its callers yet: this version has no tokens and no rules, \
-         so everybody who reaches its sockets can have any URL signed.\n\
-         To accept that, for development or where the host or pod is the boundary, say so:\n\
+        "this version of presignd does not authenticate callers, \
+         so any process that can reach its sockets can have any URL signed.\n\
+         To accept this, for development or where the host or pod is the security boundary, set open:\n\
          \x20   presignd serve --open        or   PRESIGND_OPEN=true        or   open = true in the file"
     )]
     NotOpen,
 }
 
-/// Whether the server may start without authentication of callers.
+/// Whether the server may sign without authentication of callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// `open = true`: any request of any caller is signed.
+    /// `open = true`: requests of all callers are signed.
     Open,
     /// `open` is not set.
     Unset,
 }
 
 impl Config {
-    /// Checks every layer's value.
+    /// Parses every setting.
     ///
     /// # Errors
-    /// The first value that does not fit, with its origin.
+    /// The first invalid value, with its origin.
     pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
         let config = Self {
             tcp: parse_or_off(layers, "listen.tcp")?,
             unix: parse_unix(layers)?,
             admin: parse_or_off::<AdminAddress>(layers, "admin.listen")?.map(|address| address.0),
-            signers: signers::from_layers(layers)?,
+            signers: signers::parse_signers(layers)?,
             limits: parse_limits(layers)?,
             reflection: parse::<Boolean>(layers, "reflection")?.0,
             log_format: parse(layers, "log.format")?,
@@ -176,7 +187,7 @@ impl Config {
 }
 
 impl Access {
-    /// What the layers say.
+    /// Parses `open`.
     ///
     /// # Errors
     /// When `open` is not a boolean.
@@ -184,11 +195,11 @@ impl Access {
         Ok(if parse::<Boolean>(layers, "open")?.0 { Self::Open } else { Self::Unset })
     }
 
-    /// Refuses to start a server without authentication, unless `open` is set.
+    /// Fails unless `open` is set.
     ///
     /// # Errors
     /// [`ConfigError::NotOpen`].
-    pub fn must_be_open(self) -> Result<(), ConfigError> {
+    pub fn require_open(self) -> Result<(), ConfigError> {
         match self {
             Self::Open => Ok(()),
             Self::Unset => Err(ConfigError::NotOpen),
@@ -218,17 +229,17 @@ fn parse_limits(layers: &Layers) -> Result<Limits, ConfigError> {
 mod tests {
     use super::*;
 
-    fn with(variables: &[(&str, &str)]) -> Result<Config, String> {
+    fn parse_variables(variables: &[(&str, &str)]) -> Result<Config, String> {
         let mut layers = Layers::defaults();
         let owned: Vec<_> =
             variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        layers.environment(&owned).unwrap();
+        layers.apply_environment(&owned).unwrap();
         Config::from_layers(&layers).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_defaults_are_those_of_the_contract() {
-        let config = with(&[]).unwrap();
+        let config = parse_variables(&[]).unwrap();
         assert_eq!(config.tcp.unwrap().get().to_string(), "127.0.0.1:4780");
         assert_eq!(config.admin.unwrap().to_string(), "127.0.0.1:4781");
         assert_eq!((config.unix, config.signers.len()), (None, 1));
@@ -237,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_refused_with_its_place_and_what_fits() {
+    fn invalid_value_is_rejected_with_origin_and_expected_form() {
         for (variable, text, message) in [
             (
                 "PRESIGND_LISTEN_TCP",
@@ -255,32 +266,35 @@ mod tests {
             ("PRESIGND_REFLECTION", "yes", "true or false"),
             ("PRESIGND_LOG_FORMAT", "xml", "text or json"),
         ] {
-            let error = with(&[(variable, text)]).unwrap_err();
+            let error = parse_variables(&[(variable, text)]).unwrap_err();
             assert!(error.contains(message), "{variable}={text}: {error}");
         }
     }
 
-    /// Found by the fuzz target `config`.
+    /// Regression test for a bug that the fuzz target `config` detected.
     #[test]
-    fn a_password_in_an_endpoint_is_not_repeated() {
+    fn errors_hide_the_password_of_an_endpoint() {
         let endpoint = ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "https://user:pa55word@s3.example");
-        let error = with(&[endpoint]).unwrap_err();
+        let error = parse_variables(&[endpoint]).unwrap_err();
         assert!(error.contains("\"https://***@s3.example\"") && !error.contains("pa55word"), "{error}");
     }
 
     #[test]
-    fn a_server_that_nobody_could_reach_is_refused() {
-        assert!(with(&[("PRESIGND_LISTEN_TCP", "off")]).unwrap_err().contains("nobody could reach"));
-        let unix = with(&[("PRESIGND_LISTEN_TCP", "off"), ("PRESIGND_LISTEN_UNIX", "@presignd")]).unwrap();
+    fn configuration_without_a_socket_is_rejected() {
+        assert!(
+            parse_variables(&[("PRESIGND_LISTEN_TCP", "off")]).unwrap_err().contains("no client could reach")
+        );
+        let unix = parse_variables(&[("PRESIGND_LISTEN_TCP", "off"), ("PRESIGND_LISTEN_UNIX", "@presignd")])
+            .unwrap();
         assert_eq!(unix.unix.unwrap().address, UnixAddress::Abstract("presignd".into()));
     }
 
     #[test]
-    fn without_open_the_server_does_not_start() {
+    fn server_does_not_start_without_open() {
         let mut layers = Layers::defaults();
-        let refused = Access::from_layers(&layers).unwrap().must_be_open().unwrap_err();
-        assert!(refused.to_string().contains("presignd serve --open"));
-        layers.environment(&[("PRESIGND_OPEN".into(), "true".into())]).unwrap();
-        Access::from_layers(&layers).unwrap().must_be_open().unwrap();
+        let error = Access::from_layers(&layers).unwrap().require_open().unwrap_err();
+        assert!(error.to_string().contains("presignd serve --open"));
+        layers.apply_environment(&[("PRESIGND_OPEN".into(), "true".into())]).unwrap();
+        Access::from_layers(&layers).unwrap().require_open().unwrap();
     }
 }

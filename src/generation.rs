@@ -85,7 +85,7 @@ mod tests {
     fn generation(variables: &[(&str, &str)]) -> Generation {
         let variables: Vec<_> = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let mut layers = Layers::defaults();
-        layers.environment(&variables).unwrap();
+        layers.apply_environment(&variables).unwrap();
         let settings = Config::from_layers(&layers).unwrap().signers;
         let signer = |settings: crate::credentials::SignerSettings| {
             let metrics = Metrics::default().signer(&settings.name);

@@ -1,4 +1,4 @@
-//! The sockets that the server listens on, and the connections that it accepts from them.
+//! The sockets that the server listens on, and the accepted connections.
 
 mod authority;
 pub mod peer;
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::either::Either;
 
 use self::{
-    authority::ReadableAuthority,
+    authority::AuthorityRewriter,
     peer::{Peer, PeerCredentials},
     unix_socket::SocketPath,
     yielding::YieldingWriter,
@@ -30,24 +30,24 @@ use crate::{
 /// An accepted connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// Its bytes.
+    /// The two directions of the connection.
     pub io: ConnectionIo,
-    /// The other end.
+    /// The client.
     pub peer: Peer,
 }
 
-/// The bytes of a connection, over TCP or a Unix socket.
+/// Both directions of a connection, over TCP or a Unix socket.
 pub type ConnectionIo = Join<ConnectionReader, ConnectionWriter>;
 
-/// What the peer sends.
-pub type ConnectionReader = Either<tcp::OwnedReadHalf, ReadableAuthority<unix::OwnedReadHalf>>;
+/// The bytes from the peer.
+pub type ConnectionReader = Either<tcp::OwnedReadHalf, AuthorityRewriter<unix::OwnedReadHalf>>;
 
-/// What the peer is sent.
+/// The bytes to the peer.
 pub type ConnectionWriter = YieldingWriter<Either<tcp::OwnedWriteHalf, unix::OwnedWriteHalf>>;
 
 impl Connection {
     fn from_tcp(stream: TcpStream, address: SocketAddr) -> Self {
-        // Small answers should not wait for the next one.
+        // Without this, Nagle's algorithm delays small responses.
         let _best_effort = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let io = join(Either::Left(reader), YieldingWriter::new(Either::Left(writer)));
@@ -57,7 +57,7 @@ impl Connection {
     fn from_unix(stream: UnixStream) -> io::Result<Self> {
         let peer = Peer::Unix(PeerCredentials::of(&stream)?);
         let (reader, writer) = stream.into_split();
-        let reader = Either::Right(ReadableAuthority::new(reader));
+        let reader = Either::Right(AuthorityRewriter::new(reader));
         Ok(Self { io: join(reader, YieldingWriter::new(Either::Right(writer))), peer })
     }
 }
@@ -67,7 +67,7 @@ impl Connection {
 pub struct Listeners {
     /// gRPC, over TCP and over a Unix socket.
     pub grpc: Vec<Listener>,
-    /// HTTP for metrics and probes.
+    /// HTTP, for metrics and probes.
     pub admin: Option<Listener>,
 }
 
@@ -75,9 +75,9 @@ pub struct Listeners {
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    /// Where clients reach it: with the port that the system chose for port 0.
+    /// The bound address. For a configured port 0 it has the port that the system assigned.
     address: Address,
-    /// The path, which is removed when the listener is dropped.
+    /// The socket file, which is removed when the listener is dropped.
     _path: Option<SocketPath>,
 }
 
@@ -87,61 +87,63 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// Raises the soft limit of open files to the hard one: the usual soft limit, 1,024, is what `limits.connections` alone
-/// may take, and the probes and the refresh of credentials need some too.
-pub fn raise_open_files() {
+/// Raises the soft limit of open files to the hard limit. The usual soft limit is 1,024, as many as the default of
+/// `limits.connections`, and probes and the refresh of credentials need file descriptors too.
+pub fn raise_open_files_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
-        tracing::debug!("the limit of open files stays as it is: {error}");
+        tracing::debug!("failed to raise the limit of open files: {error}");
     }
 }
 
-/// Why a socket cannot be listened on.
+/// An error of a socket that the server should listen on.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// Another process listens on the address.
+    /// Another process uses the address.
     #[error(
-        "{address} ({setting}) is in use: is another presignd running? Stop it, or set {setting} to another address"
+        "{setting} is {address}, but this address is already in use: stop the other process, or set {setting} to another address"
     )]
     AddressInUse {
         /// The address.
         address: SocketAddr,
-        /// The setting that named it.
+        /// The setting of the address.
         setting: &'static str,
     },
     /// The address cannot be bound.
-    #[error("cannot listen on {address} ({setting}): {error}")]
+    #[error("{setting} is {address}, but listening on it failed: {error}")]
     Address {
         /// The address.
         address: SocketAddr,
-        /// The setting that named it.
+        /// The setting of the address.
         setting: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// A running server listens on the socket.
-    #[error("a running server has the socket {0} (listen.unix): stop it, or set listen.unix to another path")]
-    SocketInUse(String),
-    /// A file that is no socket has the path.
+    /// Another process listens on the Unix socket.
     #[error(
-        "{0} (listen.unix) is there already and is not a socket: move it away, or set listen.unix to another path"
+        "listen.unix is {0}, but another process already listens on this socket: stop it, or set listen.unix to another path"
+    )]
+    SocketInUse(String),
+    /// The path exists and is not a socket.
+    #[error(
+        "listen.unix is {0}, but this path exists and is not a socket: move it, or set listen.unix to another path"
     )]
     NotASocket(String),
-    /// The socket cannot be bound.
-    #[error("cannot listen on {name} (listen.unix): {error}")]
+    /// The Unix socket cannot be bound.
+    #[error("listen.unix is {name}, but listening on it failed: {error}")]
     Socket {
-        /// The path or name.
+        /// The path, or `@` and the name.
         name: String,
-        /// What the system says.
+        /// The error of the operating system.
         error: io::Error,
     },
 }
 
-/// Binds every socket of the configuration, or none.
+/// Binds every socket of the configuration.
 ///
 /// # Errors
-/// The first that cannot be bound.
+/// The first socket that cannot be bound; then no socket stays bound.
 pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     let mut grpc = Vec::new();
     if let Some(address) = config.tcp {
@@ -173,16 +175,16 @@ fn bind_unix(settings: &UnixSocket) -> Result<Listener, ListenError> {
     Ok(Listener { socket: Socket::Unix(socket), address, _path: path })
 }
 
-/// How long accepting waits when the process is out of file descriptors or memory.
+/// How long to wait after a failed accept, as when the process has no file descriptors left.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 impl Listener {
-    /// Where clients reach it.
+    /// The bound address, with the assigned port.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The address as the log has it: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
+    /// The address for the log: `tcp=127.0.0.1:4780`, `unix=/run/presignd/presignd.sock`.
     pub fn log_field(&self) -> String {
         match &self.address {
             Address::Unix(address) => format!("unix={address}"),
@@ -190,7 +192,8 @@ impl Listener {
         }
     }
 
-    /// Accepts the next connection. Errors of one connection are ignored; after any other the next try is later.
+    /// Accepts the next connection. Aborted connections are ignored; after any other error it retries with a back-off of
+    /// [`ACCEPT_BACK_OFF`].
     pub async fn accept(&self) -> Connection {
         loop {
             let accepted = match &self.socket {
@@ -206,7 +209,7 @@ impl Listener {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!(
-                        "accepting on {} rests for {ACCEPT_BACK_OFF:?}: {error}",
+                        "failed to accept a connection on {}, retrying in {ACCEPT_BACK_OFF:?}: {error}",
                         self.log_field()
                     );
                     tokio::time::sleep(ACCEPT_BACK_OFF).await;
@@ -224,8 +227,8 @@ mod tests {
     use crate::address::{LoopbackAddress, UnixAddress};
 
     #[tokio::test]
-    async fn a_unix_peer_has_the_ids_of_its_process() {
-        // Not a path: its mode is set by the umask, which other tests of this process would get too.
+    async fn unix_peer_has_the_ids_of_its_process() {
+        // An abstract socket, because binding a path sets the umask of the process, which affects other tests.
         let name = format!("presignd-test-peer-{}", std::process::id());
         let settings = UnixSocket { address: UnixAddress::Abstract(name.clone()), mode: 0o600 };
         let listener = bind_unix(&settings).unwrap();
@@ -240,10 +243,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tcp_peer_has_an_address_and_no_ids() {
+    async fn tcp_peer_has_an_address_and_no_ids() {
         let loopback: LoopbackAddress = "127.0.0.1:0".parse().unwrap();
         let listener = bind_tcp(loopback.get(), "listen.tcp").await.unwrap();
-        let Address::Tcp(address) = listener.address() else { panic!("it listens on TCP") };
+        let Address::Tcp(address) = listener.address() else { panic!("expected a TCP address") };
         let peer = std::net::TcpStream::connect(address).unwrap();
         assert_eq!(listener.accept().await.peer, Peer::Tcp(peer.local_addr().unwrap()));
     }

@@ -1,7 +1,7 @@
-//! Settings: what is accepted prints and parses the same, in a file and in the environment; no error repeats a
-//! password.
+//! Settings: an accepted configuration prints and parses to the same, as a file and as environment variables; no error
+//! contains a password.
 //!
-//! Input: a TOML file; then, behind a line `# environment`, `NAME=VALUE` lines of the environment.
+//! Input: a TOML file; then a line `# environment` and the variables, as lines `NAME=VALUE`.
 
 #![no_main]
 
@@ -16,10 +16,7 @@ use std::{
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use presignd::{
-    config::{
-        Config, ConfigError,
-        layers::{LayerError, Layers},
-    },
+    config::{Config, ConfigError, FILE_TABLES, error::LayerError, layers::Layers},
     presign::endpoint::EndpointUrl,
 };
 use presignd_fuzz::{CANARY, assert_can_be_shown};
@@ -43,11 +40,11 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     match (Config::from_layers(&layers), Config::from_layers(&again)) {
         (Ok(config), Ok(again)) => {
             assert_eq!(format!("{config:?}"), format!("{again:?}"));
-            assert_environment_says_the_same(&layers, &config);
-            assert_is_sound(&config);
+            assert_environment_sets_the_same(&layers, &config);
+            assert_invariants(&config);
         }
-        (Err(error), Err(_)) => assert_repeats_no_password(&error, &layers),
-        (one, other) => panic!("{one:?}, but printed and read again {other:?}"),
+        (Err(error), Err(_)) => assert_contains_no_password(&error, &layers),
+        (one, other) => panic!("{one:?}, but {other:?} after printing and parsing"),
     }
     Corpus::Keep
 });
@@ -59,24 +56,24 @@ fn variables(lines: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// The defaults, under a file, under the environment.
+/// The defaults, then a file, then environment variables.
 fn layers(file: &str, environment: &[(String, String)]) -> Result<Layers, LayerError> {
     static SCRATCH: LazyLock<Mutex<File>> = LazyLock::new(|| Mutex::new(scratch()));
     let mut layers = Layers::defaults();
-    let mut scratch = SCRATCH.lock().expect("nobody panicked with it");
-    scratch.set_len(0).and_then(|()| scratch.rewind()).expect("it is a file");
-    scratch.write_all(file.as_bytes()).expect("there is room");
-    layers.file(&PathBuf::from(format!("/proc/self/fd/{}", scratch.as_raw_fd())))?;
-    layers.environment(environment)?;
+    let mut scratch = SCRATCH.lock().expect("the lock is not poisoned");
+    scratch.set_len(0).and_then(|()| scratch.rewind()).expect("the file can be truncated");
+    scratch.write_all(file.as_bytes()).expect("the disk is not full");
+    layers.apply_file(&PathBuf::from(format!("/proc/self/fd/{}", scratch.as_raw_fd())), FILE_TABLES)?;
+    layers.apply_environment(environment)?;
     Ok(layers)
 }
 
-/// A file that nobody has to remove: it has no name any more.
+/// An open file that is already unlinked, so that it needs no cleanup.
 fn scratch() -> File {
     let path = std::env::temp_dir().join(format!("presignd-fuzz-{}", std::process::id()));
     let file =
-        File::options().read(true).write(true).create_new(true).open(&path).expect("there is a place for it");
-    std::fs::remove_file(&path).expect("it is there");
+        File::options().read(true).write(true).create_new(true).open(&path).expect("the file can be created");
+    std::fs::remove_file(&path).expect("the file exists");
     file
 }
 
@@ -84,13 +81,13 @@ fn texts(layers: &Layers) -> Vec<(&str, &str)> {
     layers.iter().map(|(name, value)| (name, value.text.as_str())).collect()
 }
 
-/// Every setting as a line of a TOML file: keys and values are quoted, and everything unusual in them is escaped.
+/// Prints every setting as a line of a TOML file, with quoted keys and values and escaped special characters.
 fn print(layers: &Layers) -> String {
     let mut file = String::new();
     for (name, value) in layers.iter() {
         let parts = if name.starts_with("signers.") { 3 } else { usize::MAX };
         let key: Vec<_> = name.splitn(parts, '.').map(quoted).collect();
-        writeln!(file, "{} = {}", key.join("."), quoted(&value.text)).expect("it is memory");
+        writeln!(file, "{} = {}", key.join("."), quoted(&value.text)).expect("writing to a String succeeds");
     }
     file
 }
@@ -106,9 +103,9 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
-/// Each setting has a variable, which sets it and no other. (`X_PUBLIC_ENDPOINT` is `x.public_endpoint` and not
-/// `x_public.endpoint`.)
-fn assert_environment_says_the_same(layers: &Layers, config: &Config) {
+/// Asserts that the variables of the settings set the same configuration.
+fn assert_environment_sets_the_same(layers: &Layers, config: &Config) {
+    // `X_PUBLIC_ENDPOINT` is `x.public_endpoint`, not `x_public.endpoint`.
     if config.signers.iter().any(|signer| signer.name.ends_with("_public")) {
         return;
     }
@@ -119,13 +116,13 @@ fn assert_environment_says_the_same(layers: &Layers, config: &Config) {
         })
         .collect();
     let again = self::layers("", &variables).unwrap_or_else(|error| panic!("{error}: {variables:?}"));
-    assert!(texts(&again) == texts(layers), "{:?}", again.differing_from(layers));
-    let again = Config::from_layers(&again).expect("the same settings");
+    assert!(texts(&again) == texts(layers), "{:?}", again.changed_names(layers));
+    let again = Config::from_layers(&again).expect("the same settings are valid again");
     assert_eq!(format!("{config:?}"), format!("{again:?}"));
 }
 
-/// What every part of the program takes for granted.
-fn assert_is_sound(config: &Config) {
+/// Asserts what the rest of the program relies on.
+fn assert_invariants(config: &Config) {
     assert!(config.tcp.is_some() || config.unix.is_some());
     assert!(config.tcp.is_none_or(|address| address.get().ip().is_loopback()));
     assert_eq!(config.signers[0].name, "default");
@@ -142,15 +139,15 @@ fn assert_is_sound(config: &Config) {
     }
 }
 
-/// An endpoint takes no user and no password; who writes one does not find it in the log.
-fn assert_repeats_no_password(error: &ConfigError, layers: &Layers) {
+/// Asserts that the message does not contain the password in an endpoint.
+fn assert_contains_no_password(error: &ConfigError, layers: &Layers) {
     let message = error.to_string();
     assert!(!message.is_empty());
     for (name, value) in layers.iter().filter(|(name, _)| name.ends_with("endpoint")) {
         let Some((before, host)) = value.text.rsplit_once('@') else { continue };
         let (scheme, user) = before.split_once("://").unwrap_or(("", before));
-        let only_there = ![name, scheme, host].iter().any(|other| other.contains(CANARY));
-        if user.contains(CANARY) && only_there && message.starts_with(&format!("{name} is ")) {
+        let only_in_user = ![name, scheme, host].iter().any(|other| other.contains(CANARY));
+        if user.contains(CANARY) && only_in_user && message.starts_with(&format!("{name} is ")) {
             assert_can_be_shown(&message);
         }
     }

@@ -75,7 +75,7 @@ pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
     let variables: Vec<_> =
         settings.iter().map(|(name, value)| (variable(name), (*value).to_owned())).collect();
     let mut layers = Layers::defaults();
-    layers.environment(&variables).ok()?;
+    layers.apply_environment(&variables).ok()?;
     let mut config = Config::from_layers(&layers).ok()?;
     Some(config.signers.remove(0).rules)
 }

@@ -1,19 +1,19 @@
-//! Command lines for curl, to paste into a POSIX shell. They are as secret as what is in them.
+//! Curl commands to paste into a POSIX shell. They contain the signature, so they are secrets.
 
 use std::fmt::Write as _;
 
 use crate::pb::{PresignPostResponse, PresignedRequest};
 
-/// The command that uses a URL. `FILE` is a placeholder for the file to upload.
+/// The command that requests a URL. `FILE` is a placeholder for the file to upload.
 pub(super) fn url_command(presigned: &PresignedRequest) -> String {
-    // Without this curl would fold `.` and `..` in the key, and the signature would not match.
+    // Without `--path-as-is` curl resolves `.` and `..` in the key, and the signature does not match.
     let mut command = "curl --fail --path-as-is".to_owned();
     command.push_str(globoff_option(&presigned.url));
     match presigned.method.as_str() {
         "GET" => {}
         "HEAD" => command.push_str(" --head"),
         "PUT" if ends_in_slash(&presigned.url) => {
-            // To such a URL curl would add the name of the file, and this option would add a content type.
+            // `--upload-file` would append the file's name to this URL. `--data-binary` would add a content type.
             command.push_str(" --request PUT --data-binary @FILE");
             if !presigned.headers.contains_key("content-type") {
                 command.push_str(" --header content-type:");
@@ -23,23 +23,23 @@ pub(super) fn url_command(presigned: &PresignedRequest) -> String {
         other => append(&mut command, "--request", other),
     }
     for (name, value) in &presigned.headers {
-        // A header without a value is left out by curl, unless it is written so.
+        // `NAME;` sends a header with an empty value; curl leaves out `NAME:`.
         let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         append(&mut command, "--header", &header);
     }
     command + " " + &quote(&presigned.url)
 }
 
-/// The command that sends a form with the file `FILE`, and with `supplied`, which the holder may change as far as the
-/// policy lets it.
+/// The command that sends a form with the file `FILE`. `prefixes` are further fields, whose values the user may extend as
+/// the policy permits.
 pub(super) fn form_command<'f>(
     form: &'f PresignPostResponse,
-    supplied: impl IntoIterator<Item = (&'f String, &'f String)>,
+    prefixes: impl IntoIterator<Item = (&'f String, &'f String)>,
 ) -> String {
     let mut command = "curl --fail".to_owned();
     command.push_str(globoff_option(&form.url));
-    for (name, value) in form.fields.iter().chain(supplied) {
-        // Not `--form`, for which some values mean a file.
+    for (name, value) in form.fields.iter().chain(prefixes) {
+        // `--form` would read a value that begins with `@` or `<` from a file.
         append(&mut command, "--form-string", &format!("{name}={value}"));
     }
     command + " --form file=@FILE " + &quote(&form.url)
@@ -59,12 +59,12 @@ fn append(command: &mut String, option: &str, value: &str) {
         write!(command, " {option} {}", if is_plain(value) { value.to_owned() } else { quote(value) });
 }
 
-/// Whether a shell takes this word as it is.
+/// Whether the word needs no quotes in a shell.
 fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// One word of a POSIX shell: within single quotes every character but the single quote is literal.
+/// Quotes one word for a POSIX shell: within single quotes every character except the single quote is literal.
 ///
 /// Source: [Shell Command Language, 2.2.2](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02).
 fn quote(word: &str) -> String {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn each_method_has_its_options_and_each_header_is_sent_even_when_it_is_empty() {
+    fn each_method_has_its_options_and_sends_every_header() {
         let url = "http://[::1]:9000/b/k?a=b";
         for (method, headers, command) in [
             ("GET", &[][..], "curl --fail --path-as-is --globoff 'http://[::1]:9000/b/k?a=b'"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_ends_with_its_file() {
+    fn the_file_is_the_last_field_of_a_form() {
         let map = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let form = PresignPostResponse {
             url: "https://b.example/".to_owned(),
@@ -153,7 +153,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn a_shell_reads_a_quoted_word_back_as_it_was(word in "(?s)[^\u{0}]*") {
+        fn a_shell_reads_a_quoted_word_unchanged(word in "(?s)[^\u{0}]*") {
             let script = format!("printf %s {}", quote(&word));
             let output = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
             prop_assert_eq!(output.stdout, word.into_bytes());

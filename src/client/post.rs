@@ -1,4 +1,4 @@
-//! `presignd post`: an upload form, as a command line or as JSON.
+//! `presignd post`: prints an upload form as a curl command or as JSON.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,28 @@ use crate::{
     pb::{self, presign_service_client::PresignServiceClient},
 };
 
-/// What to print on stdout, and on stderr.
+/// Returns the text for stdout and the text for stderr.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn post(arguments: PostArguments) -> Result<(String, String), ClientError> {
     let request = build_request(&arguments)?;
-    let supplied = request.starts_with.clone();
+    let prefixes = request.starts_with.clone();
     let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
-    let answer = PresignServiceClient::new(channel).presign_post(request).await;
-    let form = answer.map_err(|status| client_error(&address, status))?.into_inner();
+    let response = PresignServiceClient::new(channel).presign_post(request).await;
+    let form = response.map_err(|status| client_error(&address, status))?.into_inner();
     let terms = if arguments.verbose { GrantSummary::of_form(&form).to_string() } else { String::new() };
-    let to_complete = if arguments.json { String::new() } else { to_complete(&supplied) };
-    let output = if arguments.json { as_json(&form) } else { curl::form_command(&form, &supplied) };
-    Ok((output, terms + &to_complete))
+    let hint = if arguments.json { String::new() } else { incomplete_fields_hint(&prefixes) };
+    let output = if arguments.json { to_json(&form) } else { curl::form_command(&form, &prefixes) };
+    Ok((output, terms + &hint))
 }
 
-/// What the holder has to see to: the command has the beginning of these values only.
-fn to_complete(supplied: &BTreeMap<String, String>) -> String {
-    let names: Vec<&str> = supplied.keys().map(String::as_str).collect();
+/// A line that names the fields of `--starts-with`: in the command their values are only the required prefixes.
+fn incomplete_fields_hint(prefixes: &BTreeMap<String, String>) -> String {
+    let names: Vec<&str> = prefixes.keys().map(String::as_str).collect();
     match names.join(", ") {
-        none if none.is_empty() => none,
-        names => format!("complete {names}: the values only begin as they must\n"),
+        names if names.is_empty() => names,
+        names => format!("complete the value of {names}: the command has only the required prefix\n"),
     }
 }
 
@@ -55,12 +55,14 @@ fn parse_range(text: &str) -> Result<pb::ContentLengthRange, ClientError> {
     let bounds = text.split_once(':').and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
     let (min, max) = bounds.ok_or_else(|| {
         let flag = "--content-length-range";
-        ClientError::Argument(format!("{flag} {text:?} is not MIN:MAX in bytes, as in {flag} 1:10485760"))
+        ClientError::Argument(format!(
+            "{flag} is {text:?}, but must be MIN:MAX in bytes, such as {flag} 1:10485760"
+        ))
     })?;
     Ok(pb::ContentLengthRange { min, max })
 }
 
-fn as_json(form: &pb::PresignPostResponse) -> String {
+fn to_json(form: &pb::PresignPostResponse) -> String {
     let terms = GrantSummary::of_form(form);
     json!({
         "url": form.url,

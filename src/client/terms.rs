@@ -1,4 +1,4 @@
-//! The lifetime that was granted to a URL or a form, for people.
+//! The granted lifetime of a URL or form, as text.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 
 use crate::pb;
 
-/// The lifetime, and what cut it.
+/// The granted lifetime, and the reason if it is shorter than requested.
 pub(super) struct GrantSummary {
     /// In RFC 3339.
     pub(super) expires_at: String,
@@ -14,7 +14,7 @@ pub(super) struct GrantSummary {
     pub(super) granted: i64,
     /// In seconds.
     pub(super) requested: i64,
-    /// As the contract has it, without its prefix.
+    /// The enum value's name in the proto file, without the prefix `CLAMP_REASON_`.
     pub(super) clamp_reason: &'static str,
 }
 
@@ -45,18 +45,17 @@ impl GrantSummary {
 
 impl fmt::Display for GrantSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let for_people =
-            |seconds: i64| humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));
-        writeln!(f, "expires  {} (granted {})", self.expires_at, for_people(self.granted))?;
+        let format = |seconds: i64| humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()));
+        writeln!(f, "expires   {} (granted {})", self.expires_at, format(self.granted))?;
         if self.granted < self.requested {
             let reason = self.clamp_reason.to_lowercase();
-            writeln!(f, "asked    {}, cut by {reason}", for_people(self.requested))?;
+            writeln!(f, "requested {}, shortened by {reason}", format(self.requested))?;
         }
         Ok(())
     }
 }
 
-/// A time in RFC 3339; empty if it is not set.
+/// Formats a time as RFC 3339; empty if there is no time.
 pub(super) fn rfc3339(time: Option<&Timestamp>) -> String {
     time.map_or_else(String::new, ToString::to_string)
 }

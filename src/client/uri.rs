@@ -1,4 +1,4 @@
-//! `s3://BUCKET/KEY` and `ARN/KEY`, as people type them.
+//! `s3://BUCKET/KEY` and `ARN/KEY` on the command line.
 
 use std::str::FromStr;
 
@@ -7,18 +7,18 @@ use std::str::FromStr;
 pub struct S3Uri {
     /// A bucket name, an alias or an ARN.
     pub bucket: String,
-    /// The key, as it is stored.
+    /// The key, not percent-encoded.
     pub key: String,
 }
 
 impl S3Uri {
-    /// A bucket, and what the keys of a listing begin with, which may be nothing.
+    /// Parses a bucket with an optional prefix of keys, which becomes `key`.
     ///
     /// # Errors
-    /// When there is no bucket in it.
-    pub fn of_listing(text: &str) -> Result<Self, String> {
+    /// When there is no bucket.
+    pub fn parse_listing(text: &str) -> Result<Self, String> {
         let form = "s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
-        split_uri(text).ok_or_else(|| format!("{text:?} is not a bucket: write {form}"))
+        split_uri(text).ok_or_else(|| format!("{text:?} is not the URI of a bucket: use {form}"))
     }
 }
 
@@ -28,7 +28,7 @@ impl FromStr for S3Uri {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let form = "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY";
         let object = split_uri(text).filter(|uri| !uri.key.is_empty());
-        object.ok_or_else(|| format!("{text:?} is not an object: write {form}"))
+        object.ok_or_else(|| format!("{text:?} is not the URI of an object: use {form}"))
     }
 }
 
@@ -43,13 +43,13 @@ fn split_uri(text: &str) -> Option<S3Uri> {
     (!name.is_empty()).then(|| S3Uri { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// The index of the access point's name in an ARN.
+/// The byte index at which the access point's name begins in an ARN.
 fn arn_name_start(text: &str) -> Option<usize> {
-    let resource_at = text.match_indices(':').nth(4)?.0 + 1;
-    let resource = &text[resource_at..];
+    let resource_start = text.match_indices(':').nth(4)?.0 + 1;
+    let resource = &text[resource_start..];
     // `outpost/ID/accesspoint/NAME` or `accesspoint/NAME`, with either separator.
-    let separators_inside = if resource.starts_with("outpost") { 3 } else { 1 };
-    Some(resource_at + resource.match_indices(['/', ':']).nth(separators_inside - 1)?.0 + 1)
+    let separator_count = if resource.starts_with("outpost") { 3 } else { 1 };
+    Some(resource_start + resource.match_indices(['/', ':']).nth(separator_count - 1)?.0 + 1)
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bucket_and_key_are_told_apart_and_the_key_is_left_alone() {
+    fn uri_is_split_into_bucket_and_unchanged_key() {
         let outposts =
             "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-01234567890123456/accesspoint/reports";
         let with_colons = outposts.replace('/', ":");
@@ -76,11 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_object_is_refused_with_the_right_form() {
+    fn uri_without_an_object_is_rejected_with_the_form() {
         for text in
             ["", "bucket/key", "s3://bucket", "s3://bucket/", "s3:///key", "http://bucket/key", "arn:aws:s3"]
         {
-            assert!(text.parse::<S3Uri>().unwrap_err().contains("write s3://BUCKET/KEY"), "{text}");
+            assert!(text.parse::<S3Uri>().unwrap_err().contains("use s3://BUCKET/KEY"), "{text}");
         }
     }
 
@@ -94,11 +94,11 @@ mod tests {
             (point, point, ""),
             (&format!("s3://{point}/a/"), point, "a/"),
         ] {
-            let parsed = S3Uri::of_listing(text).unwrap();
+            let parsed = S3Uri::parse_listing(text).unwrap();
             assert_eq!((parsed.bucket.as_str(), parsed.key.as_str()), (bucket, prefix), "{text}");
         }
         for text in ["", "bucket", "s3://", "s3:///a", "arn:aws:s3", "https://bucket"] {
-            assert!(S3Uri::of_listing(text).unwrap_err().contains("write s3://BUCKET[/PREFIX]"), "{text}");
+            assert!(S3Uri::parse_listing(text).unwrap_err().contains("use s3://BUCKET[/PREFIX]"), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: its definition for clap, and the parsed arguments of each command.
 
 pub mod explain;
 pub mod post;
@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use self::{explain::ExplainArguments, post::PostArguments, presign::PresignArguments};
 use super::{
-    ConfigError,
+    ConfigError, FILE_TABLES,
     layers::Layers,
     settings::{SETTINGS, Setting},
 };
@@ -18,60 +18,61 @@ use super::{
 /// The variable that names the configuration file, as `--config` does.
 const CONFIG_VARIABLE: &str = "PRESIGND_CONFIG";
 
-/// What the user wants.
+/// A parsed command line.
 #[derive(Debug)]
 pub enum Invocation {
-    /// Run the server.
+    /// `presignd serve`: run the server.
     Serve(Layers),
-    /// Print the effective settings.
+    /// `presignd config check`: print the effective settings.
     ConfigCheck(Layers),
-    /// Ask a server for a URL.
+    /// `presignd presign`: get a URL from a running server.
     Presign(PresignArguments),
-    /// Ask a server for an upload form.
+    /// `presignd post`: get an upload form from a running server.
     Post(PostArguments),
-    /// Ask a server why a URL fails.
+    /// `presignd explain`: ask a running server why a URL fails.
     Explain(ExplainArguments),
-    /// Ask a server whether it can sign.
+    /// `presignd healthcheck`: ask a running server whether it can sign.
     Healthcheck(HealthcheckArguments),
 }
 
 /// `presignd healthcheck`.
 #[derive(Debug)]
 pub struct HealthcheckArguments {
-    /// Where the server is.
+    /// The server's address; none: the one in `layers`.
     pub server: Option<String>,
-    /// The settings, for the server's sockets when `server` is not given.
+    /// The settings, for the server's address.
     pub layers: Layers,
-    /// The health service's name for what is asked after.
+    /// The name of the gRPC health service to check.
     pub service: String,
 }
 
-/// Reads the command line, the environment and the file that they name.
+/// Parses the command line and the environment, and reads the configuration file that they name.
 ///
-/// Help, version and mistakes are printed by clap, which ends the process: 0 for help and version, 2 for mistakes.
+/// For help, version and invalid arguments, clap prints a text and ends the process: exit code 0 for help and version, 2
+/// for invalid arguments.
 ///
 /// # Errors
-/// When the file or the environment sets what is not a setting.
+/// When the file cannot be read, or the file or the environment has an unknown setting.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &[(String, String)],
 ) -> Result<Invocation, ConfigError> {
     let matches = command().try_get_matches_from(arguments).unwrap_or_else(|error| error.exit());
     Ok(match matches.subcommand() {
-        Some(("presign", given)) => Invocation::Presign(presign::read(given, environment)?),
-        Some(("post", given)) => Invocation::Post(post::read(given, environment)?),
-        Some(("explain", given)) => Invocation::Explain(explain::read(given, environment)?),
-        Some(("healthcheck", given)) => Invocation::Healthcheck(HealthcheckArguments {
-            server: text(given, "server"),
-            layers: layers(given, environment)?,
-            service: text(given, "service").unwrap_or_default(),
+        Some(("presign", matches)) => Invocation::Presign(presign::read_arguments(matches, environment)?),
+        Some(("post", matches)) => Invocation::Post(post::read_arguments(matches, environment)?),
+        Some(("explain", matches)) => Invocation::Explain(explain::read_arguments(matches, environment)?),
+        Some(("healthcheck", matches)) => Invocation::Healthcheck(HealthcheckArguments {
+            server: get_text(matches, "server"),
+            layers: load_layers(matches, environment)?,
+            service: get_text(matches, "service").unwrap_or_default(),
         }),
-        Some(("config", given)) => {
-            let check = given.subcommand_matches("check").unwrap_or(given);
-            Invocation::ConfigCheck(with_flags(check, environment)?)
+        Some(("config", matches)) => {
+            let check = matches.subcommand_matches("check").unwrap_or(matches);
+            Invocation::ConfigCheck(load_layers_with_flags(check, environment)?)
         }
-        Some((_, given)) => Invocation::Serve(with_flags(given, environment)?),
-        None => Invocation::Serve(layers(&matches, environment)?),
+        Some((_, matches)) => Invocation::Serve(load_layers_with_flags(matches, environment)?),
+        None => Invocation::Serve(load_layers(&matches, environment)?),
     })
 }
 
@@ -80,40 +81,43 @@ pub fn command_line() -> Vec<OsString> {
     std::env::args_os().collect()
 }
 
-/// The environment of this process, as far as it is text.
+/// The environment of this process, without variables that are not UTF-8.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
 }
 
-fn layers(given: &ArgMatches, environment: &[(String, String)]) -> Result<Layers, ConfigError> {
+fn load_layers(matches: &ArgMatches, environment: &[(String, String)]) -> Result<Layers, ConfigError> {
     let mut layers = Layers::defaults();
     let named = environment.iter().find(|(name, _)| name == CONFIG_VARIABLE);
-    let path = given.get_one::<PathBuf>("config").cloned().or_else(|| named.map(|(_, path)| path.into()));
+    let path = matches.get_one::<PathBuf>("config").cloned().or_else(|| named.map(|(_, path)| path.into()));
     if let Some(path) = path {
-        layers.file(&path)?;
+        layers.apply_file(&path, FILE_TABLES)?;
     }
-    layers.environment(environment)?;
+    layers.apply_environment(environment)?;
     Ok(layers)
 }
 
-fn with_flags(given: &ArgMatches, environment: &[(String, String)]) -> Result<Layers, ConfigError> {
-    let mut layers = layers(given, environment)?;
+fn load_layers_with_flags(
+    matches: &ArgMatches,
+    environment: &[(String, String)],
+) -> Result<Layers, ConfigError> {
+    let mut layers = load_layers(matches, environment)?;
     for setting in SETTINGS {
-        if let Some(value) = text(given, setting.name) {
-            layers.flag(setting, value);
+        if let Some(value) = get_text(matches, setting.name) {
+            layers.apply_flag(setting, value);
         }
     }
     Ok(layers)
 }
 
-fn text(given: &ArgMatches, id: &str) -> Option<String> {
-    given.get_one::<String>(id).cloned()
+fn get_text(matches: &ArgMatches, id: &str) -> Option<String> {
+    matches.get_one::<String>(id).cloned()
 }
 
-fn texts(given: &ArgMatches, id: &str) -> Vec<String> {
-    given.get_many::<String>(id).into_iter().flatten().cloned().collect()
+fn get_texts(matches: &ArgMatches, id: &str) -> Vec<String> {
+    matches.get_many::<String>(id).into_iter().flatten().cloned().collect()
 }
 
 fn command() -> Command {
@@ -125,32 +129,35 @@ fn command() -> Command {
         .subcommand(
             Command::new("serve")
                 .about("Run the server")
-                .arg(config_file())
-                .args(SETTINGS.iter().map(flag))
-                .after_help("Each flag is also an environment variable (PRESIGND_LISTEN_TCP) and a key of the TOML file (listen.tcp)."),
+                .arg(config_argument())
+                .args(SETTINGS.iter().map(setting_argument))
+                .after_help(
+                    "Each setting can be a flag (--listen-tcp), an environment variable (PRESIGND_LISTEN_TCP) or a key of \
+                     the TOML file (listen.tcp). A flag overrides a variable, and a variable overrides the file.",
+                ),
         )
         .subcommand(presign::command())
         .subcommand(post::command())
         .subcommand(explain::command())
         .subcommand(
             Command::new("healthcheck")
-                .about("Ask a running server whether it can sign: exit 0 if so, else 1")
-                .arg(config_file())
-                .arg(server())
+                .about("Ask a running server whether it can sign: exit code 0 if it can, else 1")
+                .arg(config_argument())
+                .arg(server_argument())
                 .arg(
                     Arg::new("service")
                         .long("service")
                         .value_name("NAME")
                         .default_value("")
-                        .help("health of: \"\" (all), liveness, readiness, signer.NAME"),
+                        .help("gRPC health service to check: \"\" (the whole server), liveness, readiness or signer.NAME"),
                 ),
         )
         .subcommand(
-            Command::new("config").about("Look at the configuration").subcommand_required(true).subcommand(
+            Command::new("config").about("Inspect the configuration").subcommand_required(true).subcommand(
                 Command::new("check")
-                    .about("Check the configuration and print every setting with the place that it comes from")
-                    .arg(config_file())
-                    .args(SETTINGS.iter().map(flag)),
+                    .about("Check the configuration, and print every setting with its origin")
+                    .arg(config_argument())
+                    .args(SETTINGS.iter().map(setting_argument)),
             ),
         )
 }
@@ -163,7 +170,7 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-fn config_file() -> Arg {
+fn config_argument() -> Arg {
     Arg::new("config")
         .long("config")
         .value_name("FILE")
@@ -171,14 +178,15 @@ fn config_file() -> Arg {
         .help(format!("TOML file with settings [env: {CONFIG_VARIABLE}]"))
 }
 
-fn server() -> Arg {
+fn server_argument() -> Arg {
     Arg::new("server").long("server").value_name("ADDRESS").help(
-        "unix:PATH, unix:@NAME or HOST:PORT; otherwise listen.unix, or else listen.tcp, of the file or the environment",
+        "address of the server: unix:PATH, unix:@NAME or HOST:PORT; if unset, listen.unix, or else listen.tcp, from the file \
+         or the environment",
     )
 }
 
-/// The flag of a setting; a switch may be given without a value.
-fn flag(setting: &'static Setting) -> Arg {
+/// The flag of a setting. For a boolean, the flag without a value means true.
+fn setting_argument(setting: &'static Setting) -> Arg {
     let default = setting.default.map_or(String::new(), |default| format!(" [default: {default}]"));
     let arg = Arg::new(setting.name).long(setting.flag()).help(format!("{}{default}", setting.help));
     match setting.value {
@@ -192,16 +200,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn command_line_definition_is_valid() {
         command().debug_assert();
     }
 
     #[test]
-    fn a_switch_needs_no_value() {
+    fn boolean_flag_needs_no_value() {
         for (argument, value) in [("--open", "true"), ("--open=false", "false")] {
             let arguments = ["presignd", "serve", argument].map(OsString::from);
             let Invocation::Serve(layers) = parse(arguments, &[]).unwrap() else {
-                panic!("serve was asked for")
+                panic!("expected Invocation::Serve")
             };
             assert_eq!(layers.get("open").unwrap().text, value);
         }

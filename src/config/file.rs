@@ -1,15 +1,15 @@
-//! The configuration file as text and as TOML, and the line of each value in it.
+//! The configuration file: its text, its TOML, and the line of each value.
 
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    layers::{LayerError, Origin, check_name},
-    settings,
+    error::{LayerError, Origin},
+    names,
 };
 
-/// A configuration file as it was read.
+/// The text of a configuration file, with its path for messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConfigFile {
     path: String,
@@ -33,41 +33,58 @@ impl ConfigFile {
         Ok(table.into_inner())
     }
 
-    /// The line of a byte of the text.
+    /// The line at a byte offset of the text.
     pub(super) fn origin_at(&self, offset: usize) -> Origin {
-        let before = self.text.bytes().take(offset);
-        Origin::File { path: self.path.clone(), line: before.filter(|byte| *byte == b'\n').count() + 1 }
+        let bytes = self.text.bytes().take(offset);
+        Origin::File { path: self.path.clone(), line: bytes.filter(|byte| *byte == b'\n').count() + 1 }
     }
 
-    /// Gives every setting of a table and the tables in it to `set`: name, text and line.
+    /// Calls `set` with the name, value and line of each setting. `tables` are the names of the tables that the file may
+    /// have in addition to settings: candidates for the suggestion in an error.
+    ///
+    /// # Errors
+    /// When a name is not that of a setting, or a value is not a string, a whole number or a boolean.
     pub(super) fn for_each_setting(
+        &self,
+        parsed: &DeTable<'_>,
+        tables: &[&str],
+        set: &mut impl FnMut(&str, String, Origin),
+    ) -> Result<(), LayerError> {
+        self.walk_table("", parsed, tables, set)
+    }
+
+    fn walk_table(
         &self,
         prefix: &str,
         table: &DeTable<'_>,
-        set: &mut impl FnMut(&str, String, Origin) -> Result<(), LayerError>,
+        tables: &[&str],
+        set: &mut impl FnMut(&str, String, Origin),
     ) -> Result<(), LayerError> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             let origin = self.origin_at(key.span().start);
             if key.get_ref().contains('.') {
-                // A quoted key with a dot would have the name of another setting, and one of the two would be ignored.
+                // `"listen.tcp"` and `tcp` in the table `[listen]` are two keys with one name: one value would be lost.
                 return Err(LayerError::Unknown {
                     name: format!("\"{}\"", key.get_ref()),
                     origin,
-                    nearest: settings::known(&name).map(|_| name),
+                    suggestion: names::find_setting(&name).map(|_| name),
                 });
             }
-            match value.get_ref() {
-                DeValue::Table(below) if settings::is_table(&name) => {
-                    self.for_each_setting(&format!("{name}."), below, set)?;
+            let text = match value.get_ref() {
+                DeValue::Table(subtable) if names::is_table(&name) => {
+                    self.walk_table(&format!("{name}."), subtable, tables, set)?;
+                    continue;
                 }
-                DeValue::String(text) => set(&name, text.to_string(), origin)?,
-                DeValue::Integer(number) => set(&name, number.to_string(), origin)?,
-                DeValue::Boolean(flag) => set(&name, flag.to_string(), origin)?,
-                DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
-                    check_name(&name, &origin)?;
-                    return Err(LayerError::NotAValue { name, origin });
-                }
+                DeValue::String(text) => Some(text.to_string()),
+                DeValue::Integer(number) => Some(number.to_string()),
+                DeValue::Boolean(flag) => Some(flag.to_string()),
+                DeValue::Table(_) | DeValue::Array(_) | DeValue::Float(_) | DeValue::Datetime(_) => None,
+            };
+            names::check_name(&name, &origin, tables)?;
+            match text {
+                Some(text) => set(&name, text, origin),
+                None => return Err(LayerError::UnsupportedType { name, origin }),
             }
         }
         Ok(())

@@ -1,156 +1,38 @@
-//! Flags over environment over file over defaults, each value with its origin.
+//! The layers of the configuration: flags override the environment, which overrides the file, which overrides the
+//! defaults. Each value keeps its origin.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     path::Path,
 };
 
-use thiserror::Error;
-
 use super::{
     environment,
+    error::{LayerError, Origin},
     file::ConfigFile,
-    settings::{self, ENVIRONMENT_PREFIX, SETTINGS},
+    names,
+    settings::{ENVIRONMENT_PREFIX, SETTINGS, Setting},
     tables::{FileTable, FileTables},
 };
 
-/// What was set: settings by name, and the tables that the file alone can have.
+/// The effective values of all settings, by name, and the tables of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     settings: BTreeMap<String, SettingValue>,
     tables: FileTables,
 }
 
-/// The value of a setting as it was written, and where.
+/// The unparsed value of a setting, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingValue {
-    /// The text; TOML numbers and booleans as they are written.
+    /// The text; TOML numbers and booleans in their TOML form.
     pub text: String,
-    /// Where it was written.
+    /// The layer that set it.
     pub origin: Origin,
 }
 
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It is not set.
-    Default,
-    /// A line of the configuration file.
-    File {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Environment(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{path}:{line}"),
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag(name) => write!(f, "--{name}"),
-        }
-    }
-}
-
-/// Why the layers cannot be read.
-#[derive(Debug, Error)]
-pub enum LayerError {
-    /// The file is not there, or not readable.
-    #[error("cannot read the configuration file {path}: {error}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// Not TOML.
-    #[error("{path} is not valid TOML: {error}")]
-    NotToml {
-        /// The file.
-        path: String,
-        /// What is wrong and where.
-        error: String,
-    },
-    /// Not a setting.
-    #[error("{origin}: there is no setting {name}{}", nearest.as_ref().map_or(String::new(), |it| format!(": did you mean {it}?")))]
-    Unknown {
-        /// What was written.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What may have been meant.
-        nearest: Option<String>,
-    },
-    /// In the contract, but not in this version.
-    #[error(
-        "{origin}: {name} is not supported by this version of presignd, which has no callers and no policy yet: start it with open = true"
-    )]
-    NotYet {
-        /// What was written.
-        name: String,
-        /// Where.
-        origin: Origin,
-    },
-    /// A list or a table where one value belongs.
-    #[error("{origin}: {name} takes one value")]
-    NotAValue {
-        /// The setting.
-        name: String,
-        /// Where.
-        origin: Origin,
-    },
-    /// One value where a table or a list of tables belongs, or one of these for the other.
-    #[error("{origin}: {name} must be {expected}")]
-    NotATable {
-        /// The table.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What fits.
-        expected: &'static str,
-    },
-    /// A field of a table has another type.
-    #[error("{origin}: {name} must be {expected}, not {written}")]
-    FieldType {
-        /// The field, with its table.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What was written.
-        written: String,
-        /// What fits.
-        expected: String,
-    },
-    /// A field that its table needs.
-    #[error("{origin}: {name} is not set, and has no default")]
-    MissingField {
-        /// The field, with its table.
-        name: String,
-        /// Where the table is.
-        origin: Origin,
-    },
-    /// A field of a table does not fit.
-    #[error("{origin}: {name}: {problem}")]
-    Field {
-        /// The field, with its table.
-        name: String,
-        /// Where.
-        origin: Origin,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
 impl Layers {
-    /// The defaults.
+    /// The defaults alone.
     pub fn defaults() -> Self {
         let defaults = SETTINGS.iter().filter_map(|setting| {
             let text = setting.default?.to_owned();
@@ -159,45 +41,44 @@ impl Layers {
         Self { settings: defaults.collect(), tables: FileTables::default() }
     }
 
-    /// Lays a TOML file over what is set.
+    /// Applies a TOML file, which may have the tables in `tables` in addition to settings.
     ///
     /// # Errors
-    /// When it cannot be read, is not TOML, or sets what is not a setting.
-    pub fn file(&mut self, path: &Path) -> Result<(), LayerError> {
-        self.file_with_tables(path, settings::TABLES)
-    }
-
-    /// The same, with tables of a schema: these replace those of an earlier file.
-    pub(super) fn file_with_tables(
-        &mut self,
-        path: &Path,
-        schema: &[&dyn FileTable],
-    ) -> Result<(), LayerError> {
+    /// When it cannot be read, is not TOML, or has an unknown setting or an invalid table.
+    pub fn apply_file(&mut self, path: &Path, tables: &[&dyn FileTable]) -> Result<(), LayerError> {
         let file = ConfigFile::read(path)?;
         let mut parsed = file.parse()?;
-        self.tables = FileTables::new(&file, &parsed, schema)?;
-        for table in schema {
+        self.tables = FileTables::new(&file, &parsed, tables)?;
+        for table in tables {
             parsed.remove(table.name());
         }
-        file.for_each_setting("", &parsed, &mut |name, text, origin| self.set(name, text, origin))
+        let table_names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
+        file.for_each_setting(&parsed, &table_names, &mut |name, text, origin| {
+            self.settings.insert(name.to_owned(), SettingValue { text, origin });
+        })
     }
 
-    /// Lays environment variables over what is set. Those that Kubernetes makes for a Service named presignd are ignored.
+    /// Applies the environment variables with the prefix `PRESIGND_`. Those that Kubernetes sets for a Service named
+    /// presignd are ignored.
     ///
     /// # Errors
-    /// When a variable with the prefix is not a setting.
-    pub fn environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
+    /// When a variable with the prefix does not belong to a setting.
+    pub fn apply_environment(&mut self, variables: &[(String, String)]) -> Result<(), LayerError> {
         for (variable, text) in variables {
             let Some(rest) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            match environment::setting_of_variable(rest) {
-                // A signer may have a name that looks like a part of Kubernetes' variables, so settings go first.
-                Some(name) => self.set(&name, text.clone(), Origin::Environment(variable.clone()))?,
-                None if rest == "CONFIG" || environment::is_made_by_kubernetes(rest) => {}
+            match environment::setting_name(rest) {
+                // Settings first: `PRESIGND_SIGNERS_PORT_REGION` of a signer `port` resembles a variable of Kubernetes.
+                Some(name) => {
+                    let origin = Origin::Environment(variable.clone());
+                    names::check_name(&name, &origin, &[])?;
+                    self.settings.insert(name, SettingValue { text: text.clone(), origin });
+                }
+                None if rest == "CONFIG" || environment::is_set_by_kubernetes(rest) => {}
                 None => {
                     return Err(LayerError::Unknown {
                         name: variable.clone(),
-                        origin: Origin::Environment("the environment".to_owned()),
-                        nearest: environment::nearest_variable(variable),
+                        origin: Origin::Environment("environment".to_owned()),
+                        suggestion: environment::suggest_variable(variable),
                     });
                 }
             }
@@ -205,19 +86,13 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays a flag over what is set.
-    pub fn flag(&mut self, setting: &settings::Setting, text: String) {
+    /// Applies the value of a flag.
+    pub fn apply_flag(&mut self, setting: &Setting, text: String) {
         let value = SettingValue { text, origin: Origin::Flag(setting.flag()) };
         self.settings.insert(setting.name.to_owned(), value);
     }
 
-    fn set(&mut self, name: &str, text: String, origin: Origin) -> Result<(), LayerError> {
-        check_name(name, &origin)?;
-        self.settings.insert(name.to_owned(), SettingValue { text, origin });
-        Ok(())
-    }
-
-    /// What a setting is, where it is set or has a default.
+    /// The value of a setting; none if it is not set and has no default.
     pub fn get(&self, name: &str) -> Option<&SettingValue> {
         self.settings.get(name)
     }
@@ -227,30 +102,18 @@ impl Layers {
         &self.tables
     }
 
-    /// The settings and tables, by name, that are not what they are in others.
-    pub fn differing_from<'s>(&'s self, others: &'s Self) -> Vec<&'s str> {
+    /// The names of the settings and tables whose values differ between the two.
+    pub fn changed_names<'s>(&'s self, others: &'s Self) -> Vec<&'s str> {
         let text = |layers: &'s Self, name: &str| layers.get(name).map(|value| value.text.as_str());
         let names = self.iter().chain(others.iter()).map(|(name, _)| name);
         let settings = names.filter(|name| text(self, name) != text(others, name));
-        let differing: BTreeSet<&str> = settings.chain(self.tables.differing_from(&others.tables)).collect();
-        differing.into_iter().collect()
+        let changed: BTreeSet<&str> = settings.chain(self.tables.changed_names(&others.tables)).collect();
+        changed.into_iter().collect()
     }
 
-    /// Every setting that is set, by name.
+    /// Every setting that has a value, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &SettingValue)> {
         self.settings.iter().map(|(name, value)| (name.as_str(), value))
-    }
-}
-
-/// Refuses what is not a setting.
-pub(super) fn check_name(name: &str, origin: &Origin) -> Result<(), LayerError> {
-    let (name, origin) = (name.to_owned(), origin.clone());
-    if settings::NOT_YET.contains(&name.as_str()) {
-        return Err(LayerError::NotYet { name, origin });
-    }
-    match settings::known(&name) {
-        Some(_) => Ok(()),
-        None => Err(LayerError::Unknown { nearest: settings::nearest(&name), name, origin }),
     }
 }
 
@@ -265,16 +128,16 @@ mod tests {
         file.write_all(text.as_bytes()).unwrap();
         let mut layers = Layers::default();
         let path = file.path().display().to_string();
-        layers.file(file.path()).map_err(|error| error.to_string().replace(&path, "FILE"))?;
+        layers.apply_file(file.path(), &[]).map_err(|error| error.to_string().replace(&path, "FILE"))?;
         Ok(layers)
     }
 
     #[test]
-    fn a_value_knows_the_line_that_it_came_from() {
+    fn each_value_of_the_file_keeps_its_line() {
         let layers = file("open = true\n[listen]\nunix = \"/run/p.sock\"\n[limits]\nstreams = 12\n").unwrap();
         let value_and_line = |name: &str| {
             let SettingValue { text, origin } = layers.get(name).unwrap();
-            let Origin::File { line, .. } = origin else { panic!("{origin} is a line of the file") };
+            let Origin::File { line, .. } = origin else { panic!("{origin} is not a line of the file") };
             (text.clone(), *line)
         };
         assert_eq!(value_and_line("open"), ("true".into(), 1));
@@ -283,29 +146,26 @@ mod tests {
     }
 
     #[test]
-    fn flags_lie_over_environment_over_file_over_defaults() {
+    fn flags_override_environment_and_defaults() {
         let mut layers = Layers::defaults();
         assert_eq!(layers.get("expiry.max").unwrap().origin, Origin::Default);
-        layers.environment(&[("PRESIGND_EXPIRY_MAX".into(), "2h".into())]).unwrap();
+        layers.apply_environment(&[("PRESIGND_EXPIRY_MAX".into(), "2h".into())]).unwrap();
         assert_eq!(layers.get("expiry.max").unwrap().text, "2h");
-        layers.flag(settings::known("expiry.max").unwrap(), "3h".into());
+        layers.apply_flag(names::find_setting("expiry.max").unwrap(), "3h".into());
         assert_eq!(layers.get("expiry.max").unwrap().origin.to_string(), "--expiry-max");
     }
 
     #[test]
-    fn what_is_not_a_setting_is_refused_with_its_line_and_the_nearest_name() {
+    fn unknown_setting_is_rejected_with_line_and_suggestion() {
         for (text, message) in [
-            ("listn = 1", "FILE:1: there is no setting listn"),
-            ("\n[listen]\ntpc = \"x\"", "FILE:3: there is no setting listen.tpc: did you mean listen.tcp?"),
+            ("listn = 1", "FILE:1: unknown setting listn"),
+            ("\n[listen]\ntpc = \"x\"", "FILE:3: unknown setting listen.tpc; did you mean listen.tcp?"),
             (
                 "[signers.partner]\nregoin = \"x\"",
-                "FILE:2: there is no setting signers.partner.regoin: did you mean signers.partner.region?",
+                "FILE:2: unknown setting signers.partner.regoin; did you mean signers.partner.region?",
             ),
-            (
-                "\"listen.tcp\" = \"off\"",
-                "FILE:1: there is no setting \"listen.tcp\": did you mean listen.tcp?",
-            ),
-            ("open = [1]", "FILE:1: open takes one value"),
+            ("\"listen.tcp\" = \"off\"", "FILE:1: unknown setting \"listen.tcp\"; did you mean listen.tcp?"),
+            ("open = [1]", "FILE:1: open must be a string, a whole number, or true or false"),
             ("[[allow]]\ncallers = []", "FILE:1: allow is not supported by this version"),
             ("\n[callers.web]\nuid = 1", "FILE:2: callers is not supported by this version"),
             ("audit.to = 'stderr'", "FILE:1: audit is not supported by this version"),
@@ -317,8 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_not_a_setting_is_refused_but_not_one_made_by_kubernetes() {
-        let environment = |name: &str| Layers::default().environment(&[(name.to_owned(), "x".to_owned())]);
+    fn unknown_variables_are_rejected_except_those_of_kubernetes() {
+        let environment =
+            |name: &str| Layers::default().apply_environment(&[(name.to_owned(), "x".to_owned())]);
         let error = environment("PRESIGND_LISTEN_TPC").unwrap_err().to_string();
         assert!(error.contains("did you mean PRESIGND_LISTEN_TCP?"), "{error}");
         for name in [
@@ -334,29 +195,29 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_reaches_every_signer() {
+    fn a_variable_sets_any_signer() {
         let mut layers = Layers::default();
-        layers.environment(&[("PRESIGND_SIGNERS_PARTNER_PATH_STYLE".into(), "true".into())]).unwrap();
+        layers.apply_environment(&[("PRESIGND_SIGNERS_PARTNER_PATH_STYLE".into(), "true".into())]).unwrap();
         assert_eq!(layers.get("signers.partner.path_style").unwrap().text, "true");
     }
 
-    /// Found by the fuzz target `config`.
+    /// Regression test for a bug that the fuzz target `config` detected.
     #[test]
-    fn a_variable_means_the_longest_setting_that_it_ends_in() {
+    fn an_ambiguous_variable_means_the_longest_setting() {
         let mut layers = Layers::default();
         layers
-            .environment(&[("PRESIGND_SIGNERS_PARTNER_PUBLIC_ENDPOINT".into(), "http://h".into())])
+            .apply_environment(&[("PRESIGND_SIGNERS_PARTNER_PUBLIC_ENDPOINT".into(), "http://h".into())])
             .unwrap();
         assert_eq!(layers.get("signers.partner.public_endpoint").unwrap().text, "http://h");
     }
 
-    /// Found by the fuzz target `config`.
+    /// Regression test for a bug that the fuzz target `config` detected.
     #[test]
-    fn the_environment_reaches_a_signer_whose_name_looks_like_a_part_of_kubernetes_variables() {
+    fn signer_names_may_resemble_variables_of_kubernetes() {
         for signer in ["PORT", "A_SERVICE_HOST", "X_PORT_1"] {
             let mut layers = Layers::default();
             let variable = format!("PRESIGND_SIGNERS_{signer}_REGION");
-            layers.environment(&[(variable, "us-east-1".into())]).unwrap();
+            layers.apply_environment(&[(variable, "us-east-1".into())]).unwrap();
             let name = format!("signers.{}.region", signer.to_lowercase());
             assert_eq!(layers.get(&name).map(|value| value.text.as_str()), Some("us-east-1"));
         }

@@ -1,34 +1,29 @@
-//! Every setting, once: its name, its default, and the sentence that `--help` and the README show.
+//! The table of all settings: name, default, and the description in `--help`.
 //!
 //! The name is the TOML key. The flag is the name with dashes (`--listen-tcp`), the environment variable the name in
 //! capitals with underscores (`PRESIGND_LISTEN_TCP`).
 
-use super::tables::FileTable;
-
 /// A setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// The TOML key, dots between tables.
+    /// The TOML key, with its tables: `listen.tcp`.
     pub name: &'static str,
-    /// The value if it is not set, as it would be written; nothing if there is no default.
+    /// The default, as text; `None` if there is no default.
     pub default: Option<&'static str>,
-    /// The value's name in `--help`; nothing for a switch.
+    /// The placeholder of the value in `--help`; none for a boolean flag.
     pub value: Option<&'static str>,
-    /// One sentence.
+    /// The description in `--help`.
     pub help: &'static str,
 }
 
-/// The tables that the file may have, in addition to the settings.
-pub const TABLES: &[&dyn FileTable] = &[];
-
-/// Settings and tables of the contract that later versions have.
-pub(super) const NOT_YET: [&str; 7] =
+/// Names of settings and tables that are reserved for later versions.
+pub(super) const RESERVED: [&str; 7] =
     ["allow", "audit", "callers", "deny", "expect", "listen.tcp_auth", "listen.token_file"];
 
-/// The prefix of environment variables.
+/// The prefix of every environment variable.
 pub const ENVIRONMENT_PREFIX: &str = "PRESIGND_";
 
-/// The settings of a signer are named `signers.NAME.…`; this table has them with this prefix.
+/// The prefix of a signer's settings in this table. The name of another signer replaces `default`.
 pub const SIGNER_PREFIX: &str = "signers.default.";
 
 const fn setting(
@@ -40,7 +35,7 @@ const fn setting(
     Setting { name, default, value, help }
 }
 
-/// Every setting, in the order of the README's table.
+/// Every setting, in the order of `--help`.
 pub const SETTINGS: &[Setting] = &[
     setting(
         "listen.tcp",
@@ -48,33 +43,43 @@ pub const SETTINGS: &[Setting] = &[
         Some("ADDRESS"),
         "loopback address for gRPC over TCP, or off",
     ),
-    setting("listen.unix", None, Some("PATH"), "socket for gRPC: a path, or @NAME in the abstract namespace"),
-    setting("listen.unix_mode", Some("0660"), Some("MODE"), "octal mode of the socket at listen.unix"),
-    setting("open", Some("false"), None, "no caller authentication, every request allowed: for development"),
+    setting(
+        "listen.unix",
+        None,
+        Some("PATH"),
+        "Unix socket for gRPC: a path, or @NAME in the abstract namespace",
+    ),
+    setting("listen.unix_mode", Some("0660"), Some("MODE"), "octal mode of the socket file at listen.unix"),
+    setting(
+        "open",
+        Some("false"),
+        None,
+        "do not authenticate callers, and allow every request: for development",
+    ),
     setting(
         "admin.listen",
         Some("127.0.0.1:4781"),
         Some("ADDRESS"),
         "HTTP address for metrics and probes, or off",
     ),
+    setting("expiry.default", Some("15m"), Some("DURATION"), "lifetime of a URL when the request sets none"),
     setting(
-        "expiry.default",
-        Some("15m"),
+        "expiry.max",
+        Some("7d"),
         Some("DURATION"),
-        "how long a URL works when the caller does not say",
+        "longest lifetime of a URL; longer requests are shortened to it; S3 allows at most 7d",
     ),
-    setting("expiry.max", Some("7d"), Some("DURATION"), "the longest that a URL may work; S3 allows 7d"),
     setting(
         "expiry.refresh_wait",
         Some("2s"),
         Some("DURATION"),
-        "how long a request that outlives the credentials waits for newer ones; 0s: not at all",
+        "how long a request that would outlive the credentials waits for newer ones; 0s: it does not wait",
     ),
     setting(
         "signers.default.region",
         None,
         Some("REGION"),
-        "region to sign for; otherwise as the AWS SDKs find it",
+        "region to sign for; if unset, resolved as by the AWS SDKs",
     ),
     setting(
         "signers.default.profile",
@@ -86,152 +91,128 @@ pub const SETTINGS: &[Setting] = &[
         "signers.default.provider",
         Some("default"),
         Some("NAME"),
-        "where credentials come from: default (the AWS default chain), environment, profile, web_identity, container, imds",
+        "source of the credentials: default (the AWS default chain), environment, profile, web_identity, \
+         container, imds",
     ),
     setting(
         "signers.default.web_identity",
         None,
         Some("FILE"),
-        "web identity token to assume the first role of assume_role with",
+        "file with a web identity token, with which the first role of assume_role is assumed",
     ),
     setting(
         "signers.default.assume_role",
         None,
         Some("ARN"),
-        "role to assume with the credentials; several, with commas between them, one after the other",
+        "role to assume with the credentials; several ARNs, separated by commas, are assumed in this order, \
+         each with the credentials of the one before",
     ),
-    setting("signers.default.external_id", None, Some("ID"), "external ID for the (last) role"),
+    setting("signers.default.external_id", None, Some("ID"), "external ID for the last role of assume_role"),
     setting(
         "signers.default.session_name",
         None,
         Some("NAME"),
-        "session name for the roles; presignd-NAME when it is not set",
+        "session name for the roles; if unset, presignd-NAME, where NAME is the signer",
     ),
     setting(
         "signers.default.session_duration",
         None,
         Some("DURATION"),
-        "how long a session of the (last) role lasts, 15m to 12h; 1h when it is not set",
+        "duration of a session of the last role, 15m to 12h, at most 1h in a chain of roles; if unset, 1h",
     ),
     setting(
         "signers.default.endpoint",
         None,
         Some("URL"),
-        "S3-compatible server or private link in the place of AWS's endpoint, or aws for that; otherwise as the AWS SDKs find it. \
-         The bucket goes into the host unless path_style is set, which most such servers need",
+        "S3-compatible server or private link to use instead of AWS's endpoint; aws: AWS's own endpoint; if \
+         unset, resolved as by the AWS SDKs. The bucket becomes part of the host name unless path_style is \
+         set, which most S3-compatible servers need",
     ),
     setting(
         "signers.default.public_endpoint",
         None,
         Some("URL"),
-        "another name for the endpoint, by which the URL's user reaches it: the URL has it. Host and path must reach the \
-         server as they are, so this is nothing to put in front of AWS S3 but a VPC endpoint's name",
+        "another address of the same server, which URLs have instead of endpoint. Host and path must arrive \
+         at the server unchanged, so for AWS S3 only the name of a VPC endpoint works",
     ),
     setting(
         "signers.default.path_style",
         Some("false"),
         None,
-        "put the bucket into the path, not into the host: most S3-compatible servers need it (MinIO, Ceph), and unlike \
-         boto3, presignd does not do so by itself",
+        "put the bucket into the path instead of the host name. Most S3-compatible servers (MinIO, Ceph) \
+         need this, and presignd, unlike boto3, does not set it by itself",
     ),
     setting(
         "signers.default.fips",
         None,
         None,
-        "use AWS's FIPS endpoints, of STS too; otherwise as the AWS SDKs find it, or false",
+        "use AWS's FIPS endpoints, for STS too; if unset, resolved as by the AWS SDKs, else false",
     ),
     setting(
         "signers.default.dual_stack",
         None,
         None,
-        "use AWS's endpoints for IPv4 and IPv6, of STS too; otherwise as the AWS SDKs find it, or false",
+        "use AWS's endpoints for IPv4 and IPv6, for STS too; if unset, resolved as by the AWS SDKs, else false",
     ),
     setting("signers.default.accelerate", Some("false"), None, "use S3 Transfer Acceleration"),
     setting(
         "signers.default.use_arn_region",
         None,
         None,
-        "let an ARN name another region than the signer's; otherwise as the AWS SDKs find it, or true",
+        "accept an ARN of another region than the signer's; if unset, resolved as by the AWS SDKs, else true",
     ),
     setting(
         "signers.default.disable_session_auth",
         None,
         None,
-        "sign for directory buckets without a session; otherwise as the AWS SDKs find it, or false",
+        "sign for directory buckets without a session; if unset, resolved as by the AWS SDKs, else false",
     ),
     setting(
         "signers.default.sigv4a",
         Some("false"),
         None,
-        "sign for S3 on Outposts by SigV4A, for every region",
+        "sign for S3 on Outposts with SigV4A, for every region",
     ),
-    setting("limits.batch_items", Some("1000"), Some("N"), "requests in one batch; 1000 at most"),
-    setting("limits.message_bytes", Some("4194304"), Some("BYTES"), "size of one received message"),
-    setting("limits.connections", Some("1024"), Some("N"), "gRPC connections open at once"),
-    setting("limits.streams", Some("256"), Some("N"), "calls at once on one connection"),
-    setting("limits.requests", Some("1024"), Some("N"), "calls at once on all connections"),
+    setting(
+        "limits.batch_items",
+        Some("1000"),
+        Some("N"),
+        "maximum number of requests in one batch, at most 1000",
+    ),
+    setting("limits.message_bytes", Some("4194304"), Some("BYTES"), "maximum size of one received message"),
+    setting("limits.connections", Some("1024"), Some("N"), "maximum number of open gRPC connections"),
+    setting("limits.streams", Some("256"), Some("N"), "maximum number of concurrent calls on one connection"),
+    setting(
+        "limits.requests",
+        Some("1024"),
+        Some("N"),
+        "maximum number of concurrent calls on all connections",
+    ),
     setting(
         "limits.handshake_time",
         Some("10s"),
         Some("DURATION"),
-        "time for a new connection to speak HTTP/2",
+        "how long a new connection may take to start HTTP/2",
     ),
-    setting("limits.drain_time", Some("10s"), Some("DURATION"), "time for open calls to end after SIGTERM"),
+    setting(
+        "limits.drain_time",
+        Some("10s"),
+        Some("DURATION"),
+        "how long open calls may take to end after SIGTERM or SIGINT",
+    ),
     setting("reflection", Some("true"), Some("BOOL"), "answer gRPC reflection, v1 and v1alpha"),
     setting("log.format", Some("text"), Some("FORMAT"), "text or json, on stderr; RUST_LOG sets the level"),
 ];
 
 impl Setting {
-    /// `--listen-tcp`, without the dashes in front.
+    /// The name of the flag, without the leading dashes: `listen-tcp`.
     pub fn flag(&self) -> String {
         self.name.replace(['.', '_'], "-")
     }
 
-    /// `PRESIGND_LISTEN_TCP`.
+    /// The name of the environment variable: `PRESIGND_LISTEN_TCP`.
     pub fn variable(&self) -> String {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.replace('.', "_").to_uppercase())
-    }
-}
-
-/// The name of the setting that a TOML key means, where there is one: `signers.NAME.…` is spelled with `default`.
-pub fn known(name: &str) -> Option<&'static Setting> {
-    let template = template(name);
-    SETTINGS.iter().find(|setting| setting.name == template)
-}
-
-/// Whether this is a table with settings.
-pub(super) fn is_table(name: &str) -> bool {
-    let below = format!("{name}.");
-    SETTINGS.iter().any(|setting| setting.name.starts_with(&below))
-        || (name.starts_with("signers.") && !name["signers.".len()..].contains('.'))
-}
-
-/// The known name nearest to one that is not known.
-pub fn nearest(name: &str) -> Option<String> {
-    let names = SETTINGS.iter().map(|setting| setting.name).chain(TABLES.iter().map(|table| table.name()));
-    let nearest = nearest_of(&template(name), names)?;
-    Some(match (nearest.strip_prefix(SIGNER_PREFIX), signer(name)) {
-        (Some(rest), Some(signer)) => format!("signers.{signer}.{rest}"),
-        _ => nearest.to_owned(),
-    })
-}
-
-/// The nearest of some names, if one is near enough to be meant.
-pub(super) fn nearest_of<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let scored = names.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
-    let (score, nearest) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (score > 0.75).then_some(nearest)
-}
-
-/// `NAME` of `signers.NAME.…`.
-pub fn signer(name: &str) -> Option<&str> {
-    name.strip_prefix("signers.")?.split_once('.').map(|(signer, _)| signer)
-}
-
-fn template(name: &str) -> String {
-    match name.strip_prefix("signers.").and_then(|rest| rest.split_once('.')) {
-        Some((_, rest)) => format!("{SIGNER_PREFIX}{rest}"),
-        None => name.to_owned(),
     }
 }
 
@@ -240,21 +221,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_name_finds_the_nearest_known_one() {
-        for (typed, meant) in [
-            ("listen.tpc", "listen.tcp"),
-            ("listen.unix-mode", "listen.unix_mode"),
-            ("expiry.maximum", "expiry.max"),
-            ("signers.partner.regoin", "signers.partner.region"),
-        ] {
-            assert_eq!(nearest(typed).as_deref(), Some(meant));
-        }
-        assert_eq!(nearest("zzz"), None);
-    }
-
-    #[test]
-    fn flag_and_variable_follow_from_the_name() {
-        let setting = known("signers.default.path_style").unwrap();
+    fn flag_and_variable_are_derived_from_the_name() {
+        let setting = SETTINGS.iter().find(|setting| setting.name == "signers.default.path_style").unwrap();
         assert_eq!(setting.flag(), "signers-default-path-style");
         assert_eq!(setting.variable(), "PRESIGND_SIGNERS_DEFAULT_PATH_STYLE");
     }

@@ -1,11 +1,11 @@
-//! The settings of the signers.
+//! Parses the settings of the signers.
 
 use std::{collections::BTreeSet, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
     ConfigError,
     layers::Layers,
-    settings,
+    names,
     values::{Boolean, ExpiryDuration, HumanDuration, parse, parse_if_set},
 };
 use crate::{
@@ -20,29 +20,29 @@ use crate::{
     },
 };
 
-/// Every signer, `default` first.
-pub(super) fn from_layers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
+/// Parses the settings of every signer, `default` first.
+pub(super) fn parse_signers(layers: &Layers) -> Result<Vec<SignerSettings>, ConfigError> {
     let max_expiry = parse::<ExpiryDuration>(layers, "expiry.max")?.0;
     let default_expiry = parse::<ExpiryDuration>(layers, "expiry.default")?.0.min(max_expiry);
     let refresh_wait = parse::<HumanDuration>(layers, "expiry.refresh_wait")?.0;
-    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| settings::signer(name)).collect();
+    let named: BTreeSet<&str> = layers.iter().filter_map(|(name, _)| names::signer_in(name)).collect();
     let others = named.into_iter().filter(|name| *name != "default");
     std::iter::once("default")
         .chain(others)
         .map(|name| {
-            check_name(name)?;
+            check_signer_name(name)?;
             let signer = SignerSection { layers, name };
-            let endpoint = signer.endpoint()?;
-            let source = signer.source(&endpoint)?;
+            let endpoint = signer.parse_endpoint()?;
+            let source = signer.parse_source(&endpoint)?;
             let rules = Rules { endpoint, default_expiry, max_expiry };
             Ok(SignerSettings { name: name.to_owned(), rules, source, refresh_wait })
         })
         .collect()
 }
 
-fn check_name(name: &str) -> Result<(), ConfigError> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    if (1..=32).contains(&name.len()) && name.bytes().all(fits) {
+fn check_signer_name(name: &str) -> Result<(), ConfigError> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if (1..=32).contains(&name.len()) && name.bytes().all(is_allowed) {
         Ok(())
     } else {
         Err(ConfigError::SignerName(name.to_owned()))
@@ -56,27 +56,27 @@ struct SignerSection<'l> {
 }
 
 impl SignerSection<'_> {
-    fn setting<T: FromStr<Err: std::fmt::Display>>(&self, last: &str) -> Result<Option<T>, ConfigError> {
-        parse_if_set(self.layers, &format!("signers.{}.{last}", self.name))
+    fn parse<T: FromStr<Err: std::fmt::Display>>(&self, field: &str) -> Result<Option<T>, ConfigError> {
+        parse_if_set(self.layers, &format!("signers.{}.{field}", self.name))
     }
 
     fn conflict(&self, problem: &'static str) -> ConfigError {
         ConfigError::Signer { signer: self.name.to_owned(), problem }
     }
 
-    fn endpoint(&self) -> Result<EndpointRules, ConfigError> {
+    fn parse_endpoint(&self) -> Result<EndpointRules, ConfigError> {
         let switch =
-            |last| -> Result<Option<bool>, ConfigError> { Ok(self.setting::<Boolean>(last)?.map(|it| it.0)) };
+            |field| -> Result<Option<bool>, ConfigError> { Ok(self.parse::<Boolean>(field)?.map(|it| it.0)) };
         let path_style = switch("path_style")? == Some(true);
-        let endpoint = self.setting("endpoint")?;
+        let endpoint = self.parse("endpoint")?;
         Ok(EndpointRules {
-            region: self.setting("region")?,
+            region: self.parse("region")?,
             at_aws: matches!(endpoint, Some(EndpointSetting::Aws)),
             endpoint: endpoint.and_then(|endpoint| match endpoint {
                 EndpointSetting::Aws => None,
                 EndpointSetting::Custom(url) => Some(url),
             }),
-            public_endpoint: self.setting("public_endpoint")?,
+            public_endpoint: self.parse("public_endpoint")?,
             addressing: if path_style { Addressing::Path } else { Addressing::VirtualHost },
             fips: switch("fips")?,
             dual_stack: switch("dual_stack")?,
@@ -87,14 +87,14 @@ impl SignerSection<'_> {
         })
     }
 
-    fn source(&self, endpoint: &EndpointRules) -> Result<SourceSettings, ConfigError> {
-        let profile = self.setting::<String>("profile")?;
-        let token_file = self.setting::<PathBuf>("web_identity")?;
-        let mut roles = self.roles()?;
-        let named = self.setting::<ProviderName>("provider")?.unwrap_or_default();
+    fn parse_source(&self, endpoint: &EndpointRules) -> Result<SourceSettings, ConfigError> {
+        let profile = self.parse::<String>("profile")?;
+        let token_file = self.parse::<PathBuf>("web_identity")?;
+        let mut roles = self.parse_roles()?;
+        let named = self.parse::<ProviderName>("provider")?.unwrap_or_default();
         let provider = match (named, token_file, &profile) {
             (ProviderName::Chain | ProviderName::WebIdentity, Some(file), None) => {
-                let role = self.first_role_of_web_identity(&mut roles)?;
+                let role = self.take_web_identity_role(&mut roles)?;
                 Provider::WebIdentity(Some((file, role)))
             }
             (ProviderName::Chain, None, Some(_)) | (ProviderName::Profile, None, _) => Provider::Profile,
@@ -105,7 +105,7 @@ impl SignerSection<'_> {
             (ProviderName::Imds, None, None) => Provider::Imds,
             _ => {
                 return Err(
-                    self.conflict("provider, profile and web_identity name more than one source: keep one")
+                    self.conflict("provider, profile and web_identity select more than one source of credentials: set only one of them")
                 );
             }
         };
@@ -113,33 +113,33 @@ impl SignerSection<'_> {
         Ok(SourceSettings { provider, profile, region, given, roles })
     }
 
-    fn roles(&self) -> Result<Roles, ConfigError> {
-        let arns = self.setting::<RoleArns>("assume_role")?.map_or(Vec::new(), |arns| arns.0);
-        let external_id = self.setting::<ExternalId>("external_id")?.map(|id| id.0);
-        let duration = self.setting::<SessionDuration>("session_duration")?.map(|duration| duration.0);
-        let session_name = self.setting::<SessionName>("session_name")?.map(|name| name.0);
+    fn parse_roles(&self) -> Result<Roles, ConfigError> {
+        let arns = self.parse::<RoleArns>("assume_role")?.map_or(Vec::new(), |arns| arns.0);
+        let external_id = self.parse::<ExternalId>("external_id")?.map(|id| id.0);
+        let duration = self.parse::<SessionDuration>("session_duration")?.map(|duration| duration.0);
+        let session_name = self.parse::<SessionName>("session_name")?.map(|name| name.0);
         if arns.is_empty() && (external_id.is_some() || duration.is_some() || session_name.is_some()) {
             return Err(self.conflict(
-                "external_id, session_name and session_duration are for a role: set assume_role, or leave them out",
+                "external_id, session_name and session_duration apply only to an assumed role: set assume_role, or remove them",
             ));
         }
         if arns.len() > 1 && duration.is_some_and(|duration| duration > MAX_CHAINED_SESSION) {
             return Err(self.conflict(
-                "session_duration is over 1h, the longest that AWS allows for a role that is assumed with another role",
+                "session_duration is more than 1h, the AWS maximum for a role that is assumed with another role: set at most 1h",
             ));
         }
         let session_name = session_name.unwrap_or_else(|| format!("presignd-{}", self.name));
         Ok(Roles { arns, external_id, session_name, duration })
     }
 
-    /// Takes the role that is assumed with the token, and not with credentials.
-    fn first_role_of_web_identity(&self, roles: &mut Roles) -> Result<RoleArn, ConfigError> {
+    /// Removes the first role from the chain: it is assumed with the token, the others with credentials.
+    fn take_web_identity_role(&self, roles: &mut Roles) -> Result<RoleArn, ConfigError> {
         if roles.arns.is_empty() {
-            return Err(self.conflict("web_identity needs a role: set assume_role"));
+            return Err(self.conflict("web_identity needs a role to assume: set assume_role"));
         }
         if roles.arns.len() == 1 && (roles.external_id.is_some() || roles.duration.is_some()) {
             return Err(self.conflict(
-                "external_id and session_duration cannot go with a role that is assumed with web_identity: leave them out",
+                "external_id and session_duration do not apply to a role that is assumed with web_identity: remove them",
             ));
         }
         Ok(roles.arns.remove(0))
@@ -180,7 +180,7 @@ impl FromStr for ProviderName {
 
 /// `endpoint`.
 enum EndpointSetting {
-    /// AWS's own endpoints, whatever the environment says.
+    /// AWS's own endpoints; variables such as `AWS_ENDPOINT_URL` and the profile are not read.
     Aws,
     Custom(EndpointUrl),
 }
@@ -191,7 +191,10 @@ impl FromStr for EndpointSetting {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "aws" => Ok(Self::Aws),
-            _ => text.parse().map(Self::Custom).map_err(|must: EndpointUrlError| format!("{must}; or aws")),
+            _ => text
+                .parse()
+                .map(Self::Custom)
+                .map_err(|expected: EndpointUrlError| format!("{expected}; or aws")),
         }
     }
 }
@@ -206,22 +209,23 @@ impl FromStr for RoleArns {
     }
 }
 
-/// Source of the forms: [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+/// Source of lengths and characters: [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
 struct ExternalId(String);
 struct SessionName(String);
 struct SessionDuration(Duration);
 
-fn is_word(text: &str, further: &[u8]) -> bool {
+/// Whether all characters are letters, digits, `_+=,.@-` or one of `others`.
+fn has_only_allowed(text: &str, others: &[u8]) -> bool {
     text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte) || further.contains(&byte))
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte) || others.contains(&byte))
 }
 
 impl FromStr for ExternalId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = (2..=1_224).contains(&text.len()) && is_word(text, b":/");
-        fits.then(|| Self(text.to_owned())).ok_or("2 to 1224 letters, digits and _+=,.@:/-")
+        let is_valid = (2..=1_224).contains(&text.len()) && has_only_allowed(text, b":/");
+        is_valid.then(|| Self(text.to_owned())).ok_or("2 to 1224 letters, digits and _+=,.@:/-")
     }
 }
 
@@ -229,8 +233,8 @@ impl FromStr for SessionName {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = (2..=64).contains(&text.len()) && is_word(text, b"");
-        fits.then(|| Self(text.to_owned())).ok_or("2 to 64 letters, digits and _+=,.@-")
+        let is_valid = (2..=64).contains(&text.len()) && has_only_allowed(text, b"");
+        is_valid.then(|| Self(text.to_owned())).ok_or("2 to 64 letters, digits and _+=,.@-")
     }
 }
 
@@ -238,8 +242,8 @@ impl FromStr for SessionDuration {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let between = Duration::from_mins(15)..=Duration::from_hours(12);
-        let duration = humantime::parse_duration(text).ok().filter(|duration| between.contains(duration));
+        let bounds = Duration::from_mins(15)..=Duration::from_hours(12);
+        let duration = humantime::parse_duration(text).ok().filter(|duration| bounds.contains(duration));
         duration.map(Self).ok_or("a duration from 15m to 12h, such as 1h")
     }
 }
@@ -255,13 +259,13 @@ mod tests {
         let set = set.iter().map(|(name, text)| {
             (format!("PRESIGND_SIGNERS_PARTNER_{}", name.to_uppercase()), (*text).to_owned())
         });
-        layers.environment(&set.collect::<Vec<_>>()).unwrap();
-        let mut signers = from_layers(&layers).map_err(|error| error.to_string())?;
+        layers.apply_environment(&set.collect::<Vec<_>>()).unwrap();
+        let mut signers = parse_signers(&layers).map_err(|error| error.to_string())?;
         Ok(signers.remove(1).source)
     }
 
     #[test]
-    fn what_names_a_source_chooses_the_provider() {
+    fn settings_of_the_source_select_the_provider() {
         let role: RoleArn = ROLE.parse().unwrap();
         let web_identity = Provider::WebIdentity(Some(("/token".into(), role)));
         for (set, provider) in [
@@ -278,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_role_of_a_token_is_the_first_and_the_others_follow_it() {
+    fn web_identity_assumes_the_first_role_of_a_chain() {
         let chain = format!("{ROLE}, {ROLE}2");
         let with_token =
             source(&[("web_identity", "/token"), ("assume_role", &chain), ("external_id", "id")]);
@@ -288,18 +292,27 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_do_not_go_together_are_refused_with_what_to_do() {
+    fn conflicting_settings_are_rejected_with_a_remedy() {
         let chain = format!("{ROLE},{ROLE}2");
-        for (set, said) in [
+        for (set, expected) in [
             (&[("provider", "ec2")][..], "must be default, environment, profile"),
-            (&[("provider", "imds"), ("profile", "p")], "name more than one source: keep one"),
-            (&[("web_identity", "/t"), ("profile", "p"), ("assume_role", ROLE)], "keep one"),
-            (&[("web_identity", "/t")], "signers.partner: web_identity needs a role: set assume_role"),
-            (&[("web_identity", "/t"), ("assume_role", ROLE), ("external_id", "id")], "leave them out"),
-            (&[("external_id", "id")], "are for a role: set assume_role"),
+            (
+                &[("provider", "imds"), ("profile", "p")],
+                "select more than one source of credentials: set only one",
+            ),
+            (&[("web_identity", "/t"), ("profile", "p"), ("assume_role", ROLE)], "set only one of them"),
+            (
+                &[("web_identity", "/t")],
+                "signers.partner: web_identity needs a role to assume: set assume_role",
+            ),
+            (
+                &[("web_identity", "/t"), ("assume_role", ROLE), ("external_id", "id")],
+                "with web_identity: remove them",
+            ),
+            (&[("external_id", "id")], "apply only to an assumed role: set assume_role"),
             (&[("assume_role", "reader")], "must be role ARNs such as"),
             (&[("assume_role", ROLE), ("session_duration", "13h")], "a duration from 15m to 12h"),
-            (&[("assume_role", &chain), ("session_duration", "2h")], "over 1h, the longest that AWS allows"),
+            (&[("assume_role", &chain), ("session_duration", "2h")], "more than 1h, the AWS maximum"),
             (&[("assume_role", ROLE), ("session_name", "a b")], "2 to 64 letters, digits"),
             (&[("assume_role", ROLE), ("external_id", "x")], "2 to 1224 letters, digits"),
             (
@@ -323,7 +336,7 @@ mod tests {
             ),
         ] {
             let error = source(set).unwrap_err();
-            assert!(error.contains(said), "{set:?}: {error}");
+            assert!(error.contains(expected), "{set:?}: {error}");
             assert!(!error.contains("canary"), "{error}");
         }
     }

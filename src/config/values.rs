@@ -1,4 +1,4 @@
-//! From the text of a setting to its type; the error has the origin and what fits.
+//! Parses the text of a setting to its type. Errors have the origin and the expected form.
 
 use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -11,11 +11,12 @@ use crate::presign::{
     expiry::{SERVICE_MAXIMUM, Seconds},
 };
 
-/// A setting that has a default.
+/// Parses a setting that has a default.
 pub(super) fn parse<T: FromStr<Err: fmt::Display>>(layers: &Layers, name: &str) -> Result<T, ConfigError> {
     require(name, parse_if_set(layers, name)?)
 }
 
+/// Parses a setting that may be `off`, for which it returns `None`.
 pub(super) fn parse_or_off<T: FromStr<Err: fmt::Display>>(
     layers: &Layers,
     name: &str,
@@ -26,13 +27,15 @@ pub(super) fn parse_or_off<T: FromStr<Err: fmt::Display>>(
     }
 }
 
+/// Parses a setting; returns `None` if it is unset.
 pub(super) fn parse_if_set<T: FromStr<Err: fmt::Display>>(
     layers: &Layers,
     name: &str,
 ) -> Result<Option<T>, ConfigError> {
-    read(layers, name, |text| text.parse().map_err(|expected: T::Err| expected.to_string()))
+    parse_with(layers, name, |text| text.parse().map_err(|expected: T::Err| expected.to_string()))
 }
 
+/// Parses a number from `min` to `max`, both included.
 pub(super) fn parse_bounded(
     layers: &Layers,
     name: &str,
@@ -40,14 +43,14 @@ pub(super) fn parse_bounded(
     max: usize,
 ) -> Result<usize, ConfigError> {
     let number = |text: &str| {
-        let fits = text.parse().ok().filter(|number| (min..=max).contains(number));
-        fits.ok_or_else(|| format!("a number from {min} to {max}"))
+        let in_bounds = text.parse().ok().filter(|number| (min..=max).contains(number));
+        in_bounds.ok_or_else(|| format!("a number from {min} to {max}"))
     };
-    require(name, read(layers, name, number)?)
+    require(name, parse_with(layers, name, number)?)
 }
 
-/// Reads a setting; if it does not fit, the error has its origin and what fits, which is the error of `parse`.
-fn read<T>(
+/// Applies `parse` to the text of a setting. Its error is the expected form, such as "a number from 1 to 9".
+fn parse_with<T>(
     layers: &Layers,
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, String>,
@@ -61,7 +64,7 @@ fn read<T>(
     })
 }
 
-/// Takes user and password out of an endpoint: operators write them there, and the message goes to the log.
+/// Removes user and password from an endpoint, because the message goes to the log.
 fn redact_user<'t>(name: &str, text: &'t str) -> Cow<'t, str> {
     if name.ends_with("endpoint") { without_user(text) } else { Cow::Borrowed(text) }
 }
@@ -70,7 +73,7 @@ fn require<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
     value.ok_or_else(|| ConfigError::Unset(name.to_owned()))
 }
 
-/// Types of values; the error of each says what fits.
+/// Types of values. The error of each is its expected form.
 pub(super) struct Boolean(pub(super) bool);
 pub(super) struct OctalMode(pub(super) u32);
 pub(super) struct HumanDuration(pub(super) Duration);

@@ -1,10 +1,10 @@
-//! Lets stock gRPC clients in Python, C++, Ruby and PHP, and some in Java, use an absolute socket path.
+//! Makes absolute socket paths work for stock gRPC clients in Python, C++, Ruby and PHP, and for some in Java.
 //!
-//! They send the path as `:authority`, percent-encoded (`%2Frun%2Fpresignd.sock`). h2 takes that for a malformed
-//! authority and answers `PROTOCOL_ERROR`. presignd does not use the value, so each `%` in it is replaced by `-`. In HPACK's
-//! Huffman code both have six bits, so that no length and no table changes, and no HPACK state is needed.
+//! These clients send the path as `:authority`, percent-encoded (`%2Frun%2Fpresignd.sock`). h2 rejects that as a malformed
+//! authority with `PROTOCOL_ERROR`. presignd does not use the value, so this reader replaces each `%` in it by `-`. In
+//! HPACK's Huffman code both characters have six bits, so no length and no table changes, and no HPACK state is needed.
 //!
-//! Source of the format: [RFC 9113](https://www.rfc-editor.org/rfc/rfc9113) for frames,
+//! Sources: [RFC 9113](https://www.rfc-editor.org/rfc/rfc9113) for frames,
 //! [RFC 7541](https://www.rfc-editor.org/rfc/rfc7541) for header blocks. Unexpected bytes pass through
 //! unchanged.
 
@@ -22,37 +22,38 @@ const HEADERS: u8 = 1;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// The default of `SETTINGS_MAX_FRAME_SIZE`, which we do not raise: a longer frame is an error anyway.
+/// The default of `SETTINGS_MAX_FRAME_SIZE`. presignd does not raise it, so a longer frame is a protocol error anyway.
 const MAX_BUFFERED_FRAME: usize = 16_384;
 
-/// The bytes from a client, with an `:authority` that h2 accepts.
+/// Reads the bytes of a client, and replaces each `%` in `:authority` by `-`.
 #[derive(Debug)]
-pub struct ReadableAuthority<S> {
+pub struct AuthorityRewriter<S> {
     stream: S,
     walker: FrameWalker,
-    /// The beginning of a frame that has to be complete.
+    /// The bytes of a HEADERS frame that is not complete yet.
     buffered: Vec<u8>,
-    /// Bytes that were buffered and can be returned.
+    /// Rewritten bytes to return next.
     ready: Vec<u8>,
 }
 
-impl<S> ReadableAuthority<S> {
+impl<S> AuthorityRewriter<S> {
     pub(super) fn new(stream: S) -> Self {
         Self { stream, walker: FrameWalker::Preface(0), buffered: Vec::new(), ready: Vec::new() }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ReadableAuthority<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for AuthorityRewriter<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
             if !this.ready.is_empty() {
-                let fits = this.ready.len().min(buf.remaining());
-                buf.put_slice(&this.ready[..fits]);
-                this.ready.drain(..fits);
+                let count = this.ready.len().min(buf.remaining());
+                buf.put_slice(&this.ready[..count]);
+                this.ready.drain(..count);
                 return Poll::Ready(Ok(()));
             }
-            let done = if this.buffered.is_empty() { this.read_through(cx, buf) } else { this.read_more(cx) };
+            let done =
+                if this.buffered.is_empty() { this.read_direct(cx, buf) } else { this.read_buffered(cx) };
             if ready!(done)? {
                 return Poll::Ready(Ok(()));
             }
@@ -60,78 +61,79 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadableAuthority<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> ReadableAuthority<S> {
-    /// Reads into the caller's buffer, and keeps the beginning of a frame that has to be complete. True if there is
-    /// something to return, or the stream ended.
-    fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+impl<S: AsyncRead + Unpin> AuthorityRewriter<S> {
+    /// Reads into the caller's buffer, and moves the bytes of an incomplete HEADERS frame to `buffered`. Returns true if
+    /// bytes remain in the caller's buffer, or the stream ended.
+    fn read_direct(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let new = &mut buf.filled_mut()[before..];
         if new.is_empty() {
             return Poll::Ready(Ok(true));
         }
-        let passed = self.walker.pass(new);
+        let passed = self.walker.walk(new);
         self.buffered.extend_from_slice(&new[passed..]);
         buf.set_filled(before + passed);
         Poll::Ready(Ok(passed > 0))
     }
 
-    /// Reads more of a frame that has to be complete. At the end of the stream it is returned as it is.
-    fn read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads further bytes of an incomplete HEADERS frame. If the stream ends first, the frame is returned unchanged.
+    fn read_buffered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut chunk = [0; 4_096];
         let mut more = ReadBuf::new(&mut chunk);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut more))?;
         self.buffered.extend_from_slice(more.filled());
         let passed =
-            if more.filled().is_empty() { self.buffered.len() } else { self.walker.pass(&mut self.buffered) };
+            if more.filled().is_empty() { self.buffered.len() } else { self.walker.walk(&mut self.buffered) };
         self.ready.extend(self.buffered.drain(..passed));
         Poll::Ready(Ok(false))
     }
 }
 
-/// The position in the client's bytes.
+/// The position in the client's bytes, relative to HTTP/2 frames.
 #[derive(Clone, Copy, Debug)]
 enum FrameWalker {
-    /// In the preface, this many bytes into it.
+    /// In the preface, after this many of its bytes.
     Preface(usize),
     /// Between two frames.
     Boundary,
-    /// In a frame that is not changed, with this many bytes to go.
+    /// In a frame that is passed through, before its last bytes, this many.
     Inside(usize),
-    /// Not HTTP/2: h2 refuses it.
+    /// Not HTTP/2: all bytes are passed through, and h2 rejects them.
     NotHttp2,
 }
 
 impl FrameWalker {
-    /// Walks over new bytes and rewrites authorities. Returns how many are done; the others are needed again, with more.
-    fn pass(&mut self, bytes: &mut [u8]) -> usize {
+    /// Walks over bytes and rewrites authorities. Returns how many bytes are finished; the caller must pass the others again,
+    /// with more bytes after them.
+    fn walk(&mut self, bytes: &mut [u8]) -> usize {
         let mut passed = 0;
-        while let Some(step) = self.step(&mut bytes[passed..]) {
+        while let Some(step) = self.walk_part(&mut bytes[passed..]) {
             passed += step;
         }
         passed
     }
 
-    /// Passes one part of the stream; nothing if it is not complete yet.
-    fn step(&mut self, rest: &mut [u8]) -> Option<usize> {
+    /// Walks over one part of the stream and returns its length; none if the part is not complete.
+    fn walk_part(&mut self, rest: &mut [u8]) -> Option<usize> {
         if rest.is_empty() {
             return None;
         }
         match *self {
             Self::NotHttp2 => Some(rest.len()),
             Self::Preface(seen) => {
-                let now = (PREFACE.len() - seen).min(rest.len());
-                *self = match rest[..now] == PREFACE[seen..seen + now] {
+                let count = (PREFACE.len() - seen).min(rest.len());
+                *self = match rest[..count] == PREFACE[seen..seen + count] {
                     false => Self::NotHttp2,
-                    true if seen + now == PREFACE.len() => Self::Boundary,
-                    true => Self::Preface(seen + now),
+                    true if seen + count == PREFACE.len() => Self::Boundary,
+                    true => Self::Preface(seen + count),
                 };
-                Some(now)
+                Some(count)
             }
             Self::Inside(left) => {
-                let now = left.min(rest.len());
-                *self = if now == left { Self::Boundary } else { Self::Inside(left - now) };
-                Some(now)
+                let count = left.min(rest.len());
+                *self = if count == left { Self::Boundary } else { Self::Inside(left - count) };
+                Some(count)
             }
             Self::Boundary => {
                 let &[high, middle, low, kind, flags, ..] = rest.get(..FRAME_HEAD)? else { return None };
@@ -149,7 +151,7 @@ impl FrameWalker {
     }
 }
 
-/// Rewrites the header block of a HEADERS frame, without its padding and priority.
+/// Rewrites the header block of a HEADERS frame, between priority and padding. None if the frame is malformed.
 fn rewrite_headers(payload: &mut [u8], flags: u8) -> Option<()> {
     let (padding, start) = if flags & PADDED != 0 { (usize::from(*payload.first()?), 1) } else { (0, 0) };
     let start = if flags & PRIORITY != 0 { start + 5 } else { start };
@@ -160,33 +162,33 @@ fn rewrite_headers(payload: &mut [u8], flags: u8) -> Option<()> {
 /// The index of `:authority` in the static table, [RFC 7541, appendix A](https://www.rfc-editor.org/rfc/rfc7541#appendix-A).
 const STATIC_AUTHORITY: usize = 1;
 
-/// `:authority` spelled out, as gRPC's C core does, and in Huffman code.
-const AUTHORITY: [&[u8]; 2] = [b":authority", &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f]];
+/// The name `:authority` as a string literal: plain, as gRPC's C core sends it, and in Huffman code.
+const AUTHORITY_LITERALS: [&[u8]; 2] = [b":authority", &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f]];
 
-/// Walks the representations of a header block, [RFC 7541, section 6](https://www.rfc-editor.org/rfc/rfc7541#section-6).
+/// Rewrites the values of `:authority` in a header block, [RFC 7541, section 6](https://www.rfc-editor.org/rfc/rfc7541#section-6).
 fn rewrite_block(block: &mut [u8]) -> Option<()> {
-    let mut at = 0;
-    while at < block.len() {
-        let first = block[at];
+    let mut offset = 0;
+    while offset < block.len() {
+        let first = block[offset];
         let prefix_bits = match first {
             0x80.. => 7,
             0x40.. => 6,
             0x20.. => 5,
             _ => 4,
         };
-        let (index, after) = integer(block, at, prefix_bits)?;
-        at = after;
+        let (index, after) = read_integer(block, offset, prefix_bits)?;
+        offset = after;
         if first >= 0x80 || (0x20..0x40).contains(&first) {
             continue;
         }
         let mut is_authority = index == STATIC_AUTHORITY;
         if index == 0 {
-            let name = string(block, at)?;
-            is_authority = AUTHORITY.contains(&block.get(name.start..name.end)?);
-            at = name.end;
+            let name = read_string(block, offset)?;
+            is_authority = AUTHORITY_LITERALS.contains(&block.get(name.start..name.end)?);
+            offset = name.end;
         }
-        let value = string(block, at)?;
-        at = value.end;
+        let value = read_string(block, offset)?;
+        offset = value.end;
         if is_authority {
             rewrite_value(block.get_mut(value.start..value.end)?, value.huffman);
         }
@@ -194,29 +196,30 @@ fn rewrite_block(block: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+/// The byte range of a string literal's text.
 struct StringLiteral {
     start: usize,
     end: usize,
     huffman: bool,
 }
 
-/// A string literal, [RFC 7541, section 5.2](https://www.rfc-editor.org/rfc/rfc7541#section-5.2).
-fn string(block: &[u8], at: usize) -> Option<StringLiteral> {
-    let huffman = block.get(at)? & 0x80 != 0;
-    let (length, start) = integer(block, at, 7)?;
+/// Reads a string literal, [RFC 7541, section 5.2](https://www.rfc-editor.org/rfc/rfc7541#section-5.2).
+fn read_string(block: &[u8], offset: usize) -> Option<StringLiteral> {
+    let huffman = block.get(offset)? & 0x80 != 0;
+    let (length, start) = read_integer(block, offset, 7)?;
     let end = start.checked_add(length).filter(|end| *end <= block.len())?;
     Some(StringLiteral { start, end, huffman })
 }
 
-/// An integer and the index of the next byte, [RFC 7541, section 5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1).
-fn integer(block: &[u8], at: usize, prefix_bits: u32) -> Option<(usize, usize)> {
-    let most = (1_usize << prefix_bits) - 1;
-    let mut value = usize::from(*block.get(at)?) & most;
-    if value < most {
-        return Some((value, at + 1));
+/// Reads an integer, and returns it with the offset of the next byte, [RFC 7541, section 5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1).
+fn read_integer(block: &[u8], offset: usize, prefix_bits: u32) -> Option<(usize, usize)> {
+    let prefix_max = (1_usize << prefix_bits) - 1;
+    let mut value = usize::from(*block.get(offset)?) & prefix_max;
+    if value < prefix_max {
+        return Some((value, offset + 1));
     }
-    // Three further bytes reach 2 million, far past any frame.
-    for (index, shift) in (at + 1..).zip([0, 7, 14]) {
+    // Three further bytes suffice for 2 million, far more than the length of a frame.
+    for (index, shift) in (offset + 1..).zip([0, 7, 14]) {
         let byte = *block.get(index)?;
         value += usize::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
@@ -226,6 +229,7 @@ fn integer(block: &[u8], at: usize, prefix_bits: u32) -> Option<(usize, usize)> 
     None
 }
 
+/// Replaces each `%` by `-` in a string literal.
 fn rewrite_value(value: &mut [u8], huffman: bool) {
     if !huffman {
         value.iter_mut().filter(|byte| **byte == b'%').for_each(|byte| *byte = b'-');
@@ -233,10 +237,10 @@ fn rewrite_value(value: &mut [u8], huffman: bool) {
     }
     let mut bit = 0;
     while let Some(length) = code_length(value, bit) {
-        if length == 6 && bits(value, bit, 6) == Some(PERCENT) {
-            // 010101 becomes 010110: the last two bits change places.
-            flip(value, bit + 4);
-            flip(value, bit + 5);
+        if length == 6 && read_bits(value, bit, 6) == Some(PERCENT) {
+            // `%` is 010101 and `-` is 010110: flip the last two bits.
+            flip_bit(value, bit + 4);
+            flip_bit(value, bit + 5);
         }
         bit += length;
     }
@@ -245,22 +249,24 @@ fn rewrite_value(value: &mut [u8], huffman: bool) {
 /// The Huffman code of `%`, [RFC 7541, appendix B](https://www.rfc-editor.org/rfc/rfc7541#appendix-B).
 const PERCENT: u8 = 0b01_0101;
 
-/// The length of the code at this bit. The code is canonical, so the last code of each length is enough to know it.
-/// No character of a socket's path has a code of more than eight bits: such a code ends the walk, as the padding does.
+/// The length of the Huffman code that begins at this bit; none at the padding. The code is canonical, so the last code of
+/// each length determines the length. Codes of more than eight bits also give none and so end the rewriting: letters,
+/// digits and `%-./_` have shorter codes.
 fn code_length(value: &[u8], bit: usize) -> Option<usize> {
     const LAST_OF_LENGTH: [(usize, u8); 4] =
         [(5, 0b0_1001), (6, 0b10_1101), (7, 0b111_1011), (8, 0b1111_1101)];
-    let fits = |(length, last): &(usize, u8)| bits(value, bit, *length).is_some_and(|code| code <= *last);
-    LAST_OF_LENGTH.into_iter().find(fits).map(|(length, _)| length)
+    let has_length =
+        |(length, last): &(usize, u8)| read_bits(value, bit, *length).is_some_and(|code| code <= *last);
+    LAST_OF_LENGTH.into_iter().find(has_length).map(|(length, _)| length)
 }
 
-fn bits(value: &[u8], from: usize, count: usize) -> Option<u8> {
-    let bit = |at: usize| Some(value.get(at / 8)? >> (7 - at % 8) & 1);
-    (from..from + count).try_fold(0, |code, at| Some(code << 1 | bit(at)?))
+fn read_bits(value: &[u8], start: usize, count: usize) -> Option<u8> {
+    let bit = |index: usize| Some(value.get(index / 8)? >> (7 - index % 8) & 1);
+    (start..start + count).try_fold(0, |code, index| Some(code << 1 | bit(index)?))
 }
 
-fn flip(value: &mut [u8], at: usize) {
-    value[at / 8] ^= 1 << (7 - at % 8);
+fn flip_bit(value: &mut [u8], bit: usize) {
+    value[bit / 8] ^= 1 << (7 - bit % 8);
 }
 
 #[cfg(test)]
@@ -272,7 +278,7 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
-    /// The ways to name the header: by its index, spelled out, and in Huffman code; with and without indexing.
+    /// The encodings of the header's name: as an index, as a plain string and in Huffman code; with and without indexing.
     const NAMES: [&[u8]; 4] = [
         &[0x41],
         &[0x11],
@@ -308,16 +314,16 @@ mod tests {
         .concat()
     }
 
-    async fn through(bytes: &[u8], cut: usize) -> Vec<u8> {
+    async fn rewrite(bytes: &[u8], cut: usize) -> Vec<u8> {
         use tokio::io::AsyncReadExt;
         let (first, second) = bytes.split_at(cut);
         let mut rewritten = Vec::new();
-        ReadableAuthority::new(first.chain(second)).read_to_end(&mut rewritten).await.unwrap();
+        AuthorityRewriter::new(first.chain(second)).read_to_end(&mut rewritten).await.unwrap();
         rewritten
     }
 
     #[tokio::test]
-    async fn only_percent_signs_of_the_authority_change_wherever_the_bytes_are_cut() {
+    async fn only_percent_signs_of_the_authority_change() {
         let values = [
             (plain("%2Frun%2Fp.sock"), plain("-2Frun-2Fp.sock")),
             (HUFFMAN_BEFORE.to_vec(), HUFFMAN_AFTER.to_vec()),
@@ -327,13 +333,13 @@ mod tests {
         {
             let (sent, expected) = (stream(name, before), stream(name, after));
             for cut in 0..=sent.len() {
-                assert_eq!(through(&sent, cut).await, expected, "cut at {cut}");
+                assert_eq!(rewrite(&sent, cut).await, expected, "cut at {cut}");
             }
         }
     }
 
     #[tokio::test]
-    async fn unexpected_bytes_pass_unchanged() {
+    async fn unexpected_bytes_pass_through_unchanged() {
         let huge = frame(HEADERS, 4, &vec![0x41; MAX_BUFFERED_FRAME + 1]);
         let broken_length = frame(HEADERS, 4, &[0x41, 0x7f, 0xff, 0xff, 0xff, 0xff, b'%']);
         let padding_past_the_end = frame(HEADERS, 4 | PADDED, &[9, 0x41, 1, b'%']);
@@ -347,19 +353,19 @@ mod tests {
         ];
         for bytes in cases {
             for cut in [0, 5, 24, bytes.len() / 2] {
-                assert_eq!(through(&bytes, cut.min(bytes.len())).await, bytes);
+                assert_eq!(rewrite(&bytes, cut.min(bytes.len())).await, bytes);
             }
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_panic_or_change_the_length(mut bytes: Vec<u8>, flags: u8) {
+        fn arbitrary_bytes_neither_panic_nor_change_length(mut bytes: Vec<u8>, flags: u8) {
             let _malformed = rewrite_headers(&mut bytes, flags);
             let mut sent = PREFACE.to_vec();
             sent.extend(&bytes);
             let length = sent.len();
-            assert!(FrameWalker::Preface(0).pass(&mut sent) <= length);
+            assert!(FrameWalker::Preface(0).walk(&mut sent) <= length);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The peer of a connection, as the kernel knows it.
+//! The peer of a connection, as reported by the kernel.
 
 use std::{fmt, io, net::SocketAddr};
 
@@ -7,27 +7,27 @@ use tokio::net::UnixStream;
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Over TCP, which says nothing of the process.
+    /// Over TCP: the peer's address. The kernel does not report its process.
     Tcp(SocketAddr),
-    /// Over a Unix socket.
+    /// Over a Unix socket: the peer's process.
     Unix(PeerCredentials),
 }
 
 /// The process that connected to a Unix socket, by `SO_PEERCRED`.
 ///
-/// The kernel takes these when the peer connects; they do not change when it changes its user later.
+/// The kernel records these IDs when the peer connects; a later change of the peer's user does not change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCredentials {
-    /// Effective user ID; 65534 for a user that this user namespace does not have.
+    /// Effective user ID; 65534 for a user that has no ID in this user namespace.
     pub uid: u32,
     /// Effective (primary) group ID.
     pub gid: u32,
-    /// Process ID; none for a process that this PID namespace does not have.
+    /// Process ID; none for a process that has no ID in this PID namespace.
     pub pid: Option<u32>,
 }
 
 impl PeerCredentials {
-    /// Asks the kernel.
+    /// Reads the credentials from the kernel.
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         // 0 for a process in another PID namespace: unix(7), pid_namespaces(7).
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_printed_with_what_is_known_of_it() {
+    fn peer_prints_its_known_fields() {
         let credentials = PeerCredentials { uid: 1, gid: 2, pid: Some(3) };
         let in_another_namespace = PeerCredentials { pid: None, ..credentials };
         for (peer, printed) in [

@@ -1,4 +1,4 @@
-//! Whether a peer has sent as much as an HTTP/2 preface: the handshake timeout is for those that have not.
+//! Counts the first bytes of a peer: the handshake timeout closes connections that have not sent an HTTP/2 preface.
 
 use std::{
     io,
@@ -12,29 +12,29 @@ use std::{
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// The length of the HTTP/2 preface: [RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
+/// The length of the HTTP/2 preface, in bytes: [RFC 9113, section 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4).
 const PREFACE_BYTES: usize = 24;
 
-/// The reading side of a connection, which counts the bytes that it reads, up to the length of a preface.
+/// The reading half of a connection, which counts bytes until a preface is complete.
 #[derive(Debug)]
 pub struct PrefaceReader<S> {
     stream: S,
     progress: PrefaceProgress,
 }
 
-/// How many bytes were read, up to the length of a preface.
+/// The number of bytes read so far; not counted further once a preface is complete.
 #[derive(Clone, Debug, Default)]
 pub struct PrefaceProgress(Arc<AtomicUsize>);
 
 impl PrefaceProgress {
-    /// Whether at least the length of a preface was read.
+    /// Whether at least as many bytes as a preface has were read.
     pub fn is_complete(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= PREFACE_BYTES
     }
 }
 
 impl<S> PrefaceReader<S> {
-    /// A reader, and its progress as the handshake timeout sees it.
+    /// The reader, and its progress for the handshake timeout.
     pub fn new(stream: S) -> (Self, PrefaceProgress) {
         let progress = PrefaceProgress::default();
         (Self { stream, progress: progress.clone() }, progress)

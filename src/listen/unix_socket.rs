@@ -1,4 +1,4 @@
-//! Unix sockets: bound with a mode, instead of a stale socket, and removed at the end.
+//! Binds Unix sockets: sets the mode, replaces a stale socket file, and removes the file at the end.
 
 use std::{
     io,
@@ -15,11 +15,11 @@ use tokio::net::UnixListener;
 use super::ListenError;
 use crate::{address::UnixAddress, config::UnixSocket};
 
-/// A socket's path, which is removed when it is dropped.
+/// The file of a bound socket. It is removed on drop.
 #[derive(Debug)]
 pub(super) struct SocketPath {
     path: PathBuf,
-    /// Device and inode when it was bound.
+    /// Device and inode number of the bound file.
     inode: Option<(u64, u64)>,
 }
 
@@ -31,19 +31,19 @@ impl SocketPath {
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // Another server may have bound the path since: its socket stays.
+        // Another server may have replaced the file since: do not remove its socket.
         if self.inode.is_some() && inode_at(&self.path) == self.inode {
             let _best_effort = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Device and inode of the file at a path.
+/// Device and inode number of the file at a path.
 fn inode_at(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Binds a socket. One with a path replaces a stale socket there, and comes with what removes it at the end.
+/// Binds a socket. A stale socket file at its path is replaced. The returned path, if any, removes the file on drop.
 pub(super) fn bind(settings: &UnixSocket) -> Result<(UnixListener, Option<SocketPath>), ListenError> {
     let name = settings.address.to_string();
     match &settings.address {
@@ -72,7 +72,7 @@ fn listen_async(socket: std::os::unix::net::UnixListener) -> io::Result<UnixList
     UnixListener::from_std(socket)
 }
 
-/// The mode is set by the umask, so that it applies from the start: a chmod after bind would come too late.
+/// Sets the mode through the umask, so that it applies from the start: until a chmod after bind, others could connect.
 fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let masked = Mode::from_raw_mode(!mode & 0o777);
     let before = rustix::process::umask(masked);
@@ -81,7 +81,10 @@ fn bind_with_mode(path: &Path, mode: u32) -> io::Result<UnixListener> {
     bound
 }
 
-/// Removes a path only if it is a socket that refuses connections.
+/// Removes the file at a path only if it is a socket that refuses connections.
+///
+/// # Errors
+/// When the file is not a socket, or a process listens on it.
 fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let name = path.display().to_string();
     let metadata = match std::fs::symlink_metadata(path) {

@@ -1,5 +1,5 @@
-//! Yields to other tasks while a long answer is written: one answer of a megabyte is half a millisecond of copying, for
-//! which a call for one URL would wait.
+//! Yields to other tasks while a long response is written: copying a response of 1 MB takes half a millisecond, and a call
+//! for one URL would wait as long.
 
 use std::{
     future::Future,
@@ -13,11 +13,11 @@ use tokio::io::AsyncWrite;
 /// How many bytes are written before the writer yields: about 20 µs of copying.
 const YIELD_AFTER_BYTES: usize = 64 * 1024;
 
-/// The writing side of a connection, which yields to other tasks after every [`YIELD_AFTER_BYTES`].
+/// The writing half of a connection, which yields to other tasks after every [`YIELD_AFTER_BYTES`].
 #[derive(Debug)]
 pub struct YieldingWriter<W> {
     stream: W,
-    /// Bytes since it last yielded.
+    /// Bytes written since it last yielded.
     written: usize,
 }
 
@@ -26,7 +26,7 @@ impl<W> YieldingWriter<W> {
         Self { stream, written: 0 }
     }
 
-    /// Pending once when it is time to yield. tokio polls the sockets before it polls this task again.
+    /// Returns `Pending` once after every [`YIELD_AFTER_BYTES`]. tokio polls the sockets before it polls this task again.
     fn poll_yield(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.written < YIELD_AFTER_BYTES {
             return Poll::Ready(());
@@ -77,12 +77,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_long_answer_yields_and_arrives_whole() {
-        let answer: Vec<u8> = (0..=u8::MAX).cycle().take(5 * YIELD_AFTER_BYTES + 7).collect();
+    async fn long_response_yields_and_arrives_complete() {
+        let response: Vec<u8> = (0..=u8::MAX).cycle().take(5 * YIELD_AFTER_BYTES + 7).collect();
         let mut writer = YieldingWriter::new(Vec::new());
         let mut pending = 0;
         let mut write = pin!(async {
-            for piece in answer.chunks(16 * 1024) {
+            for piece in response.chunks(16 * 1024) {
                 writer.write_all(piece).await.unwrap();
             }
         });
@@ -92,6 +92,6 @@ mod tests {
             polled
         })
         .await;
-        assert_eq!((pending, writer.stream), (5, answer));
+        assert_eq!((pending, writer.stream), (5, response));
     }
 }

@@ -191,7 +191,7 @@ mod tests {
             ("PRESIGND_LISTEN_UNIX", unix.as_str()),
         ];
         let mut layers = Layers::defaults();
-        layers.environment(&settings.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
+        layers.apply_environment(&settings.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
         let config = Config::from_layers(&layers).unwrap();
         let (peers, mut received) = mpsc::unbounded_channel();
         let routes =

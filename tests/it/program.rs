@@ -1,4 +1,4 @@
-//! The program: how it starts, stops and talks to the shell.
+//! The program as a process: start, stop, reload, sockets and command line.
 
 mod canary;
 mod command_line;
@@ -17,38 +17,38 @@ use std::{
 
 use crate::support::sidecar::{PATIENCE, presignd};
 
-/// What a command left behind.
+/// The exit code and output of a command.
 #[derive(Debug, PartialEq, Eq)]
-struct Ended {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-/// Runs presignd to its end.
-fn run(arguments: &[&str]) -> Ended {
+/// Runs presignd until it ends.
+fn run(arguments: &[&str]) -> CommandOutput {
     let mut command = presignd();
     command.args(arguments);
-    ended(command)
+    run_command(command)
 }
 
-/// Runs a command to its end. One that does not end is killed, and the test fails.
-fn ended(mut command: Command) -> Ended {
+/// Runs a command until it ends. After [`PATIENCE`] it is killed, and the test fails.
+fn run_command(mut command: Command) -> CommandOutput {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("presignd starts");
     let pid = rustix::process::Pid::from_child(&child);
-    let (done, waiting) = mpsc::channel();
-    std::thread::spawn(move || done.send(child.wait_with_output()));
-    let Ok(output) = waiting.recv_timeout(PATIENCE) else {
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it still runs");
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the command still runs");
         panic!("{command:?} did not end");
     };
-    let Output { status, stdout, stderr } = output.expect("its output can be read");
-    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
-    Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    let Output { status, stdout, stderr } = output.expect("the output is readable");
+    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
+    CommandOutput { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
-/// A failure: nothing on stdout, one sentence on stderr.
-fn failed(code: i32, sentence: &str) -> Ended {
-    Ended { code: Some(code), stdout: String::new(), stderr: format!("presignd: {sentence}\n") }
+/// The output of a command that fails: nothing on stdout, one message on stderr.
+fn failure(code: i32, message: &str) -> CommandOutput {
+    CommandOutput { code: Some(code), stdout: String::new(), stderr: format!("presignd: {message}\n") }
 }

@@ -2,17 +2,17 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{config_file, layers, option, server, switch, text, texts};
+use super::{config_argument, get_text, get_texts, load_layers, option, server_argument, switch};
 use crate::config::{ConfigError, layers::Layers};
 
 /// `presignd post`.
 #[derive(Debug)]
 pub struct PostArguments {
-    /// Where the server is.
+    /// The server's address; none: the one in `layers`.
     pub server: Option<String>,
-    /// The settings, for the server's sockets when `server` is not given.
+    /// The settings, for the server's address.
     pub layers: Layers,
-    /// `s3://BUCKET/KEY`, whose key may end in `${filename}`.
+    /// `s3://BUCKET/KEY`, where KEY may end in `${filename}`.
     pub uri: String,
     /// `--expires-in`.
     pub expires_in: Option<String>,
@@ -32,57 +32,57 @@ pub struct PostArguments {
     pub verbose: bool,
 }
 
-pub(super) fn read(
-    given: &ArgMatches,
+pub(super) fn read_arguments(
+    matches: &ArgMatches,
     environment: &[(String, String)],
 ) -> Result<PostArguments, ConfigError> {
     Ok(PostArguments {
-        server: text(given, "server"),
-        layers: layers(given, environment)?,
-        uri: text(given, "uri").unwrap_or_default(),
-        expires_in: text(given, "expires-in"),
-        min_expires_in: text(given, "min-expires-in"),
-        signer: text(given, "signer").unwrap_or_default(),
-        fields: texts(given, "field"),
-        starts_with: texts(given, "starts-with"),
-        content_length_range: text(given, "content-length-range"),
-        json: given.get_flag("json"),
-        verbose: given.get_flag("verbose"),
+        server: get_text(matches, "server"),
+        layers: load_layers(matches, environment)?,
+        uri: get_text(matches, "uri").unwrap_or_default(),
+        expires_in: get_text(matches, "expires-in"),
+        min_expires_in: get_text(matches, "min-expires-in"),
+        signer: get_text(matches, "signer").unwrap_or_default(),
+        fields: get_texts(matches, "field"),
+        starts_with: get_texts(matches, "starts-with"),
+        content_length_range: get_text(matches, "content-length-range"),
+        json: matches.get_flag("json"),
+        verbose: matches.get_flag("verbose"),
     })
 }
 
 pub(super) fn command() -> Command {
     Command::new("post")
-        .about("Ask a running server for an upload form (POST policy) and print a curl command that sends it")
+        .about("Get an upload form (POST policy) from a running server, and print a curl command that sends it")
         .arg(Arg::new("uri").required(true).value_name("URI").help(
-            "s3://BUCKET/KEY; a key that ends in '${filename}' stands for every key that begins so (quote it)",
+            "s3://BUCKET/KEY; a key that ends in '${filename}' allows every key with the prefix before it (quote it in a shell)",
         ))
         .arg(option(
             "expires-in",
             "DURATION",
-            "how long the form should work, such as 10m; the server's default otherwise",
+            "lifetime of the form, such as 10m; if unset, the server's default",
         ))
         .arg(option(
             "min-expires-in",
             "DURATION",
-            "fail rather than print a form that works for less than this",
+            "fail if the granted lifetime would be shorter than this",
         ))
-        .arg(option("signer", "NAME", "which of the server's signers signs"))
+        .arg(option("signer", "NAME", "name of the server's signer to use; if unset, default"))
         .arg(
-            option("field", "NAME=VALUE", "a field of the form and the value that it must have; repeatable")
+            option("field", "NAME=VALUE", "form field with a fixed value; repeatable")
                 .action(ArgAction::Append),
         )
         .arg(
             option(
                 "starts-with",
                 "NAME=TEXT",
-                "a field of the form and the text that its value must start with; repeatable",
+                "form field whose value must start with TEXT; repeatable",
             )
             .action(ArgAction::Append),
         )
-        .arg(option("content-length-range", "MIN:MAX", "how many bytes the file may have, both included"))
-        .arg(switch("json", "print the whole answer as JSON"))
-        .arg(switch("verbose", "also print, on stderr, what was granted").short('v'))
-        .arg(config_file())
-        .arg(server())
+        .arg(option("content-length-range", "MIN:MAX", "allowed size of the file in bytes, both limits included"))
+        .arg(switch("json", "print the whole response as JSON"))
+        .arg(switch("verbose", "also print, on stderr, the granted lifetime").short('v'))
+        .arg(config_argument())
+        .arg(server_argument())
 }

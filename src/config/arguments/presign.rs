@@ -2,19 +2,19 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{config_file, layers, option, server, switch, text, texts};
+use super::{config_argument, get_text, get_texts, load_layers, option, server_argument, switch};
 use crate::config::{ConfigError, layers::Layers};
 
 /// `presignd presign`.
 #[derive(Debug)]
 pub struct PresignArguments {
-    /// Where the server is.
+    /// The server's address; none: the one in `layers`.
     pub server: Option<String>,
-    /// The settings, for the server's sockets when `server` is not given.
+    /// The settings, for the server's address.
     pub layers: Layers,
     /// `get`, `head`, `put`, `delete` or `list`.
     pub method: String,
-    /// `s3://BUCKET-OR-ARN/KEY`; to list, the key is a prefix and may be left out.
+    /// `s3://BUCKET/KEY`, `s3://ARN/KEY` or `ARN/KEY`; for `list`, the key is an optional prefix.
     pub uri: String,
     /// `--expires-in`.
     pub expires_in: Option<String>,
@@ -34,62 +34,62 @@ pub struct PresignArguments {
     pub verbose: bool,
 }
 
-pub(super) fn read(
-    given: &ArgMatches,
+pub(super) fn read_arguments(
+    matches: &ArgMatches,
     environment: &[(String, String)],
 ) -> Result<PresignArguments, ConfigError> {
     Ok(PresignArguments {
-        server: text(given, "server"),
-        layers: layers(given, environment)?,
-        method: text(given, "method").unwrap_or_default(),
-        uri: text(given, "uri").unwrap_or_default(),
-        expires_in: text(given, "expires-in"),
-        min_expires_in: text(given, "min-expires-in"),
-        signer: text(given, "signer").unwrap_or_default(),
-        headers: texts(given, "header"),
-        query: texts(given, "query"),
-        json: given.get_flag("json"),
-        curl: given.get_flag("curl"),
-        verbose: given.get_flag("verbose"),
+        server: get_text(matches, "server"),
+        layers: load_layers(matches, environment)?,
+        method: get_text(matches, "method").unwrap_or_default(),
+        uri: get_text(matches, "uri").unwrap_or_default(),
+        expires_in: get_text(matches, "expires-in"),
+        min_expires_in: get_text(matches, "min-expires-in"),
+        signer: get_text(matches, "signer").unwrap_or_default(),
+        headers: get_texts(matches, "header"),
+        query: get_texts(matches, "query"),
+        json: matches.get_flag("json"),
+        curl: matches.get_flag("curl"),
+        verbose: matches.get_flag("verbose"),
     })
 }
 
 pub(super) fn command() -> Command {
     Command::new("presign")
-        .about("Ask a running server for a URL and print it")
+        .about("Get a presigned URL from a running server, and print it")
         .arg(
             Arg::new("method")
                 .required(true)
                 .value_name("METHOD")
                 .value_parser(["get", "head", "put", "delete", "list"])
-                .help("what the URL's holder may do with the object, or list for those of a bucket"),
+                .help("operation that the URL allows on the object; list: list the objects of a bucket"),
         )
         .arg(Arg::new("uri").required(true).value_name("URI").help(
-            "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY; the key as it is stored, not percent-encoded; \
-                 to list, what the keys begin with, or nothing",
+            "s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY, with the key not percent-encoded; \
+                 for list, KEY is an optional prefix of the keys",
         ))
         .arg(option(
             "expires-in",
             "DURATION",
-            "how long the URL should work, such as 10m; the server's default otherwise",
+            "lifetime of the URL, such as 10m; if unset, the server's default",
         ))
-        .arg(option(
-            "min-expires-in",
-            "DURATION",
-            "fail rather than print a URL that works for less than this",
-        ))
-        .arg(option("signer", "NAME", "which of the server's signers signs"))
+        .arg(option("min-expires-in", "DURATION", "fail if the granted lifetime would be shorter than this"))
+        .arg(option("signer", "NAME", "name of the server's signer to use; if unset, default"))
         .arg(
-            option("header", "NAME: VALUE", "a header to sign, which the holder must send; repeatable")
-                .action(ArgAction::Append),
+            option(
+                "header",
+                "NAME: VALUE",
+                "header to sign, which every request with the URL must send; repeatable",
+            )
+            .action(ArgAction::Append),
         )
-        .arg(option("query", "NAME=VALUE", "a query parameter to sign; repeatable").action(ArgAction::Append))
-        .arg(switch("json", "print the whole answer as JSON"))
+        .arg(option("query", "NAME=VALUE", "query parameter to sign; repeatable").action(ArgAction::Append))
+        .arg(switch("json", "print the whole response as JSON"))
         .arg(
-            switch("curl", "print a command line that uses the URL, with every header that it needs")
+            switch("curl", "print a curl command that uses the URL, with every required header")
                 .conflicts_with("json"),
         )
-        .arg(switch("verbose", "also print, on stderr, what was granted and a ready curl command").short('v'))
-        .arg(config_file())
-        .arg(server())
+        .arg(switch("verbose", "also print, on stderr, the granted lifetime and a curl command").short('v'))
+        .arg(config_argument())
+        .arg(server_argument())
 }

@@ -123,7 +123,7 @@ const CRATES: Rows = &[
     ("sha2", &["presign::keys", "presign::sign"]),
     ("std::env", &["config::arguments", "hardening", "sys"]),
     ("std::fs", &["client::explain", "config::file", "credentials::files", "listen", "sys"]),
-    ("std::io", &["client", "commands", "config::layers", "listen", "log", "signals", "sys"]),
+    ("std::io", &["client", "commands", "config::error", "listen", "log", "signals", "sys"]),
     ("std::os", &["client", "credentials::files", "hardening", "listen"]),
     ("std::process", &["commands", "main"]),
     ("std::thread", &[]),

@@ -145,7 +145,7 @@ fn every_provider_that_is_listed_is_one() {
 fn accepts(setting: &str, text: &str) -> Result<(), String> {
     let variable = SETTINGS.iter().find(|known| known.name == setting).unwrap().variable();
     let mut layers = Layers::defaults();
-    layers.environment(&[(variable, text.to_owned())]).map_err(|error| error.to_string())?;
+    layers.apply_environment(&[(variable, text.to_owned())]).map_err(|error| error.to_string())?;
     Config::from_layers(&layers).map(|_| ()).map_err(|error| error.to_string())
 }
 

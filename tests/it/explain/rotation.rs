@@ -47,7 +47,7 @@ impl Rotating {
         let deps = SignerDeps { clock, environment: Arc::default(), metrics: Metrics::default() };
         let mut layers = Layers::defaults();
         let region = ("PRESIGND_SIGNERS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned());
-        layers.environment(&[region]).unwrap();
+        layers.apply_environment(&[region]).unwrap();
         let config = Config::from_layers(&layers).unwrap();
         let signers = Signers::new(deps.clone()).build(config.signers);
         let generations = Arc::new(Generations::new(Generation::new(signers)));

@@ -1,4 +1,4 @@
-//! What is secret stays out of the log at its most talkative, the metrics and the status page.
+//! Secrets appear neither in the log at level trace, nor in the metrics, nor on the status page.
 
 use std::collections::BTreeSet;
 
@@ -28,13 +28,13 @@ async fn start(arguments: &[&str]) -> Sidecar {
     sidecar
 }
 
-/// A request with a secret of its caller in it.
+/// A request that contains a secret of its caller.
 fn encrypted() -> pb::PresignRequest {
     let put = pb::PutObject { sse_customer_key: SSE_KEY.to_owned(), ..Default::default() };
     request("key", pb::presign_request::Operation::PutObject(put))
 }
 
-/// Forms, good and bad: the policies and the signatures that came of them.
+/// Requests valid and invalid forms, and returns the policies and signatures.
 async fn forms(sidecar: &Sidecar) -> Vec<String> {
     let mut client = sidecar.client().await;
     let form = |fields: &[(&str, &str)]| pb::PresignPostRequest {
@@ -45,13 +45,13 @@ async fn forms(sidecar: &Sidecar) -> Vec<String> {
     };
     let sse = ("x-amz-server-side-encryption-customer-key", SSE_KEY);
     let fields = client.presign_post(form(&[sse])).await.unwrap().into_inner().fields;
-    for bad in [form(&[sse, ("policy", SESSION_TOKEN)]), form(&[(sse.0, &format!("{SSE_KEY}\n"))])] {
-        refused(client.presign_post(bad).await);
+    for invalid in [form(&[sse, ("policy", SESSION_TOKEN)]), form(&[(sse.0, &format!("{SSE_KEY}\n"))])] {
+        refused(client.presign_post(invalid).await);
     }
     ["policy", "x-amz-signature"].map(|name| fields[name].clone()).into()
 }
 
-/// Calls of every kind, good and bad: every URL that came of them.
+/// Makes valid and invalid calls of every RPC, and returns the URLs.
 async fn calls(sidecar: &Sidecar) -> Vec<String> {
     let mut client = sidecar.client().await;
     let mut urls = vec![
@@ -67,9 +67,9 @@ async fn calls(sidecar: &Sidecar) -> Vec<String> {
     urls.extend(streamed.iter().map(|result| url_of(result).url.clone()));
     refused(answers.message().await);
 
-    let mut bad = encrypted();
-    bad.headers.insert("x-amz-server-side-encryption-customer-key".to_owned(), SSE_KEY.to_owned());
-    refused(client.presign(bad).await);
+    let mut invalid = encrypted();
+    invalid.headers.insert("x-amz-server-side-encryption-customer-key".to_owned(), SSE_KEY.to_owned());
+    refused(client.presign(invalid).await);
     for (url, method) in [(&urls[0], "GET"), (&urls[1], "GET"), (&urls[0], "")] {
         let explain =
             pb::ExplainRequest { url: url.clone(), method: method.to_owned(), ..Default::default() };
@@ -82,7 +82,7 @@ async fn calls(sidecar: &Sidecar) -> Vec<String> {
     urls
 }
 
-/// Everything that must not be told: secrets, and of each URL the signature and the query.
+/// Texts that must not appear: secrets, and the signature and query of each URL.
 fn secrets(urls: &[String]) -> BTreeSet<&str> {
     let mut secrets = BTreeSet::from([SECRET_KEY, SESSION_TOKEN, SSE_KEY, ACCESS_KEY, "X-Amz-"]);
     let encoded = urls[0].split("X-Amz-Security-Token=").nth(1).unwrap().split('&').next().unwrap();
@@ -91,12 +91,12 @@ fn secrets(urls: &[String]) -> BTreeSet<&str> {
         secrets.insert(url.split_once('?').unwrap().1);
         secrets.insert(url.rsplit_once("X-Amz-Signature=").unwrap().1);
     }
-    assert!(secrets.len() > urls.len(), "each URL has a signature of its own");
+    assert!(secrets.len() > urls.len(), "each URL has its own signature");
     secrets
 }
 
 #[tokio::test]
-async fn no_secret_and_no_url_is_logged_or_shown_even_at_trace() {
+async fn no_secret_or_url_is_logged_at_trace() {
     for format in ["text", "json"] {
         let mut sidecar = start(&["--log-format", format]).await;
         let urls = calls(&sidecar).await;
@@ -109,22 +109,22 @@ async fn no_secret_and_no_url_is_logged_or_shown_even_at_trace() {
         let log = sidecar.log();
         assert!(log.contains("credentials loaded"), "{log}");
         for secret in secrets(&urls).into_iter().chain(forms.iter().map(String::as_str)) {
-            for (place, text) in [("the log", &log), ("/metrics", &pages[0]), ("the status page", &pages[1])]
+            for (output, text) in [("the log", &log), ("/metrics", &pages[0]), ("the status page", &pages[1])]
             {
-                assert!(!text.contains(secret), "{secret} is in {place}: {text}");
+                assert!(!text.contains(secret), "{secret} is in {output}: {text}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_does_not_have_its_answer_logged() {
+async fn response_of_a_failing_provider_is_not_logged() {
     let folder = tempfile::tempdir().unwrap();
     let answer = folder.path().join("answer");
     let config = folder.path().join("config");
     std::fs::write(&config, format!("[default]\ncredential_process = /bin/cat {}\n", answer.display()))
         .unwrap();
-    // Each is wrong in another way, and has the secrets in it.
+    // Each response is invalid for another reason, and contains a secret.
     for broken in [
         format!(
             "{{\"Version\": 2, \"SecretAccessKey\": \"{SECRET_KEY}\", \"SessionToken\": \"{SESSION_TOKEN}\"}}"

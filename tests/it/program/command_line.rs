@@ -1,34 +1,34 @@
-//! `presignd presign`, `presignd post` and `presignd healthcheck`: what a shell sees of them.
+//! Exit codes and output of `presignd presign`, `presignd post` and `presignd healthcheck`.
 
 mod post;
 mod shell;
 
 use serde_json::Value;
 
-use super::{Ended, failed, run};
+use super::{CommandOutput, failure, run};
 use crate::support::{
     OUTPOSTS_ARN,
     provider::Provider,
     sidecar::{Sidecar, presignd},
 };
 
-/// Asks a server, over its Unix socket.
-fn ask(sidecar: &Sidecar, arguments: &[&str]) -> Ended {
+/// Runs a command that calls the server over its Unix socket.
+fn ask(sidecar: &Sidecar, arguments: &[&str]) -> CommandOutput {
     let server = format!("unix:{}", sidecar.unix.display());
     run(&[arguments, &["--server", &server]].concat())
 }
 
 /// The standard output of a command that succeeds.
-fn printed(ended: Ended) -> String {
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
-    ended.stdout
+fn expect_stdout(output: CommandOutput) -> String {
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{}", output.stdout);
+    output.stdout
 }
 
 #[tokio::test]
-async fn presign_prints_the_url_and_a_newline_and_nothing_else() {
+async fn presign_prints_only_the_url() {
     let sidecar = Sidecar::start(&[]).await;
     for (method, rest) in [("get", ""), ("head", ""), ("put", ""), ("delete", "")] {
-        let out = printed(ask(&sidecar, &["presign", method, "s3://plain-bucket/a b/../c%2F"]));
+        let out = expect_stdout(ask(&sidecar, &["presign", method, "s3://plain-bucket/a b/../c%2F"]));
         let start = "https://plain-bucket.s3.us-east-1.amazonaws.com/a%20b/../c%252F?X-Amz-Algorithm=";
         assert!(out.starts_with(start), "{out}{rest}");
         assert!(out.ends_with('\n') && out.trim_end().len() + 1 == out.len(), "{out:?}");
@@ -38,7 +38,7 @@ async fn presign_prints_the_url_and_a_newline_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_access_point_is_given_by_its_arn_with_or_without_a_scheme() {
+async fn access_point_arn_works_with_and_without_scheme() {
     let sidecar = Sidecar::start(&[]).await;
     let outposts = "https://demo-123456789012.op-01234567890123456.s3-outposts.us-east-1.amazonaws.com";
     let colons = OUTPOSTS_ARN.replace("outpost/op", "outpost:op").replace("/accesspoint/", ":accesspoint:");
@@ -50,49 +50,50 @@ async fn an_access_point_is_given_by_its_arn_with_or_without_a_scheme() {
         (format!("{colons}/a/b"), outposts),
         (format!("s3://{point}/a/b"), reports),
     ] {
-        let out = printed(ask(&sidecar, &["presign", "get", &uri]));
+        let out = expect_stdout(ask(&sidecar, &["presign", "get", &uri]));
         assert!(out.starts_with(&format!("{host}/a/b?")), "{uri}: {out}");
     }
 }
 
 #[tokio::test]
-async fn verbose_tells_the_rest_on_stderr_with_a_line_for_curl() {
+async fn verbose_prints_lifetime_and_curl_command_on_stderr() {
     let sidecar = Sidecar::start(&[]).await;
     let arguments = ["presign", "put", "s3://plain-bucket/key", "-v", "--expires-in", "8d"];
     let headers = ["--header", "Content-Type: text/plain", "--header", "x-amz-meta-who: it's me"];
-    let Ended { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &headers].concat());
+    let CommandOutput { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &headers].concat());
     assert_eq!(code, Some(0), "{stderr}");
     let url = stdout.trim_end();
-    let [expires, asked, curl] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
-    assert!(expires.starts_with("expires  20") && expires.ends_with("Z (granted 7days)"), "{expires}");
-    assert_eq!(asked, "asked    8days, cut by service_maximum");
+    let [expires, requested, curl] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    assert!(expires.starts_with("expires   20") && expires.ends_with("Z (granted 7days)"), "{expires}");
+    assert_eq!(requested, "requested 8days, shortened by service_maximum");
     let command = format!(
-        "try      curl --fail --path-as-is --upload-file FILE --header 'content-type: text/plain' \
+        "curl      curl --fail --path-as-is --upload-file FILE --header 'content-type: text/plain' \
          --header 'x-amz-meta-who: it'\\''s me' '{url}'"
     );
     assert_eq!(curl, command);
 }
 
 #[tokio::test]
-async fn curl_prints_the_command_alone_and_verbose_the_rest_beside_it() {
+async fn curl_prints_only_the_command_on_stdout() {
     let sidecar = Sidecar::start(&[]).await;
     let arguments = ["presign", "delete", "s3://plain-bucket/it's", "--curl"];
-    let out = printed(ask(&sidecar, &arguments));
+    let out = expect_stdout(ask(&sidecar, &arguments));
     let start = "curl --fail --path-as-is --request DELETE \
                  'https://plain-bucket.s3.us-east-1.amazonaws.com/it%27s?X-Amz-Algorithm=";
     assert!(out.starts_with(start) && out.ends_with("'\n") && out.lines().count() == 1, "{out}");
-    let Ended { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &["-v"]].concat());
+    let CommandOutput { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &["-v"]].concat());
     assert!(stdout.starts_with(start), "{stdout}");
-    assert!(stderr.starts_with("expires  20") && stderr.lines().count() == 1, "{stderr}");
+    assert!(stderr.starts_with("expires   20") && stderr.lines().count() == 1, "{stderr}");
     assert_eq!(code, Some(0));
     assert_eq!(ask(&sidecar, &[&arguments[..], &["--json"]].concat()).code, Some(2));
 }
 
 #[tokio::test]
-async fn json_has_every_field_of_the_answer() {
+async fn json_has_every_field_of_the_response() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let arguments = ["presign", "put", "s3://plain-bucket/key", "--json", "--expires-in", "2h"];
-    let out = printed(ask(&sidecar, &[&arguments[..], &["--header", "Content-Type: text/plain"]].concat()));
+    let out =
+        expect_stdout(ask(&sidecar, &[&arguments[..], &["--header", "Content-Type: text/plain"]].concat()));
     let Value::Object(answer) = serde_json::from_str(&out).unwrap() else { panic!("{out} is an object") };
     let mut names: Vec<&str> = answer.keys().map(String::as_str).collect();
     names.sort_unstable();
@@ -120,36 +121,35 @@ async fn json_has_every_field_of_the_answer() {
 async fn query_parameters_are_signed() {
     let sidecar = Sidecar::start(&[]).await;
     let arguments = ["presign", "get", "s3://plain-bucket/key", "--query", "versionId=a=b"];
-    let out = printed(ask(&sidecar, &arguments));
+    let out = expect_stdout(ask(&sidecar, &arguments));
     assert!(out.contains("&versionId=a%3Db&"), "{out}");
 }
 
 #[tokio::test]
-async fn list_is_for_a_bucket_with_or_without_a_prefix() {
+async fn list_takes_a_bucket_with_optional_prefix() {
     let sidecar = Sidecar::start(&[]).await;
     for (uri, prefix) in [("s3://plain-bucket", ""), ("s3://plain-bucket/a b/", "&prefix=a%20b%2F")] {
-        let out = printed(ask(&sidecar, &["presign", "list", uri]));
+        let out = expect_stdout(ask(&sidecar, &["presign", "list", uri]));
         assert!(out.starts_with("https://plain-bucket.s3.us-east-1.amazonaws.com/?X-Amz-"), "{out}");
         assert!(out.contains("&list-type=2") && out.contains(prefix), "{out}");
         assert_eq!(out.contains("prefix"), !prefix.is_empty(), "{out}");
     }
-    let message =
-        "\"plain-bucket\" is not a bucket: write s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
-    assert_eq!(ask(&sidecar, &["presign", "list", "plain-bucket"]), failed(1, message));
+    let message = "\"plain-bucket\" is not the URI of a bucket: use s3://BUCKET[/PREFIX], s3://ARN[/PREFIX] or ARN[/PREFIX]";
+    assert_eq!(ask(&sidecar, &["presign", "list", "plain-bucket"]), failure(1, message));
 }
 
 #[tokio::test]
-async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
+async fn invalid_arguments_fail_with_one_message() {
     let sidecar = Sidecar::start(&[]).await;
     let presign = |arguments: &[&str]| ask(&sidecar, &[&["presign", "get"], arguments].concat());
     for (arguments, message) in [
         (
             &["plain-bucket/key"][..],
-            "\"plain-bucket/key\" is not an object: write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+            "\"plain-bucket/key\" is not the URI of an object: use s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
         ),
         (
             &["s3://plain-bucket/"],
-            "\"s3://plain-bucket/\" is not an object: write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+            "\"s3://plain-bucket/\" is not the URI of an object: use s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
         ),
         (
             &["s3://b/key"],
@@ -161,7 +161,7 @@ async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
         ),
         (
             &["s3://plain-bucket/key", "--expires-in", "soon"],
-            "--expires-in \"soon\" is not a duration: write it as 90s, 10m or 12h",
+            "--expires-in is \"soon\", but must be a duration, such as 90s, 10m or 12h",
         ),
         (
             &["s3://plain-bucket/key", "--min-expires-in", "1h"],
@@ -169,73 +169,79 @@ async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
         ),
         (
             &["s3://plain-bucket/key", "--header", "Content-Type"],
-            "--header needs NAME:VALUE, as in --header \"a:b\"",
+            "--header must be NAME:VALUE, such as --header \"a:b\"",
         ),
         (
             &["s3://plain-bucket/key", "--query", "a=b", "--query", "a=c"],
-            "--query \"a\" is given twice: give it once",
+            "--query \"a\" is given twice: give each name only once",
         ),
         (
             &["https://plain-bucket.s3.amazonaws.com/key"],
-            "\"https://plain-bucket.s3.amazonaws.com/key\" is not an object: \
-             write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+            "\"https://plain-bucket.s3.amazonaws.com/key\" is not the URI of an object: \
+             use s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
         ),
     ] {
-        assert_eq!(presign(arguments), failed(1, message));
+        assert_eq!(presign(arguments), failure(1, message));
     }
 }
 
 #[test]
-fn without_a_server_the_place_is_named() {
+fn unreachable_server_is_named_with_its_address() {
     let folder = tempfile::tempdir().unwrap();
     let socket = format!("unix:{}", folder.path().join("none.sock").display());
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().to_string();
     drop(free);
-    for (place, error) in [
+    for (address, error) in [
         (socket.as_str(), "No such file or directory (os error 2)"),
         (port.as_str(), "Connection refused (os error 111)"),
     ] {
         let message = format!(
-            "no presignd answers at {place}: {error}. Start it with `presignd serve`, or name another place with --server"
+            "cannot reach presignd at {address}: {error}. Start it with `presignd serve`, or give another address with --server"
         );
-        assert_eq!(run(&["presign", "get", "s3://plain-bucket/key", "--server", place]), failed(1, &message));
-        assert_eq!(run(&["post", "s3://plain-bucket/key", "--server", place]), failed(1, &message));
-        assert_eq!(run(&["healthcheck", "--server", place]), failed(1, &message));
+        assert_eq!(
+            run(&["presign", "get", "s3://plain-bucket/key", "--server", address]),
+            failure(1, &message)
+        );
+        assert_eq!(run(&["post", "s3://plain-bucket/key", "--server", address]), failure(1, &message));
+        assert_eq!(run(&["healthcheck", "--server", address]), failure(1, &message));
     }
-    let message = "\"nowhere\" is not an address: write unix:PATH, unix:@NAME or HOST:PORT";
-    assert_eq!(run(&["healthcheck", "--server", "nowhere"]), failed(1, message));
+    let message = "\"nowhere\" is not a valid server address: use unix:PATH, unix:@NAME or HOST:PORT";
+    assert_eq!(run(&["healthcheck", "--server", "nowhere"]), failure(1, message));
 }
 
 #[tokio::test]
-async fn healthcheck_tells_by_its_exit_code_whether_the_server_can_sign() {
+async fn healthcheck_exit_code_shows_whether_the_server_can_sign() {
     let provider = Provider::waiting();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let asked = provider.asked().await;
     assert_eq!(
         ask(&sidecar, &["healthcheck"]),
-        failed(1, "not serving: no usable credentials yet, or stopping")
+        failure(1, "not serving: the server has no usable credentials yet, or is stopping")
     );
-    assert_eq!(printed(ask(&sidecar, &["healthcheck", "--service", "liveness"])), "serving\n");
+    assert_eq!(expect_stdout(ask(&sidecar, &["healthcheck", "--service", "liveness"])), "serving\n");
     assert_eq!(
         ask(&sidecar, &["healthcheck", "--service", "signer.partner"]),
-        failed(1, "not serving: \"signer.partner\" is not known there")
+        failure(1, "not serving: the server has no health service \"signer.partner\"")
     );
     asked.answer();
     sidecar.serving().await;
-    assert_eq!(printed(ask(&sidecar, &["healthcheck"])), "serving\n");
-    assert_eq!(printed(run(&["healthcheck", "--server", &sidecar.tcp])), "serving\n");
+    assert_eq!(expect_stdout(ask(&sidecar, &["healthcheck"])), "serving\n");
+    assert_eq!(expect_stdout(run(&["healthcheck", "--server", &sidecar.tcp])), "serving\n");
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn version_is_that_of_the_package() {
     let mut command = presignd();
     command.arg("--version");
-    assert_eq!(printed(super::ended(command)), format!("presignd {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        expect_stdout(super::run_command(command)),
+        format!("presignd {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[tokio::test]
-async fn a_reader_who_goes_away_is_no_failure() {
+async fn closed_stdout_is_no_failure() {
     let sidecar = Sidecar::start(&[]).await;
     for arguments in [
         &["config", "check", "--open"][..],

@@ -1,12 +1,12 @@
-//! `presignd config check`: every setting, and where it comes from.
+//! `presignd config check`: prints every setting with its origin.
 
 use std::fs;
 
-use super::{Ended, ended, failed, run};
+use super::{CommandOutput, failure, run, run_command};
 use crate::support::sidecar::presignd;
 
 #[test]
-fn every_setting_is_printed_with_the_place_that_it_comes_from() {
+fn every_setting_is_printed_with_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
     let text = "open = true\n\n[listen]\nunix = \"/run/presignd.sock\"\n[expiry]\nmax = \"2h\"\ndefault = \"5m\"\n\
@@ -19,7 +19,7 @@ fn every_setting_is_printed_with_the_place_that_it_comes_from() {
         .env("PRESIGND_EXPIRY_MAX", "3h")
         .env("PRESIGND_LISTEN_TCP", "127.0.0.1:6000")
         .env("PRESIGND_SIGNERS_PARTNER_PATH_STYLE", "true");
-    let Ended { code, stdout, stderr } = ended(command);
+    let CommandOutput { code, stdout, stderr } = run_command(command);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     for line in [
         "listen.tcp = \"127.0.0.1:5000\"  # --listen-tcp".to_owned(),
@@ -37,32 +37,37 @@ fn every_setting_is_printed_with_the_place_that_it_comes_from() {
 }
 
 #[test]
-fn the_file_is_found_by_the_environment_too() {
+fn environment_can_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
     fs::write(&file, "open = true\n").unwrap();
     let mut command = presignd();
     command.args(["config", "check"]).env("PRESIGND_CONFIG", &file);
-    let Ended { code, stdout, .. } = ended(command);
+    let CommandOutput { code, stdout, .. } = run_command(command);
     assert_eq!(code, Some(0));
     assert!(stdout.contains(&format!("open = \"true\"  # {}:1\n", file.display())), "{stdout}");
 }
 
 #[test]
-fn settings_with_which_the_server_would_not_start_are_refused() {
-    let Ended { code, stderr, .. } = run(&["config", "check"]);
+fn invalid_settings_are_rejected_as_at_server_start() {
+    let CommandOutput { code, stderr, .. } = run(&["config", "check"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.starts_with("presignd: presignd does not know its callers yet"), "{stderr}");
-    let Ended { code, stdout, stderr } = run(&["config", "check", "--open", "--expiry-max", "8d"]);
+    assert!(
+        stderr.starts_with("presignd: this version of presignd does not authenticate callers"),
+        "{stderr}"
+    );
+    let CommandOutput { code, stdout, stderr } = run(&["config", "check", "--open", "--expiry-max", "8d"]);
     assert_eq!(code, Some(2));
-    assert!(stdout.contains("expiry.max = \"8d\"  # --expiry-max\n"), "what is wrong is shown too: {stdout}");
+    assert!(
+        stdout.contains("expiry.max = \"8d\"  # --expiry-max\n"),
+        "the invalid setting is printed too: {stdout}"
+    );
     assert_eq!(
         stderr,
         "presignd: expiry.max is \"8d\" (--expiry-max), but must be a duration from 1s to 7d, such as 15m\n"
     );
     let mut command = presignd();
     command.args(["config", "check", "--open"]).env("PRESIGND_LISTEN_TPC", "127.0.0.1:0");
-    let message =
-        "the environment: there is no setting PRESIGND_LISTEN_TPC: did you mean PRESIGND_LISTEN_TCP?";
-    assert_eq!(ended(command), failed(2, message));
+    let message = "environment: unknown setting PRESIGND_LISTEN_TPC; did you mean PRESIGND_LISTEN_TCP?";
+    assert_eq!(run_command(command), failure(2, message));
 }

@@ -1,4 +1,4 @@
-//! The secrets in the process are protected from other processes of the same user and from its own children.
+//! Secrets of the process are protected from other processes of the same user and from its child processes.
 
 use std::{
     fs,
@@ -21,14 +21,14 @@ use crate::support::{
 
 const TOKEN: &str = "canary//session+token==";
 
-/// What is logged when the secrets could not be removed.
+/// A part of the log line for secrets that could not be removed.
 const NOT_REMOVED: &str = "stay in this process's environment";
 
-/// The user and group that tests run as when they need one without privileges: `nobody`.
+/// An unprivileged user and group ID: `nobody`.
 const NOBODY: u32 = 65_534;
 
-/// presignd with keys in its environment.
-fn with_keys() -> Command {
+/// The presignd command with keys in its environment.
+fn presignd_with_keys() -> Command {
     let mut command = presignd();
     command
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -43,8 +43,8 @@ fn contains(content: &[u8], text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn keys_of_the_environment_sign_and_the_process_keeps_its_name_and_arguments() {
-    let sidecar = Sidecar::spawn(with_keys(), &["--expiry-max", "1h"]);
+async fn environment_keys_sign_and_process_keeps_its_arguments() {
+    let sidecar = Sidecar::spawn(presignd_with_keys(), &["--expiry-max", "1h"]);
     sidecar.serving().await;
     assert!(!sidecar.log().contains(NOT_REMOVED), "{}", sidecar.log());
     let of_process = |file: &str| fs::read(format!("/proc/{}/{file}", sidecar.id())).unwrap();
@@ -57,7 +57,7 @@ async fn keys_of_the_environment_sign_and_the_process_keeps_its_name_and_argumen
 }
 
 #[tokio::test]
-async fn the_container_token_of_the_environment_is_sent_with_every_request() {
+async fn container_token_is_sent_with_every_request() {
     let keys = Keys::lasting("only", 3_600);
     let aws = Aws::giving(&keys);
     aws.want_authorization("canary-authorization");
@@ -82,7 +82,7 @@ async fn the_container_token_of_the_environment_is_sent_with_every_request() {
 
 /// A `credential_process` that records its environment and its open files.
 #[tokio::test]
-async fn a_credential_process_inherits_no_secret_and_no_open_file() {
+async fn credential_process_inherits_no_secret_and_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let keys = Keys::lasting("only", 3_600);
@@ -101,7 +101,7 @@ async fn a_credential_process_inherits_no_secret_and_no_open_file() {
     let profile =
         format!("[profile own]\ncredential_process = exec /bin/bash {}\n", file("script").display());
     fs::write(file("config"), profile).unwrap();
-    let mut command = with_keys();
+    let mut command = presignd_with_keys();
     command
         .env("AWS_CONFIG_FILE", file("config"))
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
@@ -109,7 +109,7 @@ async fn a_credential_process_inherits_no_secret_and_no_open_file() {
         .env("PATH", "/usr/bin:/bin");
     let sidecar = Sidecar::spawn(command, &["--signers-default-profile", "own"]);
     sidecar.serving().await;
-    assert!(keys.are_in(&url(&sidecar).await), "a profile that is named comes before the environment");
+    assert!(keys.are_in(&url(&sidecar).await), "a configured profile is preferred to the environment");
     let environment = fs::read_to_string(environment).unwrap();
     assert!(environment.contains("AWS_REGION=us-east-1"), "{environment}");
     for part in
@@ -119,7 +119,7 @@ async fn a_credential_process_inherits_no_secret_and_no_open_file() {
     }
     let descriptors = fs::read_to_string(descriptors).unwrap();
     assert!(descriptors.lines().count() >= 3, "{descriptors}");
-    // What this test itself was started with is inherited by presignd, and so by the program.
+    // Files that this test process inherited are inherited by presignd and by the credential process too.
     let own: Vec<_> = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).collect();
     let own: Vec<_> = own.iter().filter_map(|path| fs::read_link(path).ok()).collect();
     let of_presignd = |target: &&str| {
@@ -129,21 +129,22 @@ async fn a_credential_process_inherits_no_secret_and_no_open_file() {
     assert_eq!(descriptors.lines().find(of_presignd), None, "{descriptors}");
 }
 
-/// A copy of the binary that any user may start.
+/// The command for a copy of the binary that any user may execute.
 fn copied_to(folder: &Path) -> Command {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.join("presignd");
-    // By a program of its own: a process that another test starts would inherit the open file, and make it busy.
+    // With `cp`: if this process wrote the file, a child of another test could inherit the open descriptor, and executing
+    // the copy would fail with ETXTBSY.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_presignd")).arg(&copy).status().unwrap();
     assert!(copied.success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(copy);
-    let given = with_keys();
-    command.env_clear().envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let template = presignd_with_keys();
+    command.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command
 }
 
-/// The exit status and the error of a program that reads this file with the rights of the server's user.
+/// Reads a file as the server's user, in another process: whether that succeeded, and its stderr.
 fn read_as_server_user(path: &str) -> (bool, String) {
     let mut command = Command::new("cat");
     if rustix::process::geteuid().is_root() {
@@ -153,9 +154,9 @@ fn read_as_server_user(path: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The environment block still has the bytes that the process was started with, so that this is what protects them.
+/// The secrets are still in the process's initial environment block, which only this protection hides.
 #[tokio::test]
-async fn another_process_of_the_same_user_cannot_read_environment_or_memory_and_no_core_is_written() {
+async fn other_processes_cannot_read_environment_or_memory() {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let mut command = copied_to(folder.path());
     if rustix::process::geteuid().is_root() {
@@ -167,16 +168,16 @@ async fn another_process_of_the_same_user_cannot_read_environment_or_memory_and_
     assert!(!sidecar.log().contains(NOT_REMOVED), "{}", sidecar.log());
     for file in ["environ", "mem", "maps"] {
         let path = format!("/proc/{}/{file}", sidecar.id());
-        assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "{path} is not its own user's");
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "{path} belongs to root");
         let (was_read, error) = read_as_server_user(&path);
         assert!(!was_read && error.contains("Permission denied"), "{path}: {error}");
     }
     let (was_read, error) = read_as_server_user(&format!("/proc/{}/cmdline", sidecar.id()));
-    assert!(was_read, "the reader itself works: {error}");
+    assert!(was_read, "reading works for a public file: {error}");
     let limits = fs::read_to_string(format!("/proc/{}/limits", sidecar.id())).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
-    // It still measures itself.
+    // The process metrics still work.
     let (_, metrics) = sidecar.page("/metrics").await;
     for metric in ["process_open_fds ", "process_resident_memory_bytes ", "process_max_fds "] {
         assert!(metrics.contains(metric), "{metric}");

@@ -1,4 +1,4 @@
-//! Limits of connections, each with its count.
+//! Limits of connections, and their metrics.
 
 use tokio::{
     io::AsyncReadExt,
@@ -10,7 +10,7 @@ use crate::support::{
     sidecar::{PATIENCE, Sidecar, presignd},
 };
 
-/// Waits until the other side has closed a connection; what it said before (HTTP/2's settings) does not matter.
+/// Waits until the server has closed a connection. Bytes that it sent before, such as HTTP/2 settings, are ignored.
 async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
@@ -18,7 +18,7 @@ async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) {
 }
 
 #[tokio::test]
-async fn a_connection_over_the_limit_is_turned_away_and_counted() {
+async fn connection_over_the_limit_is_rejected_and_counted() {
     let sidecar = Sidecar::spawn(presignd(), &["--limits-connections", "1"]);
     let first = TcpStream::connect(&sidecar.tcp).await.unwrap();
     Scrape::until(&sidecar, "presignd_connections", &[], 1.0).await;
@@ -35,14 +35,14 @@ async fn a_connection_over_the_limit_is_turned_away_and_counted() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_speak_in_time_is_hung_up_on_and_counted() {
+async fn silent_peer_is_disconnected_after_the_handshake_timeout() {
     let sidecar = Sidecar::spawn(presignd(), &["--limits-handshake-time", "100ms"]);
     let channel = sidecar.channel().await;
     closed(TcpStream::connect(&sidecar.tcp).await.unwrap()).await;
     closed(UnixStream::connect(&sidecar.unix).await.unwrap()).await;
     let reason = [("reason", "handshake_timeout")];
     Scrape::until(&sidecar, "presignd_rejected_total", &reason, 2.0).await;
-    // Who has spoken may stay.
+    // A connection that completed the handshake stays open.
     let mut client = presignd::pb::presign_service_client::PresignServiceClient::new(channel);
     let answer = client.explain(presignd::pb::ExplainRequest::default()).await;
     assert_eq!(crate::support::grpc::refused(answer).code(), tonic::Code::InvalidArgument);

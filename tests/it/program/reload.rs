@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration changes as a whole or not at all, and the log says which.
+//! SIGHUP: the configuration is replaced as a whole or not at all, and the log shows the outcome.
 
 use std::{fs, os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
 
@@ -27,14 +27,14 @@ const RELOADED: &str = "SIGHUP: the configuration was reloaded";
 const NOT_RELOADED: &str = "SIGHUP: the configuration was not reloaded, and nothing was changed: ";
 
 /// A server with a configuration file and profiles that the test writes.
-struct Configured {
+struct ConfiguredServer {
     sidecar: Sidecar,
     folder: TempDir,
 }
 
-impl Configured {
-    /// With this file, and keys of each of these names in the profile of that name.
-    async fn with(text: &str, profiles: &[&str]) -> Self {
+impl ConfiguredServer {
+    /// Starts a server with this configuration file, and with profiles that have keys of the same name.
+    async fn start(text: &str, profiles: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         let sections: String = profiles.iter().map(|name| Keys::unending(name).section(name)).collect();
@@ -55,16 +55,16 @@ impl Configured {
         self.folder.path().join("presignd.toml")
     }
 
-    /// Writes the file, sends SIGHUP, and waits until the log says what came of it, for the `times`-th time.
-    async fn reload(&self, text: &str, said: &str) {
+    /// Writes the file, sends SIGHUP, and waits for a new log line that contains `line`.
+    async fn reload(&self, text: &str, line: &str) {
         fs::write(self.file(), text).unwrap();
-        self.hang_up(said).await;
+        self.send_sighup(line).await;
     }
 
-    async fn hang_up(&self, said: &str) {
-        let before = self.sidecar.log().matches(said).count();
+    async fn send_sighup(&self, line: &str) {
+        let before = self.sidecar.log().matches(line).count();
         self.sidecar.signal(Signal::HUP);
-        self.sidecar.logged_more_than(said, before).await;
+        self.sidecar.logged_more_than(line, before).await;
     }
 
     async fn client(&self) -> PresignServiceClient<Channel> {
@@ -77,8 +77,8 @@ impl Configured {
 }
 
 #[tokio::test]
-async fn a_changed_file_is_taken_up_signers_and_expiry_together() {
-    let server = Configured::with("[expiry]\nmax = \"2h\"\n", &["default", "partner"]).await;
+async fn reload_applies_signers_and_expiry_together() {
+    let server = ConfiguredServer::start("[expiry]\nmax = \"2h\"\n", &["default", "partner"]).await;
     assert_eq!(server.granted().await, 7_200);
     let mut to_partner = get("key");
     to_partner.signer = "partner".to_owned();
@@ -93,50 +93,53 @@ async fn a_changed_file_is_taken_up_signers_and_expiry_together() {
         Keys::unending("partner").are_in(&presigned(server.client().await.presign(to_partner.clone()).await))
     );
 
-    // One that is gone is not known any more, and who watches it is told.
+    // A removed signer is unknown, and its health watch receives NOT_SERVING.
     let request = HealthCheckRequest { service: "signer.partner".to_owned() };
     let mut watch =
         HealthClient::new(server.sidecar.channel().await).watch(request).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), Serving);
     server.reload("", RELOADED).await;
     assert_eq!(refused(server.client().await.presign(to_partner).await).code(), Code::NotFound);
-    let heard = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap();
-    assert_eq!(heard.unwrap().unwrap().status(), NotServing);
+    let update = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap();
+    assert_eq!(update.unwrap().unwrap().status(), NotServing);
     assert_eq!(server.granted().await, 7 * 24 * 3_600);
     let expiry = "presignd_credentials_expiry_timestamp_seconds";
     let gauges = Scrape::of(&server.sidecar).await.all(expiry, &["signer"]);
-    assert!(gauges[&vec!["partner".to_owned()]].is_nan(), "no alert compares with it");
+    assert!(gauges[&vec!["partner".to_owned()]].is_nan(), "NaN triggers no alert");
     let reloads =
         Scrape::of(&server.sidecar).await.get("presignd_config_reloads_total", &[("outcome", "ok")]);
     assert_eq!(reloads.to_string(), "2");
 }
 
-/// Files that are not taken up, and what is said of each.
-const BROKEN: [(&str, &str); 6] = [
+/// Invalid files, and a part of the message for each.
+const INVALID_FILES: [(&str, &str); 6] = [
     ("[expiry", "is not valid TOML"),
-    ("[expiry]\nmaximum = \"1h\"\n", "2: there is no setting expiry.maximum: did you mean expiry.max?"),
+    ("[expiry]\nmaximum = \"1h\"\n", "2: unknown setting expiry.maximum; did you mean expiry.max?"),
     ("[expiry]\nmax = \"8d\"\n", "expiry.max is \"8d\""),
-    ("[expiry]\nmax = \"1h\"\n[limits]\nrequests = 7\n", "limits.requests can only change with a restart"),
+    (
+        "[expiry]\nmax = \"1h\"\n[limits]\nrequests = 7\n",
+        "limits.requests cannot change while the server runs",
+    ),
     (
         "[expiry]\nmax = \"1h\"\n[signers.partner]\nprofile = \"missing\"\n",
         "signer partner has no credentials: ",
     ),
     (
         "[expiry]\nmax = \"1h\"\n[signers.partner]\nexternal_id = \"id\"\n",
-        "signers.partner: external_id, session_name and session_duration are for a role",
+        "signers.partner: external_id, session_name and session_duration apply only to an assumed role",
     ),
 ];
 
 #[tokio::test]
-async fn a_broken_file_changes_nothing_and_no_caller_notices_under_load() {
-    let server = Configured::with("[expiry]\nmax = \"2h\"\n", &["default"]).await;
-    let enough = CancellationToken::new();
+async fn invalid_file_changes_nothing_under_load() {
+    let server = ConfiguredServer::start("[expiry]\nmax = \"2h\"\n", &["default"]).await;
+    let done = CancellationToken::new();
     let mut callers = Vec::new();
     for _ in 0..4 {
-        let (mut client, enough) = (server.client().await, enough.clone());
+        let (mut client, done) = (server.client().await, done.clone());
         callers.push(tokio::spawn(async move {
             let mut calls = 0;
-            while !enough.is_cancelled() {
+            while !done.is_cancelled() {
                 let mut urls = vec![presigned(client.presign(long()).await)];
                 let answers = results(client.batch_presign(batch(vec![long(); 50])).await);
                 urls.extend(answers.iter().map(|result| url_of(result).clone()));
@@ -146,28 +149,32 @@ async fn a_broken_file_changes_nothing_and_no_caller_notices_under_load() {
             calls
         }));
     }
-    for (text, said) in BROKEN {
+    for (text, message) in INVALID_FILES {
         server.reload(text, NOT_RELOADED).await;
-        server.sidecar.logged(said).await;
+        server.sidecar.logged(message).await;
     }
     fs::remove_file(server.file()).unwrap();
-    server.hang_up(NOT_RELOADED).await;
+    server.send_sighup(NOT_RELOADED).await;
     server.sidecar.logged("cannot read the configuration file").await;
-    enough.cancel();
+    done.cancel();
     for calls in join_all(callers).await {
         assert!(calls.expect("no call failed") > 0);
     }
     assert!(!server.sidecar.log().contains(RELOADED));
     let scrape = Scrape::of(&server.sidecar).await;
     let errors = scrape.get("presignd_config_reloads_total", &[("outcome", "error")]);
-    assert_eq!(errors.to_string(), (BROKEN.len() + 1).to_string());
+    assert_eq!(errors.to_string(), (INVALID_FILES.len() + 1).to_string());
     let ends = scrape.all("presignd_credentials_expiry_timestamp_seconds", &["signer"]);
-    assert_eq!(ends[&vec!["default".to_owned()]].to_string(), "inf", "what was tried shows in no gauge");
+    assert_eq!(
+        ends[&vec!["default".to_owned()]].to_string(),
+        "inf",
+        "the rejected configuration changes no gauge"
+    );
 }
 
 #[tokio::test]
-async fn what_was_tried_in_a_reload_that_failed_shows_in_no_gauge() {
-    let server = Configured::with("[signers.default]\nprofile = \"old\"\n", &["old"]).await;
+async fn failed_reload_changes_no_gauge() {
+    let server = ConfiguredServer::start("[signers.default]\nprofile = \"old\"\n", &["old"]).await;
     let provider = Provider::new();
     provider.give(from_now(Duration::from_secs(3_600)));
     let process = fs::read_to_string(provider.config()).unwrap().replace("[default]", "[profile ending]");
@@ -176,14 +183,18 @@ async fn what_was_tried_in_a_reload_that_failed_shows_in_no_gauge() {
     server.reload(changed, NOT_RELOADED).await;
     let scrape = Scrape::of(&server.sidecar).await;
     let loads = [("signer", "default"), ("outcome", "ok")];
-    assert_eq!(scrape.get("presignd_credentials_refresh_total", &loads).to_string(), "2", "it was tried");
+    assert_eq!(
+        scrape.get("presignd_credentials_refresh_total", &loads).to_string(),
+        "2",
+        "the new source was loaded"
+    );
     let ends = scrape.all("presignd_credentials_expiry_timestamp_seconds", &["signer"]);
     assert_eq!(ends[&vec!["default".to_owned()]].to_string(), "inf");
 }
 
 #[tokio::test]
-async fn another_source_takes_over_without_a_gap_and_only_once_it_has_credentials() {
-    let server = Configured::with("[signers.default]\nprofile = \"old\"\n", &["old", "new"]).await;
+async fn new_source_replaces_the_old_once_it_has_credentials() {
+    let server = ConfiguredServer::start("[signers.default]\nprofile = \"old\"\n", &["old", "new"]).await;
     let (old, new) = (Keys::unending("old"), Keys::unending("new"));
     let caller = Caller::of(&server.sidecar).await;
     server.reload("[signers.default]\nprofile = \"missing\"\n", NOT_RELOADED).await;
@@ -196,7 +207,7 @@ async fn another_source_takes_over_without_a_gap_and_only_once_it_has_credential
 }
 
 #[tokio::test]
-async fn sighup_has_credentials_loaded_anew_that_would_not_be_asked_for_by_themselves() {
+async fn sighup_reloads_credentials_before_they_are_due() {
     let provider = Provider::new();
     provider.give(from_now(Duration::from_secs(7_200)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
@@ -208,11 +219,11 @@ async fn sighup_has_credentials_loaded_anew_that_would_not_be_asked_for_by_thems
         let end = prost_types::Timestamp::from(later);
         while presigned(sidecar.client().await.presign(long()).await).expires_at != Some(end) {}
     };
-    tokio::time::timeout(PATIENCE, reading).await.expect("the new credentials are there in time");
+    tokio::time::timeout(PATIENCE, reading).await.expect("the new credentials are used in time");
 }
 
 #[tokio::test]
-async fn a_stop_is_heard_while_a_reload_waits_for_credentials() {
+async fn server_stops_while_a_reload_waits_for_credentials() {
     let aws = Aws::giving(&Keys::lasting("only", 3_600));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
@@ -233,13 +244,13 @@ async fn a_stop_is_heard_while_a_reload_waits_for_credentials() {
 }
 
 #[tokio::test]
-async fn systemd_is_told_of_a_reload_and_of_its_end() {
+async fn systemd_is_notified_of_reload_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let told = || {
+    let next_message = || {
         let mut message = [0; 256];
-        let length = socket.recv(&mut message).expect("systemd is told in time");
+        let length = socket.recv(&mut message).expect("systemd is notified in time");
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
     let provider = Provider::new();
@@ -247,19 +258,19 @@ async fn systemd_is_told_of_a_reload_and_of_its_end() {
     let mut command = provider.command();
     command.env("NOTIFY_SOCKET", folder.path().join("notify"));
     let mut sidecar = Sidecar::spawn(command, &[]);
-    assert_eq!(told().trim_end(), "READY=1");
+    assert_eq!(next_message().trim_end(), "READY=1");
     sidecar.signal(Signal::HUP);
-    let reloading = told();
+    let reloading = next_message();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert_eq!(told().trim_end(), "READY=1");
+    assert_eq!(next_message().trim_end(), "READY=1");
     sidecar.signal(Signal::TERM);
-    assert_eq!(told().trim_end(), "STOPPING=1");
+    assert_eq!(next_message().trim_end(), "STOPPING=1");
     assert!(sidecar.ended().await.success());
 }
 
 #[tokio::test]
-async fn what_a_caller_is_told_of_an_unknown_signer_names_those_that_there_are_now() {
-    let server = Configured::with("", &["default", "partner"]).await;
+async fn unknown_signer_error_names_the_current_signers() {
+    let server = ConfiguredServer::start("", &["default", "partner"]).await;
     server.reload("[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
     let mut request = get("key");
     request.signer = "other".to_owned();

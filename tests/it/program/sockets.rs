@@ -1,4 +1,4 @@
-//! The Unix socket: its path, its mode, and what is there already.
+//! The Unix socket: its path, its mode, and an existing file at its path.
 
 use std::{
     fs,
@@ -8,26 +8,26 @@ use std::{
     },
 };
 
-use super::{Ended, ended, failed, run};
+use super::{CommandOutput, failure, run, run_command};
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
     sidecar::{Sidecar, presignd},
 };
 
-/// Starts a server on a socket where one cannot be.
-fn serve_on(path: &str) -> Ended {
+/// Starts a server on a socket that cannot be bound.
+fn serve_on(path: &str) -> CommandOutput {
     run(&["serve", "--open", "--listen-tcp", "off", "--admin-listen", "off", "--listen-unix", path])
 }
 
-/// The bits of a socket's mode.
+/// The permission bits of a socket, in octal.
 fn mode(path: &std::path::Path) -> String {
-    let found = fs::metadata(path).unwrap();
-    assert!(found.file_type().is_socket());
-    format!("{:04o}", found.mode() & 0o7777)
+    let metadata = fs::metadata(path).unwrap();
+    assert!(metadata.file_type().is_socket());
+    format!("{:04o}", metadata.mode() & 0o7777)
 }
 
 #[tokio::test]
-async fn owner_and_group_may_connect_unless_a_mode_says_otherwise() {
+async fn default_mode_lets_owner_and_group_connect() {
     for (arguments, expected) in [
         (&[][..], "0660"),
         (&["--listen-unix-mode", "0600"][..], "0600"),
@@ -39,20 +39,21 @@ async fn owner_and_group_may_connect_unless_a_mode_says_otherwise() {
 }
 
 #[tokio::test]
-async fn a_socket_that_a_running_server_has_is_left_to_it() {
+async fn socket_of_a_running_server_is_not_replaced() {
     let sidecar = Sidecar::start(&[]).await;
     let path = sidecar.unix.to_str().unwrap();
     let message = format!(
-        "a running server has the socket {path} (listen.unix): stop it, or set listen.unix to another path"
+        "listen.unix is {path}, but another process already listens on this socket: \
+         stop it, or set listen.unix to another path"
     );
-    let Ended { code, stderr, .. } = serve_on(path);
+    let CommandOutput { code, stderr, .. } = serve_on(path);
     assert_eq!((code, stderr), (Some(1), format!("presignd: {message}\n")));
     let still = run(&["healthcheck", "--server", &format!("unix:{path}")]);
     assert_eq!(still.code, Some(0), "{still:?}");
 }
 
 #[tokio::test]
-async fn a_socket_that_nobody_answers_on_is_replaced() {
+async fn stale_socket_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let unix = folder.path().join("presignd.sock");
     drop(UnixListener::bind(&unix).unwrap());
@@ -67,7 +68,7 @@ async fn a_socket_that_nobody_answers_on_is_replaced() {
         "--listen-unix",
     ]);
     command.arg(&unix).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-    // Without TCP there is no address to tell: the page is all that is needed.
+    // The region as a flag: this command does not set AWS_REGION.
     command.args(["--signers-default-region", "us-east-1"]);
     let sidecar = Sidecar::launch(command, folder, unix);
     sidecar.logged("ready=true").await;
@@ -76,35 +77,34 @@ async fn a_socket_that_nobody_answers_on_is_replaced() {
 }
 
 #[test]
-fn what_is_no_socket_is_left_alone() {
+fn path_that_is_not_a_socket_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes");
     fs::write(&file, "keep me").unwrap();
     let subfolder = folder.path().join("folder");
     fs::create_dir(&subfolder).unwrap();
-    // A link could lead anywhere, to a socket too.
+    // A symbolic link is not followed: it could lead to any file.
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     for path in [&file, &subfolder, &link] {
         let path = path.to_str().unwrap();
         let message = format!(
-            "{path} (listen.unix) is there already and is not a socket: \
-             move it away, or set listen.unix to another path"
+            "listen.unix is {path}, but this path exists and is not a socket: \
+             move it, or set listen.unix to another path"
         );
-        assert_eq!(serve_on(path), failed(1, &message));
+        assert_eq!(serve_on(path), failure(1, &message));
     }
     assert_eq!(fs::read_to_string(&link).unwrap(), "keep me");
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error_of_the_system() {
-    let message =
-        "cannot listen on /nonexistent/p.sock (listen.unix): No such file or directory (os error 2)";
-    assert_eq!(serve_on("/nonexistent/p.sock"), failed(1, message));
+fn missing_folder_is_reported_with_the_system_error() {
+    let message = "listen.unix is /nonexistent/p.sock, but listening on it failed: No such file or directory (os error 2)";
+    assert_eq!(serve_on("/nonexistent/p.sock"), failure(1, message));
 }
 
 #[tokio::test]
-async fn the_socket_is_removed_at_the_end() {
+async fn socket_file_is_removed_at_the_end() {
     let sidecar = Sidecar::start(&[]).await;
     let (unix, folder) = (sidecar.unix.clone(), sidecar.folder.path().to_owned());
     assert!(unix.exists());
@@ -115,7 +115,7 @@ async fn the_socket_is_removed_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_socket_without_a_path_works_and_is_not_taken_twice() {
+async fn abstract_socket_works_and_cannot_be_bound_twice() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("@{}", folder.path().display());
     let mut command = presignd();
@@ -141,28 +141,30 @@ async fn a_socket_without_a_path_works_and_is_not_taken_twice() {
     let server = format!("unix:{name}");
     assert_eq!(
         run(&["healthcheck", "--server", &server]),
-        Ended { code: Some(0), stdout: "serving\n".to_owned(), stderr: String::new() }
+        CommandOutput { code: Some(0), stdout: "serving\n".to_owned(), stderr: String::new() }
     );
     let url = run(&["presign", "get", "s3://plain-bucket/key", "--server", &server]);
     assert!(url.stdout.starts_with("https://plain-bucket.s3.us-east-1.amazonaws.com/key?"), "{url:?}");
-    let taken = serve_on(&name);
-    assert_eq!(taken.code, Some(1));
+    let second = serve_on(&name);
+    assert_eq!(second.code, Some(1));
     assert!(
-        taken.stderr.starts_with(&format!("presignd: a running server has the socket {name}")),
-        "{taken:?}"
+        second
+            .stderr
+            .starts_with(&format!("presignd: listen.unix is {name}, but another process already listens")),
+        "{second:?}"
     );
 }
 
 #[tokio::test]
-async fn a_client_finds_the_socket_where_the_environment_says_it_is() {
+async fn client_uses_the_socket_of_the_environment() {
     let sidecar = Sidecar::start(&[]).await;
     let mut command = presignd();
     command.arg("healthcheck").env("PRESIGND_LISTEN_UNIX", &sidecar.unix);
-    assert_eq!(ended(command).code, Some(0));
+    assert_eq!(run_command(command).code, Some(0));
 }
 
 #[tokio::test]
-async fn the_log_names_the_process_behind_a_unix_connection_and_the_address_of_a_tcp_one() {
+async fn log_names_process_or_address_of_each_peer() {
     let mut command = presignd();
     command.env("RUST_LOG", "debug");
     let sidecar = Sidecar::spawn(command, &[]);

@@ -1,4 +1,4 @@
-//! The end: prompt, complete, and with exit code 0, whoever is connected.
+//! SIGTERM and SIGINT: the server drains open calls and exits promptly with code 0, whatever clients do.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use crate::support::{
     sidecar::{PATIENCE, Sidecar},
 };
 
-/// What a client says first: the preface, and settings that set nothing.
+/// The first bytes of an HTTP/2 client: the preface and an empty SETTINGS frame.
 const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// Well under the drain time of 10 seconds, with room for a busy machine.
+/// The limit for a prompt stop: well under the drain time of 10 seconds, with a margin for a busy machine.
 const PROMPT: Duration = Duration::from_secs(4);
 
-/// Stops, and tells how long that took.
+/// Stops the server, and returns how long that took.
 async fn stop(sidecar: &mut Sidecar, signal: Signal) -> Duration {
     let watch = Stopwatch::start();
     sidecar.signal(signal);
@@ -41,7 +41,7 @@ fn message() -> pb::StreamPresignRequest {
 }
 
 #[tokio::test]
-async fn each_signal_to_stop_stops_with_exit_code_0_and_says_so() {
+async fn sigterm_and_sigint_stop_with_exit_code_0() {
     for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let mut sidecar = Sidecar::start(&[]).await;
         assert!(stop(&mut sidecar, signal).await < PROMPT);
@@ -51,7 +51,7 @@ async fn each_signal_to_stop_stops_with_exit_code_0_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_open_watch_hears_not_serving_and_ends() {
+async fn open_watch_receives_not_serving_and_ends() {
     let mut sidecar = Sidecar::start(&[]).await;
     let mut health = HealthClient::new(sidecar.channel().await);
     let mut watches = Vec::new();
@@ -63,8 +63,8 @@ async fn an_open_watch_hears_not_serving_and_ends() {
     }
     sidecar.signal(Signal::TERM);
     for mut watch in watches {
-        let heard = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
-        assert_eq!(heard.status(), ServingStatus::NotServing);
+        let update = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
+        assert_eq!(update.status(), ServingStatus::NotServing);
         let end = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap();
         assert!(end.unwrap().is_none(), "the watch ends with OK");
     }
@@ -73,7 +73,7 @@ async fn an_open_watch_hears_not_serving_and_ends() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_speaks_does_not_hold_the_stop() {
+async fn silent_peer_does_not_delay_the_stop() {
     let mut sidecar = Sidecar::spawn(crate::support::sidecar::presignd(), &[]);
     let mut tcp = TcpStream::connect(&sidecar.tcp).await.unwrap();
     let mut unix = UnixStream::connect(&sidecar.unix).await.unwrap();
@@ -85,11 +85,11 @@ async fn a_peer_that_never_speaks_does_not_hold_the_stop() {
 }
 
 #[tokio::test]
-async fn an_idle_peer_does_not_hold_the_stop() {
+async fn idle_peer_does_not_delay_the_stop() {
     let mut sidecar = Sidecar::spawn(crate::support::sidecar::presignd(), &[]);
     let mut peer = TcpStream::connect(&sidecar.tcp).await.unwrap();
     peer.write_all(PREFACE_AND_SETTINGS).await.unwrap();
-    // It has been heard when it is answered; it does not acknowledge anything, then or later.
+    // The server's SETTINGS show that it has read the preface. The peer never acknowledges them.
     let mut settings = [0; 9];
     peer.read_exact(&mut settings).await.unwrap();
     assert_eq!(settings[3], 4, "the server's SETTINGS come first");
@@ -98,7 +98,7 @@ async fn an_idle_peer_does_not_hold_the_stop() {
 }
 
 #[tokio::test]
-async fn an_idle_client_does_not_hold_the_stop() {
+async fn idle_client_does_not_delay_the_stop() {
     let mut sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     presigned(client.presign(get("key")).await);
@@ -107,7 +107,7 @@ async fn an_idle_client_does_not_hold_the_stop() {
 }
 
 #[tokio::test]
-async fn an_open_stream_is_finished_before_the_end() {
+async fn open_stream_is_completed_before_the_end() {
     let mut sidecar = Sidecar::start(&[]).await;
     let (sender, messages) = mpsc::channel(1);
     let mut client = sidecar.client().await;
@@ -127,7 +127,7 @@ async fn an_open_stream_is_finished_before_the_end() {
 }
 
 #[tokio::test]
-async fn a_stream_that_does_not_end_is_cut_off_after_the_drain_time() {
+async fn endless_stream_is_cut_off_after_the_drain_time() {
     let mut sidecar = Sidecar::start(&["--limits-drain-time", "1s"]).await;
     let (sender, messages) = mpsc::channel(1);
     let mut client = sidecar.client().await;
@@ -138,26 +138,26 @@ async fn a_stream_that_does_not_end_is_cut_off_after_the_drain_time() {
     let took = stop(&mut sidecar, Signal::TERM).await;
     assert!(took >= Duration::from_secs(1) && took < PROMPT, "{took:?}");
     sidecar.logged("stopped after 1s: 1 connections were cut off").await;
-    assert!(answers.message().await.is_err(), "the caller hears that it was cut off");
+    assert!(answers.message().await.is_err(), "the caller receives an error");
 }
 
 #[tokio::test]
-async fn nobody_new_is_let_in_once_the_server_stops() {
+async fn stopping_server_accepts_no_new_connection() {
     let mut sidecar = Sidecar::start(&[]).await;
-    let (hold, messages) = mpsc::channel::<pb::StreamPresignRequest>(1);
+    let (sender, messages) = mpsc::channel::<pb::StreamPresignRequest>(1);
     let mut client = sidecar.client().await;
     let open = client.stream_presign(ReceiverStream::new(messages)).await.unwrap();
-    // A watch hears the stop after it has begun, and the sockets are closed before anything else is waited for.
+    // The sockets are closed soon after this log line, while the open call is still drained.
     sidecar.signal(Signal::TERM);
     sidecar.logged("SIGTERM: stopping").await;
-    let refusing = async {
+    let closed = async {
         while TcpStream::connect(&sidecar.tcp).await.is_ok()
             || UnixStream::connect(&sidecar.unix).await.is_ok()
         {}
     };
-    tokio::time::timeout(PATIENCE, refusing).await.expect("the sockets are closed while calls are drained");
+    tokio::time::timeout(PATIENCE, closed).await.expect("the sockets are closed while calls are drained");
     assert_eq!(sidecar.page("/livez").await.0, 200);
     assert_eq!(sidecar.page("/readyz").await.0, 503);
-    drop((hold, open));
+    drop((sender, open));
     assert_eq!(sidecar.ended().await.code(), Some(0));
 }

@@ -160,7 +160,7 @@ impl InProcess {
     fn server(&self, case: &Case) -> PresignServer {
         self.time.store(case.time, Ordering::SeqCst);
         let mut layers = Layers::defaults();
-        layers.environment(&case.variables()).expect("the settings are known");
+        layers.apply_environment(&case.variables()).expect("the settings are known");
         let config = Config::from_layers(&layers).expect("the settings are good");
         let token = case.session_token.clone().map(Secret::from);
         let end = case.credentials_end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, printed};
+use super::{ask, expect_stdout};
 use crate::{
-    program::{Ended, failed},
+    program::{CommandOutput, failure},
     support::sidecar::Sidecar,
 };
 
 #[tokio::test]
-async fn post_prints_a_command_with_every_field_and_the_file_last() {
+async fn post_prints_a_command_with_the_file_last() {
     let sidecar = Sidecar::start(&[]).await;
     let arguments = ["post", "s3://plain-bucket/user/${filename}", "--field", "acl=private", "--starts-with"];
     let more = ["Content-Type=image/", "-v", "--expires-in", "8d"];
-    let Ended { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &more].concat());
+    let CommandOutput { code, stdout, stderr } = ask(&sidecar, &[&arguments[..], &more].concat());
     assert_eq!(code, Some(0), "{stderr}");
     let start = "curl --fail --form-string 'acl=private' --form-string 'key=user/${filename}' \
                  --form-string 'policy=";
@@ -23,10 +23,10 @@ async fn post_prints_a_command_with_every_field_and_the_file_last() {
     for name in ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"] {
         assert!(stdout.contains(&format!(" --form-string '{name}=")), "{stdout}");
     }
-    let [expires, asked, complete] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
-    assert!(expires.starts_with("expires  20") && expires.ends_with("Z (granted 7days)"), "{expires}");
-    assert_eq!(asked, "asked    8days, cut by service_maximum");
-    assert_eq!(complete, "complete Content-Type: the values only begin as they must");
+    let [expires, requested, complete] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    assert!(expires.starts_with("expires   20") && expires.ends_with("Z (granted 7days)"), "{expires}");
+    assert_eq!(requested, "requested 8days, shortened by service_maximum");
+    assert_eq!(complete, "complete the value of Content-Type: the command has only the required prefix");
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn json_has_every_field_of_the_form() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let arguments = ["post", "s3://plain-bucket/key", "--json", "--expires-in", "2h"];
     let more = ["--content-length-range", "1:10", "--field", "x-amz-meta-a= as it is "];
-    let out = printed(ask(&sidecar, &[&arguments[..], &more].concat()));
+    let out = expect_stdout(ask(&sidecar, &[&arguments[..], &more].concat()));
     let mut form: Value = serde_json::from_str(&out).unwrap();
     let fields = form["fields"].take();
     assert!(form["expires_at"].take().as_str().unwrap().ends_with('Z'));
@@ -54,22 +54,22 @@ async fn json_has_every_field_of_the_form() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_fails_with_one_plain_sentence() {
+async fn invalid_arguments_fail_with_one_message() {
     let sidecar = Sidecar::start(&[]).await;
     for (arguments, message) in [
         (
             &["plain-bucket/key"][..],
-            "\"plain-bucket/key\" is not an object: write s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
+            "\"plain-bucket/key\" is not the URI of an object: use s3://BUCKET/KEY, s3://ARN/KEY or ARN/KEY",
         ),
         (
             &["s3://plain-bucket/key", "--content-length-range", "10"],
-            "--content-length-range \"10\" is not MIN:MAX in bytes, as in --content-length-range 1:10485760",
+            "--content-length-range is \"10\", but must be MIN:MAX in bytes, such as --content-length-range 1:10485760",
         ),
         (
             &["s3://plain-bucket/key", "--content-length-range", "2:1"],
             "content_length_range has min 2 and max 1: no file has a size between them",
         ),
-        (&["s3://plain-bucket/key", "--field", "acl"], "--field needs NAME=VALUE, as in --field \"a=b\""),
+        (&["s3://plain-bucket/key", "--field", "acl"], "--field must be NAME=VALUE, such as --field \"a=b\""),
         (
             &["s3://plain-bucket/key", "--field", "policy=x"],
             "field policy may not be given: presignd writes it",
@@ -79,6 +79,6 @@ async fn what_is_no_form_fails_with_one_plain_sentence() {
             "key has a line break: browsers change line breaks in a form, and the key would not be the one signed",
         ),
     ] {
-        assert_eq!(ask(&sidecar, &[&["post"], arguments].concat()), failed(1, message));
+        assert_eq!(ask(&sidecar, &[&["post"], arguments].concat()), failure(1, message));
     }
 }

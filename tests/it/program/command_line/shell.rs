@@ -1,17 +1,17 @@
-//! Command lines that are pasted into a shell: `/bin/sh` and curl run them as they are printed.
+//! Printed curl commands run unchanged in `/bin/sh`.
 
 use std::{fs, path::Path, process::Command};
 
-use super::{ask, printed};
+use super::{ask, expect_stdout};
 use crate::{
-    program::{Ended, ended},
+    program::{CommandOutput, run_command},
     support::{
         s3::{PLAIN_BUCKET, Server},
         sidecar::Sidecar,
     },
 };
 
-/// Keys that a shell, curl or a careless quotation would break.
+/// Keys that a shell or curl would change without correct quoting.
 const KEYS: [&str; 10] = [
     "a space",
     "'single' \"double\" `back`",
@@ -25,38 +25,38 @@ const KEYS: [&str; 10] = [
     "ü 😀",
 ];
 
-/// Runs a printed command as a user would paste it.
-fn pasted(folder: &Path, command: &str) -> Ended {
+/// Runs a printed command in a shell, as a user would paste it.
+fn run_in_shell(folder: &Path, command: &str) -> CommandOutput {
     let mut shell = Command::new("/bin/sh");
-    // A proxy of the machine has no part in this.
+    // Ignore a proxy that this machine may have configured.
     shell.args(["-c", command]).current_dir(folder).env("no_proxy", "*");
-    ended(shell)
+    run_command(shell)
 }
 
-/// The standard output of a command that succeeds; curl's progress is on the other.
-fn succeeded(ended: Ended, what: &str) -> String {
-    assert_eq!(ended.code, Some(0), "{what}: {}{}", ended.stdout, ended.stderr);
-    ended.stdout
+/// The standard output of a command that must succeed. Stderr is ignored: curl prints its progress there.
+fn expect_success(output: CommandOutput, context: &str) -> String {
+    assert_eq!(output.code, Some(0), "{context}: {}{}", output.stdout, output.stderr);
+    output.stdout
 }
 
-async fn by_path() -> Sidecar {
+async fn start_with_path_style() -> Sidecar {
     let endpoint = Server::ministack().endpoint();
     Sidecar::start(&["--signers-default-endpoint", &endpoint, "--signers-default-path-style"]).await
 }
 
 #[tokio::test]
-async fn what_curl_prints_runs_in_a_shell_for_every_key_and_header() {
-    let sidecar = by_path().await;
+async fn printed_curl_command_works_for_every_key_and_header() {
+    let sidecar = start_with_path_style().await;
     let folder = tempfile::tempdir().unwrap();
     for key in KEYS {
         let uri = format!("s3://{PLAIN_BUCKET}/shell/{key}");
         let command = |method: &str, more: &[&str]| {
             let arguments = [&["presign", method, &uri, "--curl"], more].concat();
-            printed(ask(&sidecar, &arguments))
+            expect_stdout(ask(&sidecar, &arguments))
         };
         fs::write(folder.path().join("FILE"), key).unwrap();
-        // Without headers, with an empty one, and with odd ones.
-        succeeded(pasted(folder.path(), &command("put", &[])), key);
+        // Without headers, with an empty header, and with special characters.
+        expect_success(run_in_shell(folder.path(), &command("put", &[])), key);
         let headers = [
             "--header",
             "content-type: text/x-odd; a=\"it's $HOME\"",
@@ -65,23 +65,25 @@ async fn what_curl_prints_runs_in_a_shell_for_every_key_and_header() {
             "--header",
             "x-amz-meta-odd: `id` $(id) \\ \"",
         ];
-        succeeded(pasted(folder.path(), &command("put", &headers)), key);
-        assert_eq!(succeeded(pasted(folder.path(), &command("get", &[])), key), key);
-        let listing =
-            succeeded(pasted(folder.path(), &command("list", &["--query", "encoding-type=url"])), key);
+        expect_success(run_in_shell(folder.path(), &command("put", &headers)), key);
+        assert_eq!(expect_success(run_in_shell(folder.path(), &command("get", &[])), key), key);
+        let listing = expect_success(
+            run_in_shell(folder.path(), &command("list", &["--query", "encoding-type=url"])),
+            key,
+        );
         assert!(listing.contains("<KeyCount>1</KeyCount>"), "{key}: {listing}");
-        let head = succeeded(pasted(folder.path(), &command("head", &[])), key).to_lowercase();
+        let head = expect_success(run_in_shell(folder.path(), &command("head", &[])), key).to_lowercase();
         for header in ["content-type: text/x-odd; a=\"it's $home\"", "x-amz-meta-odd: `id` $(id) \\ \""] {
             assert!(head.contains(header), "{key}: {head}");
         }
-        succeeded(pasted(folder.path(), &command("delete", &[])), key);
-        assert_eq!(pasted(folder.path(), &command("get", &[])).code, Some(22), "{key} is deleted");
+        expect_success(run_in_shell(folder.path(), &command("delete", &[])), key);
+        assert_eq!(run_in_shell(folder.path(), &command("get", &[])).code, Some(22), "{key} is deleted");
     }
 }
 
 #[tokio::test]
-async fn what_post_prints_runs_in_a_shell_and_puts_the_files_name_into_the_key() {
-    let sidecar = by_path().await;
+async fn printed_post_command_works_for_every_key() {
+    let sidecar = start_with_path_style().await;
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("FILE"), "a file").unwrap();
     for (key, stored) in KEYS
@@ -101,19 +103,23 @@ async fn what_post_prints_runs_in_a_shell_and_puts_the_files_name_into_the_key()
             "--content-length-range",
             "1:10",
         ];
-        let Ended { stdout: command, stderr, .. } =
+        let CommandOutput { stdout: command, stderr, .. } =
             ask(&sidecar, &[&["post", &uri], &conditions[..]].concat());
-        assert_eq!(stderr, "complete Content-Type: the values only begin as they must\n");
+        assert_eq!(stderr, "complete the value of Content-Type: the command has only the required prefix\n");
         assert!(
             command.starts_with("curl --fail --form-string ") && command.contains(" --form file=@FILE '")
         );
-        succeeded(pasted(folder.path(), &command), key);
+        expect_success(run_in_shell(folder.path(), &command), key);
         let get = format!("s3://{PLAIN_BUCKET}/posted/{stored}");
-        let get = |method: &str| printed(ask(&sidecar, &["presign", method, &get, "--curl"]));
-        assert_eq!(succeeded(pasted(folder.path(), &get("get")), key), "a file");
-        let head = succeeded(pasted(folder.path(), &get("head")), key);
+        let get = |method: &str| expect_stdout(ask(&sidecar, &["presign", method, &get, "--curl"]));
+        assert_eq!(expect_success(run_in_shell(folder.path(), &get("get")), key), "a file");
+        let head = expect_success(run_in_shell(folder.path(), &get("head")), key);
         assert!(head.contains("x-amz-meta-odd: @it's; $HOME \"`id`\""), "{head}");
         let html = command.replace("Content-Type=text/", "Content-Type=image/");
-        assert_eq!(pasted(folder.path(), &html).code, Some(22), "the policy holds");
+        assert_eq!(
+            run_in_shell(folder.path(), &html).code,
+            Some(22),
+            "the policy rejects another content type"
+        );
     }
 }
