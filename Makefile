@@ -1,7 +1,8 @@
-# Everything that is done to presignd, one target each. `make help` lists them.
+# The tasks of the project, one target each. `make help` lists them.
 #
-# What is needed beforehand: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests (curl and Go
-# too, for the tests; Node, for `make proto` and `make bench`). The rest comes from the package registries into .tools/, which git ignores.
+# Requirements: a Rust toolchain, a C compiler, make, and Python 3 for the demo and the tests; also curl and Go for the
+# tests, and Node for `make proto` and `make bench`. Everything else is installed from the package registries into
+# .tools/, which git ignores.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,8 +16,8 @@ DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo/bin/cargo-deny
 MUTANTS_VERSION := 27.1.0
 MUTANTS := $(TOOLS)/cargo/bin/cargo-mutants
-# The change is what differs from this commit. The tests that must find the mutants: their binary, and parts of their names
-# (MUTANTS_TESTS="--test it" MUTANTS_NAMES=explain:: for example).
+# BASE: the commit to compare with. MUTANTS_TESTS and MUTANTS_NAMES: the test binary that must detect the mutants, and a
+# filter for test names, for example MUTANTS_TESTS="--test it" MUTANTS_NAMES=explain::.
 BASE ?= HEAD~1
 MUTANTS_TESTS ?= --lib
 MUTANTS_NAMES ?=
@@ -31,7 +32,7 @@ NODE_BENCH := $(TOOLS)/bench-node
 BENCH_TARGET ?= target
 PROTO_IMAGE := .ci/buf/presign-v1.binpb
 
-# cargo test with these arguments, then the ten slowest tests; it fails when a test fails.
+# Runs cargo test with these arguments and then lists the ten slowest tests. Fails if a test fails.
 export TEST_TIMES := $(CURDIR)/target/test-times
 SLOWEST := sed -nE 's/^test (.*) \.\.\. .*<([0-9.]+)s>$$/\2 s  \1/p' $(TEST_TIMES) | sort -rn | sed -n 1,10p
 define timed_tests
@@ -43,12 +44,12 @@ endef
 
 export PRESIGND_TEST_PYTHON := $(VENV)/bin/python
 export PRESIGND_TEST_GRPCURL := $(GRPCURL)
-# Most tests wait for something most of the time.
+# More threads than cores: most tests mainly wait.
 export RUST_TEST_THREADS ?= 8
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
 .PHONY: demo
 demo: $(VENV)/.done ## Sign, upload and download against an S3 server that verifies signatures
@@ -56,17 +57,17 @@ demo: $(VENV)/.done ## Sign, upload and download against an S3 server that verif
 	$(VENV)/bin/python examples/demo/demo.py --presignd target/release/presignd
 
 .PHONY: test
-test: $(VENV)/.done $(GRPCURL) ## Every test, and the names of the slowest
+test: $(VENV)/.done $(GRPCURL) ## Run all tests and list the slowest ones
 	$(call timed_tests,)
 
 .PHONY: unit
-# A property is tried with 32 cases here, with 256 by `make test`.
+# Property tests run 32 cases here, and 256 in `make test`.
 unit: export PROPTEST_CASES ?= 32
-unit: ## The unit tests alone, in seconds; needs no Python
+unit: ## Run only the unit tests, in seconds; needs no Python
 	$(call timed_tests,--lib)
 
 .PHONY: bench
-bench: $(VENV)/.done $(NODE_BENCH)/.done ## Measure against rivals, in about six minutes once it is built; needs two CPUs and Node
+bench: $(VENV)/.done $(NODE_BENCH)/.done ## Compare with other signers, in about six minutes; needs two CPUs and Node
 	cargo build --release --locked
 	cargo build --release --locked --manifest-path benches/Cargo.toml --target-dir $(BENCH_TARGET)
 	$(VENV)/bin/python benches/run.py --presignd target/release/presignd --bench $(BENCH_TARGET)/release/presignd-bench \
@@ -74,31 +75,31 @@ bench: $(VENV)/.done $(NODE_BENCH)/.done ## Measure against rivals, in about six
 		--json target/bench.json --table benches/README.md $(BENCH_OPTIONS)
 
 .PHONY: instructions
-instructions: instructions-binary ## Instructions of the core for a URL, held against benches/instructions.json; needs valgrind
+instructions: instructions-binary ## Compare the instruction counts of the core with the record; needs valgrind
 	$(PYTHON) benches/instructions.py target/release/instructions
 
 .PHONY: instructions-record
-instructions-record: instructions-binary ## Write the counts of instructions down
+instructions-record: instructions-binary ## Record the counts in benches/instructions.json
 	$(PYTHON) benches/instructions.py target/release/instructions --record
 
 .PHONY: instructions-binary
 instructions-binary:
-	@command -v valgrind >/dev/null || { echo "valgrind is needed: apt-get install valgrind" >&2; exit 1; }
+	@command -v valgrind >/dev/null || { echo "valgrind is not installed: apt-get install valgrind" >&2; exit 1; }
 	cargo build --release --locked --manifest-path benches/Cargo.toml --target-dir target --no-default-features
 
-# A fuzz target needs the counters of LLVM's coverage pass, which stable Rust has (-Cpasses=sancov-module), and a
-# sanitizer, which only nightly has. presignd is free of unsafe code, so it is fuzzed without one: the compiler is the
-# same that builds it, and RUSTC_BOOTSTRAP is not needed. Panics, broken laws, overflows, hanging and memory are findings.
+# Fuzzing needs the coverage counters of LLVM, which stable Rust supports (-Cpasses=sancov-module). Sanitizers need
+# nightly Rust, so none is used: the fuzzed modules have no unsafe code, and the compiler is the one that builds the
+# release. Findings are panics, violated properties, integer overflows, timeouts and too much memory.
 .PHONY: fuzz
-fuzz: $(CARGO_FUZZ) ## Look for inputs that break a law, FUZZ_SECONDS (30) for each of FUZZ_TARGETS; needs a C++ compiler
+fuzz: $(CARGO_FUZZ) ## Fuzz each of FUZZ_TARGETS for FUZZ_SECONDS (30); needs a C++ compiler
 	cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
 	$(CARGO_FUZZ) build --sanitizer none --release
 	CARGO_FUZZ=$(CARGO_FUZZ) fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-# In a copy of the sources, whose path is always the same, with the dependencies that are built already. When the time is
-# over, what was tried until then is a random sample.
+# Works in a copy of the sources with a fixed path, and reuses the built dependencies. The order of the mutants is
+# random: if MUTANTS_SECONDS run out, the tested ones are a random sample.
 .PHONY: mutants
-mutants: $(MUTANTS) ## Mutants of what changed since BASE (HEAD~1) that MUTANTS_TESTS (--lib) do not find
+mutants: $(MUTANTS) ## Mutate the changes since BASE (HEAD~1) and list mutants that MUTANTS_TESTS (--lib) miss
 	rm -rf target/mutants && mkdir -p target/mutants/tree
 	git diff $(BASE) -- src > target/mutants/diff
 	git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - \
@@ -106,52 +107,53 @@ mutants: $(MUTANTS) ## Mutants of what changed since BASE (HEAD~1) that MUTANTS_
 	CARGO_TARGET_DIR=$(CURDIR)/target timeout --signal INT $(MUTANTS_SECONDS) $(MUTANTS) mutants --dir target/mutants/tree \
 		--in-place --in-diff target/mutants/diff --output target/mutants --shuffle --build-timeout 600 \
 		--minimum-test-timeout 60 $(addprefix --cargo-arg=,--locked $(MUTANTS_TESTS)) -- $(MUTANTS_NAMES) \
-		|| { status=$$?; [ $$status = 124 ] || exit $$status; echo "MUTANTS_SECONDS are over. Missed until then:"; \
+		|| { status=$$?; [ $$status = 124 ] || exit $$status; echo "MUTANTS_SECONDS have run out. Missed so far:"; \
 			cat target/mutants/mutants.out/missed.txt; }
 
 .PHONY: build
-build: ## The release binary
+build: ## Build the release binary
 	cargo build --release --locked
 
 .PHONY: check
-check: fmt clippy doc deny proto deploy ## Every check that is not a test
+check: fmt clippy doc deny proto deploy ## Run all checks except tests
 
 .PHONY: fmt
-fmt: ## The format of the code
+fmt: ## Check the format of the code
 	cargo fmt --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 .PHONY: clippy
-clippy: ## Lints, warnings denied
+clippy: ## Run clippy; warnings are errors
 	cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: doc
-doc: ## The documentation of the library
+doc: ## Build the documentation of the library
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 .PHONY: deny
-deny: $(DENY) ## Licences, sources and banned crates
+deny: $(DENY) ## Check licences, sources and banned crates
 	$(DENY) check bans licenses sources
 
 .PHONY: proto
-proto: $(BUF) ## The contract: lint, format, and no breaking change against the committed image
+proto: $(BUF) ## Check the contract: lint, format, no breaking change to the committed image
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 	$(BUF) breaking --against $(PROTO_IMAGE)
 
-# The image is what clients rely on: refresh it when a release adds to the contract, or for a deliberate break.
+# Clients rely on the contract in the image. Update it if a release extends the contract, or for an intended breaking
+# change.
 .PHONY: proto-image
-proto-image: $(BUF) ## Make the contract of today the one that `make proto` compares with
+proto-image: $(BUF) ## Update the image that `make proto` compares with
 	$(BUF) build --exclude-source-info --output $(PROTO_IMAGE)
 
 .PHONY: deploy
-deploy: $(VENV)/.done ## The files in deploy/, as far as they can be checked without a cluster
+deploy: $(VENV)/.done ## Check the files in deploy/; needs no cluster
 	cargo build --locked
 	$(VENV)/bin/python deploy/check.py target/debug/presignd
 
 .PHONY: clean
-clean: ## Remove what was built and installed
+clean: ## Remove all built and installed files
 	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(TOOLS)
 
 $(VENV)/.done: tests/python/requirements.txt

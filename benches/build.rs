@@ -1,5 +1,5 @@
-//! Compiles the echo service, and presignd's contract for the load generator and for the bare server: presignd's own
-//! code, which does more with its messages, takes no part in them.
+//! Generates code for the echo service, and for presignd's contract as the load generator and the bare server use it. They
+//! do not use the generated code of presignd, which is configured differently.
 
 use std::error::Error;
 

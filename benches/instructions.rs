@@ -1,7 +1,7 @@
-//! Signs the same URL again and again, for callgrind to count: `instructions SCENARIO sign|hash COUNT`. With `hash` it
-//! does only what no signer can do without: it hashes the very same bytes.
+//! Signs the same URL COUNT times, under callgrind: `instructions SCENARIO sign|hash COUNT`. With `hash` it only hashes the
+//! same bytes, which every signer must do.
 //!
-//! `make instructions` runs it and holds what is between the two against `instructions.json`.
+//! `make instructions` runs both and compares the difference with `instructions.json`.
 
 use std::{
     hint::black_box,
@@ -13,7 +13,7 @@ use std::{
 use hmac::{Hmac, KeyInit, Mac};
 use presignd::presign::{
     self, Request,
-    canonical::{CanonicalRequest, Host},
+    canonical::{CanonicalRequest, Host, UrlHeaders, method_line},
     credentials::{Credentials, Secret},
     endpoint::EndpointRules,
     expiry::{SERVICE_MAXIMUM, Seconds},
@@ -25,7 +25,7 @@ use presignd::presign::{
 };
 use sha2::{Digest, Sha256};
 
-/// What is signed.
+/// A request to sign.
 struct Scenario {
     name: &'static str,
     token_bytes: usize,
@@ -99,12 +99,12 @@ impl Scenario {
         let mut url = String::new();
         self.write_url(&self.signing(), &headers, &self.query(), &mut url);
         let canonical = canonical(&url, self.operation.method, &headers);
-        // The date and the scope were taken in when the signing began.
-        let mut beginning = Hmac::<Sha256>::new_from_slice(&[0; 32]).expect("HMAC takes a key of any length");
-        beginning.update(b"AWS4-HMAC-SHA256\n20270115T080000Z\n20270115/us-east-1/s3/aws4_request\n");
+        // A signer hashes the date and the scope once, when it prepares its target.
+        let mut prepared = Hmac::<Sha256>::new_from_slice(&[0; 32]).expect("HMAC takes a key of any length");
+        prepared.update(b"AWS4-HMAC-SHA256\n20270115T080000Z\n20270115/us-east-1/s3/aws4_request\n");
         for _ in 0..count {
             let hash = Sha256::digest(black_box(&canonical));
-            let mut mac = beginning.clone();
+            let mut mac = prepared.clone();
             mac.update(black_box(&[b'0'; 64]));
             black_box((hash, mac.finalize()));
         }
@@ -155,14 +155,15 @@ impl Scenario {
     }
 }
 
-/// The canonical request behind a URL.
+/// The canonical request of a URL.
 fn canonical(url: &str, method: Method<'_>, headers: &Headers<'_>) -> String {
     let rest = url.strip_prefix("https://").expect("https");
     let (host, rest) = rest.split_at(rest.find('/').expect("a path"));
     let (path, query) = rest.split_once('?').expect("a query");
     let (query, _) = query.split_once("&X-Amz-Signature=").expect("the signature is last");
     let mut text = String::new();
-    CanonicalRequest { method, path, query, host: &Host::new(host.to_owned()), headers }
+    let headers = UrlHeaders { host: &Host::new(host.to_owned()), headers };
+    CanonicalRequest { method_line: &method_line(method), path, query, headers }
         .write_to(&mut |piece| text.push_str(piece));
     text
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures presignd against its rivals in one run on this machine, and prints a table of ratios beside the goals.
+"""Measures presignd and its rivals in one run on this machine, and prints a table of ratios and goals.
 
-It builds and installs nothing (`make bench` does), sends nothing but over loopback and Unix sockets, and ends whatever
-it started. README.md says how to read the table.
+It does not build or install anything (`make bench` does), sends only over loopback and Unix sockets, and ends every
+process that it started. README.md explains the table.
 """
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ def main() -> int:
     options = arguments()
     tools = Tools(options.presignd.resolve(), options.bench.resolve(), options.python.absolute(),
                   options.node_modules.resolve())
-    # SIGTERM unwinds as Ctrl-C does, so that every child is ended.
+    # SIGTERM ends the run like Ctrl-C, so that every child process is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     try:
         results = measure(tools, QUICK if options.quick else FULL)
@@ -29,7 +29,7 @@ def main() -> int:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("bench: interrupted; everything that was started has ended", file=sys.stderr)
+        print("bench: interrupted; all processes that it started have ended", file=sys.stderr)
         return 130
     report(results, "quick" if options.quick else "full", options)
     return 0
@@ -40,20 +40,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--presignd", type=Path, required=True, help="the release binary")
     parser.add_argument("--bench", type=Path, required=True, help="the binary presignd-bench")
     parser.add_argument("--python", type=Path, required=True, help="a Python that has boto3 and grpcio-tools")
-    parser.add_argument("--node-modules", type=Path, required=True, help="where node/package.json is installed")
-    parser.add_argument("--json", type=Path, required=True, help="where everything measured is written")
-    parser.add_argument("--table", type=Path, required=True, help="where the table is written; between markers, if any")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: for a first look")
+    parser.add_argument("--node-modules", type=Path, required=True, help="directory with the node packages")
+    parser.add_argument("--json", type=Path, required=True, help="file for all results")
+    parser.add_argument("--table", type=Path, required=True, help="file for the table (between its markers)")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a rough result")
     return parser.parse_args()
 
 
 def measure(tools: Tools, plan: Plan) -> Json:
-    """Everything, one after the other: only what is measured runs."""
+    """Takes all measurements, one at a time, so that they do not disturb each other."""
     began, cpus = time.monotonic(), Cpus.of_this_machine()
     results: Json = {"machine": machine.describe()}
     say("core")
-    results["core"] = run_json([str(tools.bench), "core", "--rounds", str(plan.core_rounds), "--turn",
-                                str(plan.core_turn_ms)], cpus.client)
+    results["core"] = run_json([str(tools.bench), "core", "--rounds", str(plan.core_rounds), "--sample",
+                                str(plan.core_sample_ms)], cpus.client)
     with contextlib.ExitStack() as stack:
         ours = {"no_token": stack.enter_context(presignd(tools, False, cpus.server)),
                 "token": stack.enter_context(presignd(tools, True, cpus.server))}
@@ -71,7 +71,7 @@ def measure(tools: Tools, plan: Plan) -> Json:
 
 
 def report(results: Json, kind: str, options: argparse.Namespace) -> None:
-    """The table on stdout and in its file; everything as JSON."""
+    """Prints the table, and writes the table and all results to their files."""
     rows = goals.rows(results)
     results |= {"kind": kind, "goals": [row.as_json() for row in rows]}
     text = table.markdown(results, rows)
@@ -79,7 +79,7 @@ def report(results: Json, kind: str, options: argparse.Namespace) -> None:
     options.json.write_text(json.dumps(results, indent=1) + "\n")
     table.write(options.table, text)
     print(text)
-    say(f"done in {results['seconds']:.0f} s; everything is in {options.json}")
+    say(f"done in {results['seconds']:.0f} s; all results are in {options.json}")
 
 
 if __name__ == "__main__":

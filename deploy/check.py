@@ -3,8 +3,8 @@
 
     python deploy/check.py target/debug/presignd
 
-Exit 0 when all is well; 1 with a sentence for each thing that is not. Needs PyYAML. It starts no server, and needs
-neither a cluster nor systemd nor Docker.
+Exits with 0 if all checks pass, and with 1 and one sentence per failed check otherwise. Needs PyYAML. It starts no
+server, and needs neither a cluster nor systemd nor Docker.
 """
 
 import configparser
@@ -31,20 +31,20 @@ SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60}
 failures: list[str] = []
 
 
-def expect(holds: object, sentence: str) -> None:
-    if not holds:
+def expect(condition: object, sentence: str) -> None:
+    if not condition:
         failures.append(sentence)
 
 
 def effective_settings(
     binary: str, arguments: list[str], what: str, environment: dict[str, str] | None = None, stdin: str = ""
 ) -> dict[str, str]:
-    """What `presignd config check` says of a configuration; nothing where it refuses it."""
+    """The effective settings according to `presignd config check`; empty if it rejects the configuration."""
     command = [binary, "config", "check", *arguments]
     checked = subprocess.run(
         command, env=environment or {}, input=stdin, capture_output=True, text=True, timeout=30, check=False
     )
-    expect(checked.returncode == 0, f"{what}: presignd refuses it: {checked.stderr.strip()}")
+    expect(checked.returncode == 0, f"{what}: presignd rejects it: {checked.stderr.strip()}")
     accepted = checked.stdout if checked.returncode == 0 else ""
     return dict(re.findall(r'^(\S+) = "(.*)"  # ', accepted, re.MULTILINE))
 
@@ -104,7 +104,7 @@ def check_socket(presignd: dict, others: dict[str, dict], settings: dict[str, st
         for mount in container.get("volumeMounts", []):
             if mount["name"] == volume:
                 expect(mount.get("readOnly"), f"{SIDECAR.name}: {name} could replace the socket: mount it read-only")
-                expect(mount["mountPath"] == directory, f"{SIDECAR.name}: {name} has the socket in another place")
+                expect(mount["mountPath"] == directory, f"{SIDECAR.name}: {name} mounts the socket at another path")
     targets = [
         entry["value"] for other in others.values() for entry in other.get("env", []) if "unix:" in entry["value"]
     ]
@@ -154,15 +154,15 @@ def check_unit(binary: str) -> None:
 
 
 def check_commented_settings(binary: str) -> None:
-    """What is commented out in the file has to work too, once somebody takes the # away."""
+    """Checks that the commented-out settings are valid too."""
     text = re.sub(r"(?m)^#(?=\[|\w+ = )", "", TOML.read_text())
-    effective_settings(binary, ["--config", "/dev/stdin"], f"{TOML.name}, with what is commented out", stdin=text)
+    effective_settings(binary, ["--config", "/dev/stdin"], f"{TOML.name}, with its commented-out settings", stdin=text)
 
 
 def check_dockerfile() -> None:
     wanted = tomllib.loads(MANIFEST.read_text())["package"]["rust-version"]
-    found = re.search(r"^FROM rust:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE).group(1)
-    expect(found == wanted, f"{DOCKERFILE.name}: builds with Rust {found}, but Cargo.toml says {wanted}")
+    actual = re.search(r"^FROM rust:([\d.]+)-", DOCKERFILE.read_text(), re.MULTILINE).group(1)
+    expect(actual == wanted, f"{DOCKERFILE.name}: builds with Rust {actual}, but Cargo.toml says {wanted}")
 
 
 if __name__ == "__main__":
@@ -173,7 +173,7 @@ if __name__ == "__main__":
     except OSError as error:
         failures.append(str(error))
     except (KeyError, ValueError, AttributeError) as error:
-        failures.append(f"something that this check looks for is missing or has another form: {error!r}")
+        failures.append(f"a part that this check needs is missing or malformed: {error!r}")
     for failure in failures:
         print(f"deploy: {failure}", file=sys.stderr)
     sys.exit(1 if failures else 0)

@@ -1,5 +1,5 @@
-// The AWS SDK for JavaScript in this process, and the same work through presignd with grpc-js: in turns, each URL read.
-// Prints JSON. It is CommonJS, so that NODE_PATH says where the packages are.
+// Compares the AWS SDK for JavaScript in this process with the same work through presignd and grpc-js. They are measured
+// alternately, and each URL is read. Prints JSON. It is CommonJS, so that NODE_PATH sets the directory of the packages.
 "use strict";
 
 const { parseArgs } = require("node:util");
@@ -25,13 +25,13 @@ async function main() {
   });
   const stub = presignService(options.proto, options.socket);
   const client = new S3Client({ region: "us-east-1" });
-  // No Outposts for the SDK: it refuses to presign its ARNs.
-  const turns = {
+  // The SDK cannot presign Outposts ARNs.
+  const contenders = {
     sdk_bucket: inProcess(client, options.bucket),
     presignd_bucket: throughPresignd(stub, options.bucket),
     presignd_outposts: throughPresignd(stub, options.outposts),
   };
-  const usPerUrl = await inRounds(turns, Number(options.rounds));
+  const usPerUrl = await measureRounds(contenders, Number(options.rounds));
   stub.close();
   console.log(JSON.stringify({ versions: versions(), us_per_url: usPerUrl }));
 }
@@ -75,7 +75,7 @@ function batchPresign(stub, request) {
   });
 }
 
-// Microseconds for each URL, once all have been looked at.
+// The microseconds per URL, after a check of all URLs.
 function perUrl(began, urls, expected) {
   const took = performance.now() - began;
   const whole = urls.filter((url) => url.includes("X-Amz-Signature="));
@@ -85,14 +85,15 @@ function perUrl(began, urls, expected) {
   return (took / expected) * 1000;
 }
 
-// Every contender once in each round, in another order each time; a first round warms up and is not counted.
-async function inRounds(turns, rounds) {
-  const names = Object.keys(turns);
+// Measures every contender once per round; the order rotates from round to round. The first round is a warm-up and is not
+// counted.
+async function measureRounds(contenders, rounds) {
+  const names = Object.keys(contenders);
   const results = Object.fromEntries(names.map((name) => [name, []]));
   for (let number = 0; number <= rounds; number += 1) {
-    for (let place = 0; place < names.length; place += 1) {
-      const name = names[(number + place) % names.length];
-      const took = await turns[name](number * BATCHES * BATCH);
+    for (let offset = 0; offset < names.length; offset += 1) {
+      const name = names[(number + offset) % names.length];
+      const took = await contenders[name](number * BATCHES * BATCH);
       if (number > 0) results[name].push(took);
     }
   }

@@ -1,4 +1,7 @@
-"""boto3 in this process, and the same work through presignd with grpcio: in turns, each URL read. Prints JSON."""
+"""Compares boto3 in this process with the same work through presignd and grpcio.
+
+They are measured alternately, and each URL is read. Prints JSON.
+"""
 import argparse
 import importlib
 import json
@@ -32,12 +35,12 @@ def main() -> None:
         stub = stubs.PresignServiceStub(channel)
         buckets = {"bucket": options.bucket, "outposts": options.outposts}
         client = sdk_client()
-        turns = {f"sdk_{name}": in_process(client, bucket) for name, bucket in buckets.items()}
-        turns |= {f"presignd_{name}": through_presignd(stub, messages, bucket) for name, bucket in buckets.items()}
+        contenders = {f"sdk_{name}": in_process(client, bucket) for name, bucket in buckets.items()}
+        contenders |= {f"presignd_{name}": through_presignd(stub, messages, bucket) for name, bucket in buckets.items()}
         with grpc.insecure_channel(f"unix:{options.bare}", options=[("grpc.default_authority", "localhost")]) as other:
             bare = stubs.PresignServiceStub(other)
-            turns["bare"] = through_bare(bare, messages, options.url_bytes)
-            report = {"versions": versions(), "us_per_url": in_rounds(turns, options.rounds)}
+            contenders["bare"] = through_bare(bare, messages, options.url_bytes)
+            report = {"versions": versions(), "us_per_url": measure_rounds(contenders, options.rounds)}
         print(json.dumps(report))
 
 
@@ -45,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--bare", type=Path, required=True, help="socket of the bare server")
-    parser.add_argument("--url-bytes", type=int, required=True, help="how long its URLs are to be")
+    parser.add_argument("--url-bytes", type=int, required=True, help="length of its URLs in bytes")
     parser.add_argument("--proto", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--bucket", required=True)
@@ -54,7 +57,7 @@ def arguments() -> argparse.Namespace:
 
 
 def generate_stubs(proto: Path, folder: Path) -> tuple[Any, Any]:
-    """The modules of presign.proto; that of google/rpc/status.proto is googleapis-common-protos'."""
+    """Generates and imports the modules of presign.proto; googleapis-common-protos has google/rpc/status.proto."""
     bundled = Path(grpc_tools.__file__).parent / "_proto"
     code = protoc.main(["protoc", f"-I{proto}", f"-I{bundled}", f"--python_out={folder}",
                         f"--grpc_python_out={folder}", "presign/v1/presign.proto"])
@@ -65,13 +68,13 @@ def generate_stubs(proto: Path, folder: Path) -> tuple[Any, Any]:
 
 
 def sdk_client() -> Any:
-    """boto3 as it must be told to sign with SigV4 for the regional endpoint."""
+    """A boto3 client that is configured to sign with SigV4 for the regional endpoint."""
     config = Config(signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"})
     return boto3.session.Session().client("s3", config=config)
 
 
 def in_process(client: Any, bucket: str) -> Callable[[int], float]:
-    def turn(first: int) -> float:
+    def sample(first: int) -> float:
         began = time.perf_counter()
         urls = [client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key(number)},
                                               ExpiresIn=EXPIRES_IN)
@@ -79,45 +82,45 @@ def in_process(client: Any, bucket: str) -> Callable[[int], float]:
         took = time.perf_counter() - began
         check(urls, SDK_URLS)
         return took / SDK_URLS * 1e6
-    return turn
+    return sample
 
 
 def through_presignd(stub: Any, messages: Any, bucket: str) -> Callable[[int], float]:
     defaults = messages.PresignRequest(bucket=bucket, expires_in=Duration(seconds=EXPIRES_IN),
                                        get_object=messages.GetObject())
 
-    def turn(first: int) -> float:
+    def sample(first: int) -> float:
         took, urls = batches(stub, messages, defaults, first)
         check(urls, BATCHES * BATCH)
         return took
-    return turn
+    return sample
 
 
 def through_bare(stub: Any, messages: Any, url_bytes: int) -> Callable[[int], float]:
-    """What gRPC and Python take of it: the answers have no URLs in them, but are as long."""
+    """The share of gRPC and Python: the responses have the same size, but contain no URLs."""
     defaults = messages.PresignRequest(bucket="example-bucket", expires_in=Duration(seconds=EXPIRES_IN),
                                        get_object=messages.GetObject(), signer=str(url_bytes))
 
-    def turn(first: int) -> float:
+    def sample(first: int) -> float:
         took, urls = batches(stub, messages, defaults, first)
         if [len(url) for url in urls] != [url_bytes] * BATCHES * BATCH:
-            sys.exit("the bare server did not answer as it should")
+            sys.exit("the bare server returned URLs of a wrong length")
         return took
-    return turn
+    return sample
 
 
 def batches(stub: Any, messages: Any, defaults: Any, first: int) -> tuple[float, list[str]]:
-    """The microseconds for each URL, and the URLs. One batch is under way while the one before it is read."""
+    """Returns the microseconds per URL, and the URLs. The next batch is in flight while the previous one is read."""
     urls: list[str] = []
-    under_way: deque[Any] = deque()
+    in_flight: deque[Any] = deque()
     began = time.perf_counter()
     for start in range(first, first + BATCHES * BATCH, BATCH):
         requests = [messages.PresignRequest(key=key(number)) for number in range(start, start + BATCH)]
         batch = messages.BatchPresignRequest(requests=requests, defaults=defaults)
-        under_way.append(stub.BatchPresign.future(batch, timeout=30))
-        if len(under_way) > 1:
-            read(under_way.popleft(), urls)
-    read(under_way.popleft(), urls)
+        in_flight.append(stub.BatchPresign.future(batch, timeout=30))
+        if len(in_flight) > 1:
+            read(in_flight.popleft(), urls)
+    read(in_flight.popleft(), urls)
     return (time.perf_counter() - began) / (BATCHES * BATCH) * 1e6, urls
 
 
@@ -125,14 +128,14 @@ def read(call: Any, urls: list[str]) -> None:
     urls.extend(result.presigned.url for result in call.result().results)
 
 
-def in_rounds(turns: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
-    """Every contender once in each round, in another order each time; a first round warms up and is not counted."""
-    names = list(turns)
+def measure_rounds(contenders: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
+    """Measures every contender once per round; the order rotates from round to round. The first round is a warm-up."""
+    names = list(contenders)
     results: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds + 1):
-        for place in range(len(names)):
-            name = names[(number + place) % len(names)]
-            took = turns[name](number * BATCHES * BATCH)
+        for offset in range(len(names)):
+            name = names[(number + offset) % len(names)]
+            took = contenders[name](number * BATCHES * BATCH)
             if number > 0:
                 results[name].append(took)
     return results

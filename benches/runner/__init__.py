@@ -1,1 +1,1 @@
-"""What run.py is made of: processes, one module for each kind of measurement, and the table."""
+"""The parts of run.py: processes, one module for each kind of measurement, and the table."""

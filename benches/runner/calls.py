@@ -1,4 +1,4 @@
-"""presignd against the bare server: latency, and throughput by the size of a batch."""
+"""presignd compared with the bare server: latency, and throughput by batch size."""
 from dataclasses import replace
 
 from .load import Rival, Work, answer_sizes, load
@@ -9,15 +9,15 @@ SIZES = (1, 10, 100, 1000)
 
 
 def unary(tools: Tools, cpus: Cpus, plan: Plan, ours: dict[str, Server], bare: Server) -> Json:
-    """One call after the other: how long each takes."""
+    """Measures the latency of sequential calls on one connection."""
     cases = {f"{transport}/{token}": (token, Work("unary", transport, connections=1, seconds=plan.unary))
              for transport in ("unix", "tcp") for token in ours}
-    return {name: in_turns(tools, cpus, plan, rivals(ours[token], bare, ("presignd", "echo")), work, name)
+    return {name: alternate(tools, cpus, plan, rivals(ours[token], bare, ("presignd", "echo")), work, name)
             for name, (token, work) in cases.items()}
 
 
 def throughput(tools: Tools, cpus: Cpus, plan: Plan, ours: dict[str, Server], bare: Server) -> Json:
-    """Batches back to back, and streams."""
+    """Measures the throughput of sequential batches and of streams."""
     results: Json = {}
     for token, server in ours.items():
         field = rivals(server, bare, ("presignd", "bare", "echo"))
@@ -26,12 +26,12 @@ def throughput(tools: Tools, cpus: Cpus, plan: Plan, ours: dict[str, Server], ba
         cases[f"tcp/{token}/1000"] = replace(batch, transport="tcp")
         cases[f"unix/{token}/stream"] = replace(batch, mode="stream", connections=1)
         for name, work in cases.items():
-            results[name] = in_turns(tools, cpus, plan, field, work, name)
+            results[name] = alternate(tools, cpus, plan, field, work, name)
     return results
 
 
 def long_stream(tools: Tools, cpus: Cpus, plan: Plan, server: Server) -> Json:
-    """Millions of keys in one stream: what each costs, and whether memory stays where it is."""
+    """Measures millions of keys in one stream: the cost per key, and whether memory grows."""
     say(f"stream of {plan.streamed:,} keys")
     work = Work("stream", connections=1, count=plan.streamed)
     measured: Json = load(tools, cpus, Rival("presignd", server), work)["measured"]
@@ -39,18 +39,18 @@ def long_stream(tools: Tools, cpus: Cpus, plan: Plan, server: Server) -> Json:
 
 
 def rivals(ours: Server, bare: Server, targets: tuple[str, ...]) -> list[Rival]:
-    """presignd, and the bare server as each of its targets."""
+    """presignd, and the bare server once for each of its targets."""
     return [Rival(target, ours if target == "presignd" else bare) for target in targets]
 
 
-def in_turns(tools: Tools, cpus: Cpus, plan: Plan, field: list[Rival], work: Work, name: str) -> Json:
-    """Every rival once in each round, in another order each time."""
+def alternate(tools: Tools, cpus: Cpus, plan: Plan, field: list[Rival], work: Work, name: str) -> Json:
+    """Measures every rival once per round; the order rotates from round to round."""
     say(f"{work.mode} {name}")
     sizes = answer_sizes(tools, cpus, field[0], work)
     reports: dict[str, list[Json]] = {rival.target: [] for rival in field}
     for number in range(plan.rounds):
-        for place in range(len(field)):
-            rival = field[(number + place) % len(field)]
+        for offset in range(len(field)):
+            rival = field[(number + offset) % len(field)]
             sized = replace(work, answer_bytes=sizes[rival.target])
             reports[rival.target].append(load(tools, cpus, rival, sized))
     return {target: {"request_bytes": each[0]["request_bytes"], "answer_bytes": each[0]["answer_bytes"],

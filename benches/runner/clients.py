@@ -1,4 +1,4 @@
-"""The SDKs of Python and Node in their own processes, against the same work through presignd."""
+"""The SDKs of Python and Node in their own processes, compared with the same work through presignd."""
 import shutil
 
 from .load import Rival, Work, answer_sizes
@@ -7,7 +7,7 @@ from .processes import Cpus, Server, clean_environment, credentials, run_json, s
 
 
 def python(tools: Tools, cpus: Cpus, plan: Plan, server: Server, bare: Server) -> Json:
-    """boto3 against grpcio and presignd."""
+    """Compares boto3 with presignd through grpcio."""
     say("Python")
     command = [str(tools.python), str(BENCHES / "python/bench.py"), *_arguments(plan, server)]
     sizes = answer_sizes(tools, cpus, Rival("presignd", server), Work("batch"))
@@ -16,7 +16,7 @@ def python(tools: Tools, cpus: Cpus, plan: Plan, server: Server, bare: Server) -
 
 
 def node(tools: Tools, cpus: Cpus, plan: Plan, server: Server) -> Json:
-    """The AWS SDK for JavaScript against grpc-js and presignd."""
+    """Compares the AWS SDK for JavaScript with presignd through grpc-js."""
     say("Node")
     program = [shutil.which("node") or "node", "--no-warnings", str(BENCHES / "node/bench.cjs")]
     environment = clean_environment() | credentials(False) | {"NODE_PATH": str(tools.node_modules)}

@@ -1,4 +1,4 @@
-"""Memory, time to start, and size."""
+"""Memory, start time and binary size."""
 import socket
 import subprocess
 import tempfile
@@ -23,7 +23,7 @@ FULL_LOAD_CONNECTIONS = 64
 
 
 def memory(tools: Tools, cpus: Cpus, plan: Plan) -> Json:
-    """Idle, under a full load of batches with a long token, and after it."""
+    """Measures memory: idle, under a full load of batches with a long token, and after that load."""
     say("memory")
     with presignd(tools, True, cpus.both) as server:
         time.sleep(0.5)
@@ -45,7 +45,7 @@ def _status(pid: int, name: str) -> int:
 
 
 def start(tools: Tools, plan: Plan) -> Json:
-    """From the start of the process to /readyz, which says what gRPC health says."""
+    """Measures the time from the start of the process to 200 from /readyz."""
     say("start")
     return {"milliseconds": [_start_once(tools) * 1e3 for _ in range(plan.starts)],
             "binary_bytes": tools.presignd.stat().st_size}
@@ -57,7 +57,7 @@ def _start_once(tools: Tools) -> float:
         command = serve_command(tools, Path(folder), admin)
         environment = clean_environment() | credentials(False)
         began = time.perf_counter()
-        # Without closing descriptors one by one, Python starts it by vfork, which costs next to nothing.
+        # With close_fds=False Python starts it with vfork, which costs almost nothing.
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    text=True, close_fds=False)
         try:

@@ -1,4 +1,4 @@
-"""What was measured where: without it a number means nothing."""
+"""The machine and the versions of a run."""
 import datetime
 import os
 import platform
@@ -37,5 +37,5 @@ def _output(*command: str) -> str:
 def _crates() -> dict[str, str]:
     with (BENCHES / "Cargo.lock").open("rb") as file:
         packages = tomllib.load(file)["package"]
-    # Of a crate that is there twice, the newest: that of the bench's own Cargo.toml.
+    # If a crate has two versions, this takes the newer one: that of Cargo.toml.
     return {package["name"]: package["version"] for package in packages if package["name"] in RIVALS}

@@ -1,4 +1,4 @@
-"""How much is measured, and with what."""
+"""The size of a run, and its tools."""
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ TOKENS = ("no_token", "token")
 
 @dataclass(frozen=True)
 class Tools:
-    """What run.py was given."""
+    """The programs and directories from the command line."""
 
     presignd: Path
     bench: Path
@@ -28,11 +28,11 @@ class Tools:
 
 @dataclass(frozen=True)
 class Plan:
-    """Rounds and times, in seconds where they are not counts."""
+    """Counts, and times in seconds unless their name has another unit."""
 
     rounds: int
     core_rounds: int
-    core_turn_ms: int
+    core_sample_ms: int
     unary: float
     throughput: float
     contention: float
@@ -42,7 +42,7 @@ class Plan:
     client_rounds: int
 
 
-FULL = Plan(rounds=5, core_rounds=15, core_turn_ms=40, unary=1.0, throughput=0.5, contention=1.5,
+FULL = Plan(rounds=5, core_rounds=15, core_sample_ms=40, unary=1.0, throughput=0.5, contention=1.5,
             streamed=10_000_000, full_load=3.0, starts=10, client_rounds=7)
-QUICK = Plan(rounds=3, core_rounds=5, core_turn_ms=20, unary=0.3, throughput=0.2, contention=0.6,
+QUICK = Plan(rounds=3, core_rounds=5, core_sample_ms=20, unary=0.3, throughput=0.2, contention=0.6,
              streamed=1_000_000, full_load=1.0, starts=5, client_rounds=3)

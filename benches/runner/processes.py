@@ -1,4 +1,4 @@
-"""The processes that are measured: started on their CPUs, and ended by their own id."""
+"""The measured processes: they are pinned to CPUs and ended by their process ID."""
 import contextlib
 import http.client
 import json
@@ -23,12 +23,12 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class BenchFailure(Exception):
-    """Something could not be measured; the text is a sentence for the user."""
+    """A measurement failed; the text is a sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Cpus:
-    """The server has one CPU and its clients another, so that neither takes from the other."""
+    """The server and its clients have separate CPUs, so that they do not compete."""
 
     server: frozenset[int]
     client: frozenset[int]
@@ -45,7 +45,7 @@ class Cpus:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens."""
+    """A server that listens, with its addresses."""
 
     target: str
     pid: int
@@ -55,7 +55,7 @@ class Server:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without anything that changes what is measured."""
+    """The environment without variables that change the results."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(("AWS_", "PRESIGND_", "RUST_", "TOKIO_"))}
     return kept | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
@@ -63,13 +63,13 @@ def clean_environment() -> dict[str, str]:
 
 
 def credentials(token: bool) -> dict[str, str]:
-    """AWS's example credentials, with a session token or without."""
+    """The example credentials of AWS, with or without a session token."""
     keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION}
     return keys | ({"AWS_SESSION_TOKEN": SESSION_TOKEN} if token else {})
 
 
 def serve_command(tools: Tools, folder: Path, admin: str = "127.0.0.1:0") -> list[str]:
-    """presignd on a socket in a folder, and on free ports."""
+    """The command line of presignd with a socket in this directory, and on free ports."""
     return [str(tools.presignd), "serve", "--open", "--listen-tcp", "127.0.0.1:0", "--listen-unix",
             str(folder / "presignd.sock"), "--admin-listen", admin, "--limits-batch-items", "1000"]
 
@@ -80,13 +80,13 @@ def presignd(tools: Tools, token: bool, cpus: frozenset[int]) -> Iterator[Server
     with tempfile.TemporaryDirectory(prefix="presignd-bench-") as folder:
         environment = clean_environment() | credentials(token)
         with _running("presignd", serve_command(tools, Path(folder)), environment, cpus) as server:
-            # It listens before it has credentials.
+            # presignd listens before it has credentials.
             wait_until_ready(server.admin)
             yield server
 
 
 def wait_until_ready(admin: str) -> None:
-    """Until /readyz says that URLs can be signed."""
+    """Waits until /readyz returns 200."""
     began = time.monotonic()
     while not _ready(admin):
         if time.monotonic() - began > START_DEADLINE:
@@ -105,7 +105,7 @@ def _ready(admin: str) -> bool:
 
 @contextlib.contextmanager
 def bare_server(tools: Tools, cpus: frozenset[int]) -> Iterator[Server]:
-    """The bare gRPC server."""
+    """A running bare gRPC server."""
     with tempfile.TemporaryDirectory(prefix="presignd-bench-") as folder:
         command = [str(tools.bench), "echo", "--unix", f"{folder}/echo.sock"]
         with _running("bare", command, clean_environment(), cpus) as server:
@@ -115,24 +115,24 @@ def bare_server(tools: Tools, cpus: frozenset[int]) -> Iterator[Server]:
 @contextlib.contextmanager
 def _running(target: str, command: list[str], environment: dict[str, str], cpus: frozenset[int]) -> Iterator[Server]:
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               errors="replace", preexec_fn=on(cpus))
+                               errors="replace", preexec_fn=pin_to(cpus))
     try:
         log = _Log(process)
         line = log.listening()
-        found = {name: re.search(rf'\b{name}="?([^\s"]+)', line) for name in ("tcp", "unix", "admin")}
-        places = {name: match[1] for name, match in found.items() if match}
-        yield Server(target, process.pid, places["tcp"], places["unix"], places.get("admin", ""))
+        matches = {name: re.search(rf'\b{name}="?([^\s"]+)', line) for name in ("tcp", "unix", "admin")}
+        addresses = {name: match[1] for name, match in matches.items() if match}
+        yield Server(target, process.pid, addresses["tcp"], addresses["unix"], addresses.get("admin", ""))
     finally:
         end(process)
 
 
 class _Log:
-    """Reads a server's log to its end, so that the pipe never fills."""
+    """Reads the whole log of a server, so that the pipe never fills."""
 
     def __init__(self, process: "subprocess.Popen[str]"):
         self._process = process
         self._lines: list[str] = []
-        self._found = threading.Event()
+        self._listening = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -140,19 +140,19 @@ class _Log:
         for line in self._process.stderr:
             self._lines.append(COLOURS.sub("", line))
             if "listening " in self._lines[-1]:
-                self._found.set()
-        self._found.set()
+                self._listening.set()
+        self._listening.set()
 
     def listening(self) -> str:
-        self._found.wait(START_DEADLINE)
+        self._listening.wait(START_DEADLINE)
         for line in self._lines:
             if "listening " in line:
                 return line
         raise BenchFailure(f"a server did not listen; its log: {''.join(self._lines)}")
 
 
-def on(cpus: frozenset[int], idle: bool = False) -> Callable[[], None]:
-    """For a child before it becomes its program: its CPUs, and whether it only takes what nobody else wants."""
+def pin_to(cpus: frozenset[int], idle: bool = False) -> Callable[[], None]:
+    """A `preexec_fn` that pins the child to CPUs, and puts it under SCHED_IDLE if `idle` is set."""
     def pin() -> None:
         os.sched_setaffinity(0, cpus)
         if idle:
@@ -161,7 +161,7 @@ def on(cpus: frozenset[int], idle: bool = False) -> Callable[[], None]:
 
 
 def end(process: "subprocess.Popen[str]") -> None:
-    """Ends a child by its own id."""
+    """Ends a child process: SIGTERM, then SIGKILL."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -172,30 +172,30 @@ def end(process: "subprocess.Popen[str]") -> None:
 
 
 def run_json(command: Sequence[str], cpus: frozenset[int], environment: dict[str, str] | None = None) -> Json:
-    """The JSON document that a command prints."""
+    """Runs a command and returns the JSON document that it prints."""
     process = start_json(command, cpus, environment)
     return finish_json(process)
 
 
 def start_json(command: Sequence[str], cpus: frozenset[int], environment: dict[str, str] | None = None,
                idle: bool = False) -> "subprocess.Popen[str]":
-    """Starts a command that will print a JSON document."""
+    """Starts a command that prints a JSON document at its end."""
     return subprocess.Popen(list(command), env=environment or clean_environment(), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, text=True, preexec_fn=on(cpus, idle))
+                            stdout=subprocess.PIPE, text=True, preexec_fn=pin_to(cpus, idle))
 
 
 def finish_json(process: "subprocess.Popen[str]") -> Json:
-    """Waits for the document."""
+    """Waits for the document and returns it."""
     try:
         output, _ = process.communicate(timeout=RUN_DEADLINE)
     finally:
         end(process)
     if process.returncode != 0:
-        raise BenchFailure(f"{process.args!r} ended with code {process.returncode} (its last words are above)")
+        raise BenchFailure(f"{process.args!r} ended with exit code {process.returncode} (its error output is above)")
     document: Json = json.loads(output)
     return document
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Prints one line of progress on stderr."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)

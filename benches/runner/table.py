@@ -11,12 +11,12 @@ VERDICTS = {True: "met", False: "**not met**", None: ""}
 
 
 def markdown(results: Json, rows: list[Row]) -> str:
-    """Everything that is shown of a run."""
+    """All tables of a run."""
     return "\n".join([*_heading(results), "", *_goals(rows), "", *_throughput(results), "", *_latency(results), ""])
 
 
 def write(path: Path, text: str) -> None:
-    """Between the markers of a file that has them; otherwise the whole file."""
+    """Replaces the text between the markers of a file, or the whole file if it has no markers."""
     marked = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
     old = path.read_text() if path.exists() else ""
     block = f"{BEGIN}\n{text}\n{END}"
@@ -43,8 +43,8 @@ def _throughput(results: Json) -> list[str]:
     for token in TOKENS:
         for case in ("unix/{}/1", "unix/{}/10", "unix/{}/100", "unix/{}/1000", "unix/{}/stream", "tcp/{}/1000"):
             lines.append(_throughput_line(results, case.format(token)))
-    return ["| batches over / token / size | thousand URLs/s | µs of server CPU for a URL (in the kernel) "
-            "| by bare tonic, the same messages | by bare tonic, texts |", "|---|---|---|---|---|", *lines]
+    return ["| batches: transport / token / size | thousand URLs/s | server CPU per URL, µs (of it in the kernel) "
+            "| ÷ bare tonic, same messages | ÷ bare tonic, strings |", "|---|---|---|---|---|", *lines]
 
 
 def _throughput_line(results: Json, name: str) -> str:
@@ -63,11 +63,11 @@ def _latency(results: Json) -> list[str]:
             figures = " | ".join(f"{median(rounds(case, target, field)):.0f}"
                                  for field in ("p50_us", "p99_us", "p999_us", "mean_us"))
             lines.append(f"| {name.replace('_', ' ')}, {label} | {figures} |")
-    for place, label in (("one_cpu", "one server core"), ("all_cpus", "all cores")):
-        for state in ("alone", "beside"):
-            reports = results["contention"][place][state]
+    for cpus, label in (("one_cpu", "one server core"), ("all_cpus", "all cores")):
+        for state in ("idle", "loaded"):
+            reports = results["contention"][cpus][state]
             figures = " | ".join(f"{median(report[field] for report in reports):.0f}"
                                  for field in ("p50_us", "p99_us", "p999_us", "mean_us"))
-            load = "while batches run" if state == "beside" else "idle"
+            load = "while batches run" if state == "loaded" else "idle"
             lines.append(f"| unix/no token, presignd, {label}, {load} | {figures} |")
     return ["| unary, µs | p50 | p99 | p99.9 | mean |", "|---|---|---|---|---|", *lines]

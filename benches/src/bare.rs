@@ -1,5 +1,5 @@
-//! presignd's contract without presignd: messages are decoded, an answer is made of prepared parts, and is encoded. This
-//! is what tonic and prost take for the very messages that presignd takes and gives; the rest is presignd's.
+//! presignd's contract without presignd: requests are decoded, responses are built from constant parts and encoded. This is
+//! the cost of tonic and prost for the messages of presignd; the difference is the cost of presignd itself.
 
 use std::pin::Pin;
 
@@ -11,10 +11,10 @@ use crate::contract::presign::v1::{
     self as pb, presign_result::Result as ItemResult, presign_service_server::PresignService,
 };
 
-/// The service. A request's `signer` names the length of the URL to answer with.
-pub(crate) struct Bare;
+/// The service. The field `signer` of a request has the length of the URL to return.
+pub(crate) struct BareService;
 
-impl Bare {
+impl BareService {
     fn presigned(request: Option<&pb::PresignRequest>) -> pb::PresignedRequest {
         let bytes = request.and_then(|request| request.signer.parse().ok()).unwrap_or_default();
         let time = Some(Timestamp { seconds: 1_795_694_400, nanos: 0 });
@@ -39,7 +39,7 @@ impl Bare {
 }
 
 #[tonic::async_trait]
-impl PresignService for Bare {
+impl PresignService for BareService {
     type StreamPresignStream = Pin<Box<dyn Stream<Item = Result<pb::StreamPresignResponse, Status>> + Send>>;
 
     async fn presign(
@@ -71,13 +71,13 @@ impl PresignService for Bare {
         &self,
         _request: Request<pb::PresignPostRequest>,
     ) -> Result<Response<pb::PresignPostResponse>, Status> {
-        Err(Status::unimplemented("nobody asks for it"))
+        Err(Status::unimplemented("not measured"))
     }
 
     async fn explain(
         &self,
         _request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        Err(Status::unimplemented("nobody asks for it"))
+        Err(Status::unimplemented("not measured"))
     }
 }

@@ -1,5 +1,5 @@
-//! The bare server: tonic as it comes, and no work but to make an answer of the size that is asked for. It serves texts
-//! (`echo.proto`), and presignd's own messages (`bare.rs`).
+//! The bare server: tonic with default settings, which only builds responses of the requested size. It serves strings
+//! (`echo.proto`) and the messages of presignd (`bare.rs`).
 
 use std::{net::SocketAddr, path::PathBuf, pin::Pin};
 
@@ -10,7 +10,7 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use crate::{
-    bare::Bare,
+    bare::BareService,
     contract::presign::v1::presign_service_server::PresignServiceServer,
     echo_pb::{
         BatchRequest, BatchResponse, UnaryRequest, UnaryResponse,
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     tcp: SocketAddr,
 }
 
-/// Serves until it is ended from outside.
+/// Serves until the process is ended.
 pub(crate) fn run(options: &Options) {
     assert!(options.tcp.ip().is_loopback(), "{} is not a loopback address", options.tcp);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -51,12 +51,14 @@ async fn serve(options: &Options) {
 }
 
 fn server() -> tonic::transport::server::Router {
-    Server::builder().add_service(EchoServer::new(Answers)).add_service(PresignServiceServer::new(Bare))
+    Server::builder()
+        .add_service(EchoServer::new(EchoService))
+        .add_service(PresignServiceServer::new(BareService))
 }
 
-struct Answers;
+struct EchoService;
 
-impl Answers {
+impl EchoService {
     fn batch(request: &BatchRequest) -> BatchResponse {
         let item = item(request.answer_bytes);
         BatchResponse { items: vec![item; request.items.len()] }
@@ -68,7 +70,7 @@ fn item(bytes: u32) -> String {
 }
 
 #[tonic::async_trait]
-impl Echo for Answers {
+impl Echo for EchoService {
     type StreamStream = Pin<Box<dyn Stream<Item = Result<BatchResponse, Status>> + Send>>;
 
     async fn unary(&self, request: Request<UnaryRequest>) -> Result<Response<UnaryResponse>, Status> {

@@ -1,5 +1,5 @@
-//! One load generator for both servers, so that the client costs the same: messages are encoded beforehand, and answers
-//! are counted and their length is checked; the first is decoded and checked whole.
+//! One load generator for both servers, so that the client costs the same for both. Requests are encoded in advance.
+//! Responses are counted and their length is checked; only the first one is decoded and checked completely.
 
 mod client;
 mod messages;
@@ -17,67 +17,67 @@ use self::{client::Client, messages::Messages, process::Process};
 /// Options of the `load` command.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What is called
+    /// Service to call
     #[arg(long)]
     target: Target,
-    /// How it is called
+    /// Kind of calls
     #[arg(long)]
     mode: Mode,
-    /// Its socket
+    /// Unix socket of the server
     #[arg(long, conflicts_with = "tcp", required_unless_present = "tcp")]
     unix: Option<PathBuf>,
-    /// Its loopback address
+    /// Loopback address of the server
     #[arg(long)]
     tcp: Option<SocketAddr>,
     /// Bucket to sign for
     #[arg(long, default_value = crate::work::BUCKET)]
     bucket: String,
-    /// Items in one message of a batch or a stream
+    /// Items per message of a batch or a stream
     #[arg(long, default_value_t = 1_000)]
     items: u64,
     /// Connections
     #[arg(long, default_value_t = 1)]
     connections: usize,
-    /// Calls at once on each connection
+    /// Concurrent calls per connection
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
-    /// Seconds to measure, after a part of them again as a warm-up
+    /// Seconds to measure; a warm-up for a fraction of this time comes first
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Streams only: sign as many URLs as this on each stream, and measure all of it
+    /// Streams only: number of URLs per stream; the whole stream is measured
     #[arg(long)]
     count: Option<u64>,
-    /// Not for presignd: bytes of each item of an answer (echo), or of its URL (bare)
+    /// Only for the bare server: bytes per item of a response (echo), or per URL (bare)
     #[arg(long, default_value_t = 0)]
     answer_bytes: usize,
-    /// Process of the server, to read its memory and its CPU time
+    /// Process ID of the server, to read its memory and CPU time
     #[arg(long)]
     server_pid: u32,
 }
 
-/// What is called.
+/// The service to call.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
     /// presignd
     Presignd,
     /// The bare server, with presignd's messages
     Bare,
-    /// The bare server, with texts as long as presignd's messages
+    /// The bare server, with strings of the same size as presignd's messages
     Echo,
 }
 
-/// How it is called.
+/// The kind of calls.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// One call after the other on one connection
+    /// Sequential calls on one connection
     Unary,
-    /// Batches back to back
+    /// Sequential batches
     Batch,
     /// Streams of batches
     Stream,
 }
 
-/// Calls the server, within the bounds that were given, and reports.
+/// Calls the server as the options say, and returns the report.
 pub(crate) fn run(options: Options) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(load(options))

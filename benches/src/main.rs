@@ -1,11 +1,11 @@
-//! Measures presignd against other signers and against a bare gRPC server. Each command prints one JSON document;
-//! `run.py` starts them and compares. `README.md` says what is compared with what.
+//! Measures presignd, other signers and a bare gRPC server. Each command prints one JSON document. `run.py` starts the
+//! commands and compares the results; `README.md` describes the comparisons.
 
 mod bare;
 mod contenders;
 mod echo;
 mod load;
-mod ours;
+mod presignd_core;
 mod rounds;
 mod signers;
 mod work;
@@ -26,7 +26,7 @@ mod echo_pb {
     tonic::include_proto!("bench.echo");
 }
 
-/// presignd's contract, in modules by the names of its packages, as the generated code looks for them.
+/// presignd's contract, in modules with the names of its packages, as the generated code refers to them.
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
@@ -57,9 +57,9 @@ mod contract {
 #[derive(Parser)]
 #[command(about = "Measures presignd against other signers and against a bare gRPC server")]
 enum Command {
-    /// Signers in this process, in turns
+    /// Measures the signers in this process, alternately
     Core(signers::Options),
-    /// A bare gRPC server that answers with messages of the size that is asked for
+    /// Runs a bare gRPC server that returns messages of the requested size
     Echo(echo::Options),
     /// Calls presignd or the echo server
     Load(load::Options),

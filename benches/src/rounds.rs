@@ -1,4 +1,4 @@
-//! Measures several signers in turns, so that whatever else the machine does falls on all of them.
+//! Measures several signers alternately, so that other load on the machine affects all of them.
 
 use std::{
     hint::black_box,
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use crate::{contenders::Contender, work};
 
-/// More keys than any cache of URLs would hold, few enough to stay in the processor's.
+/// The number of keys: too many for a cache of URLs, few enough for the caches of the processor.
 const KEYS: u64 = 4_096;
 
-/// How many rounds there are, and how long each contender's turn is.
+/// The number of rounds, and the time to measure each contender in a round.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
-    pub(crate) turn: Duration,
+    pub(crate) sample: Duration,
 }
 
-/// One contender, and how many URLs make up its turn.
+/// One contender, and the number of URLs in one sample.
 struct Runner {
     name: &'static str,
     contender: Box<dyn Contender>,
@@ -29,17 +29,17 @@ struct Runner {
 }
 
 impl Runner {
-    fn new((name, contender): (&'static str, Box<dyn Contender>), keys: &[String], turn: Duration) -> Self {
+    fn new((name, contender): (&'static str, Box<dyn Contender>), keys: &[String], sample: Duration) -> Self {
         let mut runner = Self { name, contender, urls: 256, next: 0, nanoseconds: Vec::new() };
-        // The first turn warms caches up and fills those that are kept; the second tells the speed.
-        runner.turn(keys);
-        let each = runner.turn(keys).max(1.0);
-        runner.urls = whole(turn.as_secs_f64() * 1e9 / each).max(64);
+        // The first sample warms up all caches; the second one gives the speed.
+        runner.measure(keys);
+        let each = runner.measure(keys).max(1.0);
+        runner.urls = whole(sample.as_secs_f64() * 1e9 / each).max(64);
         runner
     }
 
-    /// Signs its number of URLs; the nanoseconds for each.
-    fn turn(&mut self, keys: &[String]) -> f64 {
+    /// Signs one sample and returns the nanoseconds per URL.
+    fn measure(&mut self, keys: &[String]) -> f64 {
         let began = Instant::now();
         for _ in 0..self.urls {
             let key = black_box(&keys[self.next % keys.len()]);
@@ -65,16 +65,16 @@ impl Runner {
     }
 }
 
-/// Every contender once in each round, in another order each time.
+/// Measures every contender once per round; the order rotates from round to round.
 pub(crate) fn measure(contenders: Vec<(&'static str, Box<dyn Contender>)>, plan: Plan) -> Value {
     let keys: Vec<String> = (0..KEYS).map(work::key).collect();
     let mut runners: Vec<Runner> =
-        contenders.into_iter().map(|contender| Runner::new(contender, &keys, plan.turn)).collect();
+        contenders.into_iter().map(|contender| Runner::new(contender, &keys, plan.sample)).collect();
     for round in 0..plan.rounds {
-        for place in 0..runners.len() {
-            let who = (round + place) % runners.len();
-            let each = runners[who].turn(&keys);
-            runners[who].nanoseconds.push(each);
+        for offset in 0..runners.len() {
+            let index = (round + offset) % runners.len();
+            let each = runners[index].measure(&keys);
+            runners[index].nanoseconds.push(each);
         }
     }
     Value::Object(runners.into_iter().map(Runner::report).collect())

@@ -1,4 +1,4 @@
-//! The `core` command: every signer does the same work in this one process.
+//! The `core` command: all signers do the same work in this process.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
         Contender, aws_sdk::AwsSdk, floor::Floor, object_store::ObjectStore, rusty_s3::RustyS3,
         sigv4::AwsSigv4,
     },
-    ours::{Counted, Ours, Unary},
+    presignd_core::{PresigndBatch, PresigndCounted, PresigndUnary},
     rounds::{self, Plan},
     work,
 };
@@ -21,20 +21,20 @@ pub(crate) struct Options {
     /// Rounds; each measures every signer once
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Milliseconds of each signer's turn in a round
+    /// Milliseconds to measure each signer in a round
     #[arg(long, default_value_t = 40)]
-    turn: u64,
+    sample: u64,
 }
 
 type Named = (&'static str, Box<dyn Contender>);
 
 /// Measures with and without a session token.
 pub(crate) fn run(options: &Options) -> Value {
-    // The SDK's client wants a runtime around it, though it never waits for one.
+    // The client of the SDK needs a runtime context, although it never waits.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
     let _entered = runtime.enter();
-    let plan = Plan { rounds: options.rounds.max(1), turn: Duration::from_millis(options.turn) };
+    let plan = Plan { rounds: options.rounds.max(1), sample: Duration::from_millis(options.sample) };
     let group = |token: Option<&str>| {
         let mut field = contenders(token);
         check(&mut field);
@@ -45,18 +45,18 @@ pub(crate) fn run(options: &Options) -> Value {
 }
 
 fn contenders(token: Option<&str>) -> Vec<Named> {
-    let mut ours = Ours::new(token, work::BUCKET);
-    let floor = Floor::new(|key| ours.url(key));
+    let mut presignd = PresigndBatch::new(token, work::BUCKET);
+    let floor = Floor::new(|key| presignd.url(key));
     vec![
-        ("ours", Box::new(ours)),
-        ("ours_counted", Box::new(Counted::new(token, work::BUCKET))),
-        ("ours_unary", Box::new(Unary::new(token, work::BUCKET))),
+        ("presignd", Box::new(presignd)),
+        ("presignd_counted", Box::new(PresigndCounted::new(token, work::BUCKET))),
+        ("presignd_unary", Box::new(PresigndUnary::new(token, work::BUCKET))),
         ("floor", Box::new(floor)),
         ("rusty_s3", Box::new(RustyS3::new(token))),
         ("aws_sigv4", Box::new(AwsSigv4::new(token))),
         ("object_store", Box::new(ObjectStore::new(token))),
         ("aws_sdk", Box::new(AwsSdk::new(token, work::BUCKET))),
-        ("ours_outposts", Box::new(Ours::new(token, work::OUTPOSTS))),
+        ("presignd_outposts", Box::new(PresigndBatch::new(token, work::OUTPOSTS))),
         ("aws_sdk_outposts", Box::new(AwsSdk::new(token, work::OUTPOSTS))),
         ("aws_sdk_outposts_default", Box::new(AwsSdk::by_default(token, work::OUTPOSTS))),
     ]
@@ -65,10 +65,10 @@ fn contenders(token: Option<&str>) -> Vec<Named> {
 /// SigV4A, for a Multi-Region Access Point.
 fn sigv4a(token: Option<&str>, plan: Plan) -> Value {
     let mut field: Vec<Named> = vec![
-        ("ours", Box::new(Ours::new(token, work::MULTI_REGION))),
+        ("presignd", Box::new(PresigndBatch::new(token, work::MULTI_REGION))),
         ("aws_sigv4", Box::new(AwsSigv4::multi_region(token))),
     ];
-    // Two signers may take different nonces, so their signatures may differ; all else is equal.
+    // The signers may use different nonces, so their signatures may differ; the rest is equal.
     let key = work::key(7);
     let urls: Vec<_> =
         field.iter_mut().map(|(_, contender)| contender.url(&key).unwrap_or_default()).collect();
@@ -82,26 +82,24 @@ fn unsigned(url: &str) -> Vec<&str> {
     parts
 }
 
-/// What is fast and wrong is out: a URL of each, held against ours.
+/// Compares one URL of each signer with that of presignd: a fast signer must also be correct.
 fn check(field: &mut [Named]) {
     let key = work::key(7);
     let mut url_of = |name: &str| {
-        let found = field.iter_mut().find(|(other, _)| *other == name);
-        found.and_then(|(_, contender)| contender.url(&key)).expect("this signer makes URLs")
+        let signer = field.iter_mut().find(|(other, _)| *other == name);
+        signer.and_then(|(_, contender)| contender.url(&key)).expect("this signer makes URLs")
     };
-    let ours = url_of("ours");
-    // These sign at a time that is given, and only what they are asked to: the URLs are equal.
+    let ours = url_of("presignd");
+    // These sign at the given time and only the given parameters: the URLs are equal.
     for name in ["aws_sigv4", "rusty_s3"] {
         assert_eq!(sorted(&url_of(name)), sorted(&ours), "{name}");
     }
-    // These add a parameter or read a clock: the same place, and the same parameters at least.
-    for (name, like) in [("object_store", "ours"), ("aws_sdk", "ours"), ("aws_sdk_outposts", "ours_outposts")]
+    // These add a parameter or read a clock: the URL is equal up to the query, which has at least the same parameters.
+    for (name, like) in
+        [("object_store", "presignd"), ("aws_sdk", "presignd"), ("aws_sdk_outposts", "presignd_outposts")]
     {
         let (theirs, ours) = (url_of(name), url_of(like));
-        assert_eq!(
-            theirs.split_once('?').map(|(place, _)| place),
-            ours.split_once('?').map(|(place, _)| place)
-        );
+        assert_eq!(theirs.split_once('?').map(|(base, _)| base), ours.split_once('?').map(|(base, _)| base));
         for parameter in sorted(&ours) {
             let start = &parameter[..=parameter.find('=').unwrap_or(0)];
             assert!(sorted(&theirs).iter().any(|other| other.starts_with(start)), "{name} lacks {start}");
@@ -115,7 +113,7 @@ fn sizes(field: &mut [Named]) -> Value {
     Value::Object(field.iter_mut().filter_map(size).collect())
 }
 
-/// A URL's place and parameters, in an order of their own.
+/// The part of a URL before the query, and the sorted parameters.
 fn sorted(url: &str) -> Vec<&str> {
     let mut parts: Vec<&str> = url.split(['?', '&']).collect();
     parts[1..].sort_unstable();

@@ -1,14 +1,14 @@
-//! The work that everyone is given: the same keys, bucket, credentials, time and expiry.
+//! The input that is the same for all contenders: keys, bucket, credentials, time and lifetime.
 
 use std::time::{Duration, SystemTime};
 
-/// AWS's example credentials.
+/// The access key ID of the AWS examples.
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-/// AWS's example credentials.
+/// The secret key of the AWS examples.
 pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-/// 800 characters in the shape of a session token: three in a hundred are escaped in a URL.
+/// 800 characters in the form of a session token: 3 % of them are escaped in a URL.
 pub(crate) const SESSION_TOKEN: &str = include_str!("../session-token.txt");
-/// The region of everything.
+/// The region of all targets.
 pub(crate) const REGION: &str = "us-east-1";
 /// A general purpose bucket.
 pub(crate) const BUCKET: &str = "example-bucket";
@@ -17,20 +17,20 @@ pub(crate) const OUTPOSTS: &str =
     "arn:aws:s3-outposts:us-east-1:123456789012:outpost/op-01234567890123456/accesspoint/demo";
 /// A Multi-Region Access Point.
 pub(crate) const MULTI_REGION: &str = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
-/// Its host.
+/// The host of the Multi-Region Access Point.
 pub(crate) const MULTI_REGION_HOST: &str = "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com";
-/// How long each URL works.
+/// The lifetime of each URL.
 pub(crate) const EXPIRES_IN: Duration = Duration::from_mins(15);
 
-/// 26 November 2026, 12:00:00: the time of signing, where it can be set.
+/// The signing time, if it can be set: 26 November 2026, 12:00:00 UTC.
 const SIGNED_AT: u64 = 1_795_694_400;
 
-/// The time of signing.
+/// The signing time.
 pub(crate) fn signed_at() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(SIGNED_AT)
 }
 
-/// A key in the shape of a camera's. All have the same length.
+/// A key in the form of a camera's file name. All have the same length.
 pub(crate) fn key(number: u64) -> String {
     format!("photos/2026/11/26/IMG_{:08}.jpg", number % 100_000_000)
 }

@@ -1,7 +1,7 @@
-//! What a request's `bucket` names: its one canonical spelling is the same target, at the same endpoint; the endpoint is
-//! the one that was set, or AWS's.
+//! Targets, parsed from a request's `bucket`: the canonical form is the same target with the same endpoint, and the endpoint
+//! is the configured one or an AWS host.
 //!
-//! Input: settings of a signer as `NAME=VALUE` lines, an empty line, and then the bucket.
+//! Input: settings of a signer as `NAME=VALUE` lines, an empty line, the bucket.
 
 #![no_main]
 
@@ -10,29 +10,30 @@ use presignd::presign::{
     endpoint::{self, EndpointUrl},
     target::{Target, TargetKind},
 };
-use presignd_fuzz::{Parts, SETTINGS, assert_at_aws, assert_can_be_shown, pairs, rules};
+use presignd_fuzz::{Parts, SETTINGS, assert_aws_host, assert_safe_to_show, rules, split_pairs};
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(text) = str::from_utf8(data) else { return Corpus::Reject };
-    let Some((settings, bucket)) = pairs(text) else { return Corpus::Reject };
+    let Some((settings, bucket)) = split_pairs(text) else { return Corpus::Reject };
     if settings.iter().any(|(name, _)| !SETTINGS.contains(name)) {
         return Corpus::Reject;
     }
     let target: Target = match bucket.parse() {
         Ok(target) => target,
         Err(error) => {
-            assert_can_be_shown(&format!("{error}"));
+            assert_safe_to_show(&format!("{error}"));
             return Corpus::Keep;
         }
     };
     let canonical = target.canonical().into_owned();
     let again: Target = if target.kind() == TargetKind::MultiRegionAccessPoint {
-        // It has no account, which S3 never sees: with any, it is the same.
-        let other: Target = canonical.replace(":s3:::", ":s3::123456789012:").parse().expect("it is one");
+        // The canonical form has no account, which is not sent to S3: every account gives the same target.
+        let other: Target =
+            canonical.replace(":s3:::", ":s3::123456789012:").parse().expect("it is a target");
         assert_eq!(other.canonical(), canonical);
         target.clone()
     } else {
-        canonical.parse().expect("the canonical spelling is one")
+        canonical.parse().expect("the canonical form is a target")
     };
     assert_eq!(
         (&again, again.kind(), again.canonical().as_ref()),
@@ -40,47 +41,51 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     );
 
     let Some(rules) = rules(&settings) else { return Corpus::Keep };
-    let set = rules.endpoint.in_url();
-    if let Some(set) = set {
-        assert_eq!(set.to_string().parse::<EndpointUrl>().as_ref(), Ok(set));
+    let configured = rules.endpoint.in_url();
+    if let Some(url) = configured {
+        assert_eq!(url.to_string().parse::<EndpointUrl>().as_ref(), Ok(url));
     }
     let resolved = endpoint::resolve(&target, &rules.endpoint);
     assert_eq!(endpoint::resolve(&again, &rules.endpoint), resolved);
     match resolved {
-        Err(error) => assert_can_be_shown(&error.to_string()),
-        Ok(endpoint) => assert_is_where_it_was_set(endpoint.url(), set, &target),
+        Err(error) => assert_safe_to_show(&error.to_string()),
+        Ok(endpoint) => assert_endpoint(endpoint.url(), configured, &target),
     }
     Corpus::Keep
 });
 
-/// The bucket is a label in front of the host, or the last part of the path, and nothing else is added.
+/// Asserts that the endpoint is the configured one, or an AWS host if none is configured. The bucket is a label before the
+/// host or the last segment of the path; nothing else is added.
 ///
-/// AWS's rules, which are followed here as the SDKs do, give ARNs and directory buckets an endpoint's host alone: without
-/// its base path, and under https.
-fn assert_is_where_it_was_set(url: &str, set: Option<&EndpointUrl>, target: &Target) {
+/// For ARNs and directory buckets, the rules of AWS use only the host of a configured endpoint: without its base path, and
+/// with https. presignd follows them, as the SDKs do.
+fn assert_endpoint(url: &str, configured: Option<&EndpointUrl>, target: &Target) {
     let parts = Parts::of(url);
     let canonical = target.canonical();
     assert!(!url.contains(['?', '#', '@', '\\', ' ']), "{url}");
-    let Some(set) = set.map(ToString::to_string) else {
+    let Some(configured) = configured.map(ToString::to_string) else {
         assert_eq!(parts.scheme, "https");
-        assert_at_aws(parts.authority);
+        assert_aws_host(parts.authority);
         assert!(parts.path.is_empty() || parts.path[1..] == *canonical, "{url}");
         return;
     };
     let in_host =
         !matches!(target, Target::Bucket(_) | Target::AccessPointAlias(_) | Target::ObjectLambdaAlias(_));
-    let wanted = Parts::of(&set);
+    let wanted = Parts::of(&configured);
     let base = wanted.path.trim_end_matches('/');
     let base = if in_host && parts.path.is_empty() { "" } else { base };
-    assert!(parts.scheme == wanted.scheme || (in_host && parts.scheme == "https"), "{url} for {set}");
-    let in_path = parts.path.strip_prefix(base).unwrap_or_else(|| panic!("{url} has not the base of {set}"));
+    assert!(parts.scheme == wanted.scheme || (in_host && parts.scheme == "https"), "{url} for {configured}");
+    let in_path = parts
+        .path
+        .strip_prefix(base)
+        .unwrap_or_else(|| panic!("{url} does not have the base path of {configured}"));
     if parts.authority == wanted.authority {
-        assert_eq!(in_path, format!("/{canonical}"), "{url} for {set}");
+        assert_eq!(in_path, format!("/{canonical}"), "{url} for {configured}");
     } else {
-        let (front, behind) = parts.authority.split_at(parts.authority.len() - wanted.authority.len());
-        assert_eq!(behind, wanted.authority, "{url} for {set}");
-        let labels = front.strip_suffix('.').unwrap_or_else(|| panic!("{url} for {set}"));
+        let (front, host) = parts.authority.split_at(parts.authority.len() - wanted.authority.len());
+        assert_eq!(host, wanted.authority, "{url} for {configured}");
+        let labels = front.strip_suffix('.').unwrap_or_else(|| panic!("{url} for {configured}"));
         assert!(labels.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)), "{url}");
-        assert_eq!(in_path, "", "{url} for {set}");
+        assert_eq!(in_path, "", "{url} for {configured}");
     }
 }

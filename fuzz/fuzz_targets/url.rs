@@ -1,8 +1,8 @@
-//! URLs of any key: host and path prefix are those that target and settings gave, the path has the segments of the key
-//! and no others, the query has what was asked for and the authentication, and no error repeats what is secret.
+//! URLs for any key: host and path prefix depend only on target and settings, the path has exactly the segments of the key,
+//! the query has the requested parameters and the authentication, and no error contains a secret.
 //!
-//! Input: settings of a signer, `header.NAME`, `query.NAME` and `token` as `NAME=VALUE` lines; an empty line; the
-//! bucket; the operation; and then the key.
+//! Input: settings of a signer, `header.NAME`, `query.NAME` and `token` as `NAME=VALUE` lines; an empty line; a line with
+//! the bucket; a line with the operation; the key.
 
 #![no_main]
 
@@ -18,8 +18,8 @@ use presignd::presign::{
     snapshot::Snapshot,
 };
 use presignd_fuzz::{
-    CANARY, PATH, Parts, SETTINGS, assert_at_aws, assert_can_be_shown, decoded, lines, now, pairs, rules,
-    snapshot,
+    CANARY, PATH, Parts, SETTINGS, assert_aws_host, assert_safe_to_show, decode, now, rules, snapshot,
+    split_lines, split_pairs,
 };
 
 fuzz_target!(|data: &[u8]| -> Corpus {
@@ -29,8 +29,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let at_aws = rules.endpoint.in_url().is_none();
     let snapshot = snapshot(rules, case.with_token);
     match case.url(&snapshot) {
-        Ok(url) => case.assert_laws(&url, &snapshot, at_aws),
-        Err(message) => assert_can_be_shown(&message),
+        Ok(url) => case.assert_properties(&url, &snapshot, at_aws),
+        Err(message) => assert_safe_to_show(&message),
     }
     Corpus::Keep
 });
@@ -47,8 +47,8 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn read(text: &'a str) -> Option<Self> {
-        let (pairs, rest) = pairs(text)?;
-        let ([bucket, operation], key) = lines(rest)?;
+        let (pairs, rest) = split_pairs(text)?;
+        let ([bucket, operation], key) = split_lines(rest)?;
         let mut known = OPERATIONS.into_iter().chain([&HTTP]);
         let operation = known.find(|known| known.name == operation)?;
         let mut case = Self {
@@ -61,7 +61,7 @@ impl<'a> Case<'a> {
             key,
         };
         for (name, value) in pairs {
-            // Values may be secret (the keys of SSE-C are).
+            // Values may be secrets, such as SSE-C keys.
             let secret = || format!("{value}{CANARY}");
             match name.split_once('.') {
                 Some(("header", name)) => case.headers.push((name, secret())),
@@ -97,41 +97,42 @@ impl<'a> Case<'a> {
         Ok(url)
     }
 
-    /// What is before the key in every URL for this target: that of `x`, without it.
-    fn before_the_key(&self, snapshot: &Arc<Snapshot>) -> String {
+    /// The part before the key in every URL for this target, taken from the URL for the key `x`.
+    fn prefix_of_keys(&self, snapshot: &Arc<Snapshot>) -> String {
         let settings = self.settings.clone();
         let (headers, query) = (Vec::new(), Vec::new());
         let other = Case { settings, headers, query, operation: &GET_OBJECT, key: "x", ..*self };
-        let url = other.url(snapshot).expect("the target is good for one key, so it is for another");
-        let (place, _) = url.split_once('?').expect("it has a query");
-        place.strip_suffix("/x").expect("it ends in the key").to_owned()
+        let url = other.url(snapshot).expect("a target that works for one key works for another");
+        let (base, _) = url.split_once('?').expect("the URL has a query");
+        base.strip_suffix("/x").expect("the path ends in the key").to_owned()
     }
 
-    fn assert_laws(&self, url: &str, snapshot: &Arc<Snapshot>, at_aws: bool) {
+    fn assert_properties(&self, url: &str, snapshot: &Arc<Snapshot>, at_aws: bool) {
         assert!(url.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte)), "{url}");
         let parts = Parts::of(url);
-        let before = self.before_the_key(snapshot);
+        let before = self.prefix_of_keys(snapshot);
         assert_eq!(
             (parts.scheme, parts.authority),
             (Parts::of(&before).scheme, Parts::of(&before).authority)
         );
         if at_aws {
-            assert_at_aws(parts.authority);
+            assert_aws_host(parts.authority);
         }
         let prefix = Parts::of(&before).path;
-        let behind = parts.path.strip_prefix(prefix).expect("the prefix is that of every key");
+        let rest = parts.path.strip_prefix(prefix).expect("every key has the same prefix");
         if self.key.is_empty() {
-            assert!(behind == "/" || (behind.is_empty() && !prefix.is_empty()), "{url}");
+            assert!(rest == "/" || (rest.is_empty() && !prefix.is_empty()), "{url}");
         } else {
-            let key = behind.strip_prefix('/').expect("a slash stands before the key");
+            let key = rest.strip_prefix('/').expect("a slash precedes the key");
             assert_eq!(key, utf8_percent_encode(self.key, PATH).to_string());
-            assert!(key.split('/').map(decoded).eq(self.key.split('/').map(|it| it.as_bytes().to_vec())));
+            assert!(key.split('/').map(decode).eq(self.key.split('/').map(|it| it.as_bytes().to_vec())));
         }
-        assert_is_read_the_same(url, parts);
+        assert_parsed_alike(url, parts);
         self.assert_query(parts.query);
     }
 
-    /// Sorted by name, nothing twice, nothing that was not asked for, and the signature last.
+    /// Asserts that the query has exactly the requested parameters and the authentication, sorted by name and each once, with
+    /// the signature last.
     fn assert_query(&self, query: &str) {
         let pairs: Option<Vec<_>> = query.split('&').map(|pair| pair.split_once('=')).collect();
         let mut pairs = pairs.expect("each has a name and a value");
@@ -143,7 +144,7 @@ impl<'a> Case<'a> {
         );
         assert!(pairs.is_sorted_by(|(left, _), (right, _)| left < right), "{query}");
         let value = |name: &str| {
-            pairs.iter().find(|(known, _)| decoded(known) == name.as_bytes()).map(|it| decoded(it.1))
+            pairs.iter().find(|(known, _)| decode(known) == name.as_bytes()).map(|it| decode(it.1))
         };
         for (name, wanted) in &self.query {
             assert_eq!(value(name).as_deref(), Some(wanted.as_bytes()), "{name}");
@@ -159,10 +160,10 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Another parser of URLs finds the same parts.
-fn assert_is_read_the_same(url: &str, parts: Parts<'_>) {
+/// Asserts that the independent URL parser returns the same parts.
+fn assert_parsed_alike(url: &str, parts: Parts<'_>) {
     let Ok(read) = url.parse::<http::Uri>() else {
-        assert!(url.len() > usize::from(u16::MAX) - 1, "no URL: {url}");
+        assert!(url.len() > usize::from(u16::MAX) - 1, "not a URL: {url}");
         return;
     };
     let scheme = read.scheme_str().expect("it has a scheme");

@@ -1,7 +1,8 @@
-//! What the fuzz targets share: how their inputs are read, and how a URL is made and taken apart by other code than
-//! presignd's.
+//! Functions that the fuzz targets share: they parse inputs, build signers, and split URLs with code that is independent
+//! of presignd's.
 //!
-//! Inputs are text, so that seeds and findings can be read: lines first, and what may hold anything behind them.
+//! Inputs are text, so that seeds and findings are readable: first lines in a fixed format, then the part that may contain
+//! any characters.
 
 use std::{
     sync::Arc,
@@ -17,7 +18,7 @@ use presignd::{
     },
 };
 
-/// The settings of a signer, without those that belong to credentials.
+/// The settings of a signer, without those for credentials.
 pub const SETTINGS: [&str; 10] = [
     "region",
     "endpoint",
@@ -31,16 +32,16 @@ pub const SETTINGS: [&str; 10] = [
     "sigv4a",
 ];
 
-/// Stands in everything that no error and no explanation may repeat.
+/// Part of every secret value: no error and no explanation may contain it.
 pub const CANARY: &str = "canary7f3a9c";
 
-/// Everything but the unreserved characters of RFC 3986, for an encoder that is not presignd's.
+/// All characters except the unreserved ones of RFC 3986, for the independent encoder.
 pub const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The same for paths.
 pub const PATH: &AsciiSet = &QUERY.remove(b'/');
 
-/// The ends of AWS's hosts, in every partition.
+/// The suffixes of AWS hosts, in every partition.
 const SUFFIXES: [&str; 7] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -51,8 +52,8 @@ const SUFFIXES: [&str; 7] = [
     "csp.hci.ic.gov",
 ];
 
-/// The first lines of an input, each up to its line feed, and everything behind them.
-pub fn lines<const N: usize>(input: &str) -> Option<([&str; N], &str)> {
+/// Splits an input into its first `N` lines and the rest. `None` if it has fewer lines.
+pub fn split_lines<const N: usize>(input: &str) -> Option<([&str; N], &str)> {
     let mut pieces = input.splitn(N + 1, '\n');
     let mut lines = [""; N];
     for line in &mut lines {
@@ -61,15 +62,16 @@ pub fn lines<const N: usize>(input: &str) -> Option<([&str; N], &str)> {
     Some((lines, pieces.next()?))
 }
 
-/// `NAME=VALUE` lines, and everything behind the empty line that ends them.
-pub fn pairs(input: &str) -> Option<(Vec<(&str, &str)>, &str)> {
+/// Splits an input into its `NAME=VALUE` lines and the rest after the empty line that ends them. `None` if it has another
+/// form.
+pub fn split_pairs(input: &str) -> Option<(Vec<(&str, &str)>, &str)> {
     let (head, rest) =
         if let Some(rest) = input.strip_prefix('\n') { ("", rest) } else { input.split_once("\n\n")? };
     let pairs: Option<Vec<_>> = head.lines().map(|line| line.split_once('=')).collect();
     Some((pairs?, rest))
 }
 
-/// What an operator's settings for a signer make of endpoint and expiry; nothing where they are refused.
+/// The rules of a signer with these settings, parsed as in production; `None` if the settings are rejected.
 pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
     let variable = |name: &str| format!("PRESIGND_SIGNERS_DEFAULT_{}", name.to_uppercase());
     let variables: Vec<_> =
@@ -80,7 +82,7 @@ pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
     Some(config.signers.remove(0).rules)
 }
 
-/// Credentials under these rules. Key and token hold [`CANARY`].
+/// A snapshot with these rules and with credentials whose secret key and token contain [`CANARY`].
 pub fn snapshot(rules: Rules, with_token: bool) -> Arc<Snapshot> {
     let secret = |what: &str| Secret::from(format!("{CANARY}/{what}"));
     let token = with_token.then(|| secret("token+="));
@@ -95,54 +97,54 @@ pub fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 15_849)
 }
 
-/// A URL taken apart at its first `://`, `/` and `?`.
+/// A URL, split at its first `://`, `/` and `?`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
     /// Host and port.
     pub authority: &'a str,
-    /// From the first slash behind the authority.
+    /// From the first slash after the authority.
     pub path: &'a str,
     /// Without the question mark.
     pub query: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    /// The parts; what is missing is empty.
+    /// Splits a URL; missing parts are empty.
     pub fn of(url: &'a str) -> Self {
-        let (place, query) = url.split_once('?').unwrap_or((url, ""));
-        let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         Self { scheme, authority, path, query }
     }
 }
 
-/// The bytes that an escaped text stands for, by a decoder that is not presignd's.
-pub fn decoded(text: &str) -> Vec<u8> {
+/// Percent-decodes a text with the independent decoder.
+pub fn decode(text: &str) -> Vec<u8> {
     percent_encoding::percent_decode_str(text).collect()
 }
 
-/// A message for a caller: it repeats no secret, and nothing in it moves a cursor or begins a line of a log.
+/// Asserts that a message is safe to show to a caller and to log: it is not empty, has no secret and no control character.
 ///
 /// # Panics
-/// When it does.
-pub fn assert_can_be_shown(message: &str) {
-    assert!(!message.contains(CANARY), "it repeats a secret: {message}");
-    assert!(!message.contains(char::is_control), "it has a control character: {message:?}");
+/// If it is not safe.
+pub fn assert_safe_to_show(message: &str) {
+    assert!(!message.contains(CANARY), "the message contains a secret: {message}");
+    assert!(!message.contains(char::is_control), "the message has a control character: {message:?}");
     assert!(!message.is_empty());
 }
 
-/// A host that is AWS's own, whatever stands in front.
+/// Asserts that a host is an AWS host, with any subdomain.
 ///
 /// # Panics
-/// When it is another's.
-pub fn assert_at_aws(authority: &str) {
+/// If it is another host.
+pub fn assert_aws_host(authority: &str) {
     assert!(
         authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)),
         "{authority}"
     );
     assert!(authority.split('.').all(|label| (1..=63).contains(&label.len())), "{authority}");
-    let behind = |suffix: &str| authority.strip_suffix(suffix).is_some_and(|front| front.ends_with('.'));
-    assert!(SUFFIXES.iter().any(|suffix| behind(suffix)), "{authority}");
+    let is_below = |domain: &str| authority.strip_suffix(domain).is_some_and(|front| front.ends_with('.'));
+    assert!(SUFFIXES.iter().any(|suffix| is_below(suffix)), "{authority}");
 }

@@ -1,4 +1,5 @@
-//! The structure of the code: which module may use which, and which file has what.
+//! Checks the structure of the code: the imports between modules, the crates that each module uses, and the parameters of
+//! the operations.
 
 mod features;
 mod imports;

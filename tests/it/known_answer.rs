@@ -1,4 +1,4 @@
-//! AWS's published worked example for query-string signing. Its steps are beside the code (`src/presign/sign.rs`).
+//! AWS's published worked example for query-string signing. The intermediate steps are tested in `src/presign/sign.rs`.
 //!
 //! Source: [Authenticating Requests: Using Query Parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
 
@@ -7,9 +7,9 @@ use presignd::pb::{GetObject, presign_request::Operation};
 use crate::support::in_process::{Case, InProcess, Parts};
 
 #[tokio::test]
-async fn the_worked_example_of_aws_gives_the_published_url() {
+async fn worked_example_of_aws_gives_the_published_url() {
     let case = Case {
-        // The example uses the global host of 2013.
+        // The example is from 2013 and uses the global endpoint.
         endpoint: Some("https://s3.amazonaws.com"),
         expires_in: 86_400,
         ..Case::new("examplebucket", "test.txt", Operation::GetObject(GetObject::default()))

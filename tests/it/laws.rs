@@ -1,4 +1,4 @@
-//! Laws that hold for every input: of the clamp, and of URLs.
+//! Properties that hold for every input: of lifetimes, URLs and forms.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 const YEAR: u64 = 365 * 24 * 3_600;
 
 fn seconds(number: u64) -> Seconds {
-    Seconds::rounded_down(Duration::from_secs(number)).expect("at least one")
+    Seconds::rounded_down(Duration::from_secs(number)).expect("at least one second")
 }
 
 prop_compose! {
@@ -34,7 +34,7 @@ prop_compose! {
     }
 }
 
-/// Every bound in whole seconds, with the reason that names it.
+/// Every bound in whole seconds, with its reason.
 fn all_bounds(bounds: &Bounds) -> Vec<(u64, ClampReason)> {
     let left = |end: SystemTime| end.duration_since(NOW).unwrap().as_secs();
     let mut all = vec![
@@ -49,38 +49,38 @@ fn all_bounds(bounds: &Bounds) -> Vec<(u64, ClampReason)> {
 
 proptest! {
     #[test]
-    fn a_grant_passes_no_bound_equals_the_one_that_it_names_and_is_never_zero(
-        wish in 1..YEAR,
+    fn granted_lifetime_equals_the_lowest_bound(
+        requested in 1..YEAR,
         bounds in any_bounds(),
     ) {
-        let grant = clamp(seconds(wish), &bounds, NOW).unwrap();
+        let grant = clamp(seconds(requested), &bounds, NOW).unwrap();
         let granted = grant.granted.get();
-        prop_assert!(granted >= 1 && granted <= wish);
+        prop_assert!(granted >= 1 && granted <= requested);
         for (bound, _) in all_bounds(&bounds) {
             prop_assert!(granted <= bound);
         }
         match grant.reason {
-            ClampReason::None => prop_assert_eq!(granted, wish),
-            reason => prop_assert!(all_bounds(&bounds).contains(&(granted, reason)) && granted < wish),
+            ClampReason::None => prop_assert_eq!(granted, requested),
+            reason => prop_assert!(all_bounds(&bounds).contains(&(granted, reason)) && granted < requested),
         }
     }
 
     #[test]
-    fn a_longer_wish_is_never_granted_less(wish in 1..YEAR, more in 0..YEAR, bounds in any_bounds()) {
-        let shorter = clamp(seconds(wish), &bounds, NOW).unwrap();
-        let longer = clamp(seconds(wish + more), &bounds, NOW).unwrap();
+    fn longer_request_is_never_granted_less(requested in 1..YEAR, more in 0..YEAR, bounds in any_bounds()) {
+        let shorter = clamp(seconds(requested), &bounds, NOW).unwrap();
+        let longer = clamp(seconds(requested + more), &bounds, NOW).unwrap();
         prop_assert!(longer.granted >= shorter.granted);
     }
 }
 
-/// Keys of every kind of character, with the ones that URLs give a meaning to well represented.
+/// Keys with all kinds of characters; those with a meaning in URLs are frequent.
 fn any_key() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z/.%+?#&= \\\\@:;,~-]{1,60}",
         "(\\.\\./|\\./|/|//|%2[Ff]|%2e|é|😀|a){1,40}",
         "\\PC{1,80}",
     ]
-    .prop_filter("S3 has no longer keys", |key| key.len() <= 1_024)
+    .prop_filter("S3 accepts at most 1,024 bytes", |key| key.len() <= 1_024)
 }
 
 fn any_bucket() -> impl Strategy<Value = &'static str> {
@@ -102,9 +102,9 @@ fn try_signed(case: &Case) -> Result<presignd::pb::PresignedRequest, tonic::Stat
     runtime.block_on(InProcess::new().presign(case))
 }
 
-/// A request in a window, at two times of it.
+/// A request with a reuse window, at two times within the window.
 #[derive(Debug)]
-struct InWindow {
+struct WindowCase {
     window: u64,
     expires_in: u64,
     begins: u64,
@@ -119,22 +119,22 @@ prop_compose! {
         number in 1..2_000_u64,
         within in (any::<u64>(), any::<u64>()),
         end in option::of(1..200_000_u64),
-    ) -> InWindow {
+    ) -> WindowCase {
         let begins = 1_369_353_600 / window * window + number * window;
         let expires_in = window.saturating_add_signed(more).max(1);
         let times = [begins + within.0 % window, begins + within.1 % window];
-        InWindow { window, expires_in, begins, times, credentials_end: end.map(|end| begins + end) }
+        WindowCase { window, expires_in, begins, times, credentials_end: end.map(|end| begins + end) }
     }
 }
 
 const WEEK: u64 = 7 * 24 * 3_600;
 
-impl InWindow {
-    /// Which bound is the least from the beginning of the window on, if one is less than the wish.
+impl WindowCase {
+    /// The expected reason: the lowest bound, counted from the beginning of the window, if it is below the request.
     fn clamp_reason(&self) -> pb::ClampReason {
-        let wish = self.expires_in.min(WEEK);
+        let allowed = self.expires_in.min(WEEK);
         match self.credentials_end.map(|end| end - self.begins) {
-            Some(left) if left < wish => pb::ClampReason::CredentialExpiry,
+            Some(left) if left < allowed => pb::ClampReason::CredentialExpiry,
             _ if self.expires_in > WEEK => pb::ClampReason::ServiceMaximum,
             _ => pb::ClampReason::None,
         }
@@ -145,7 +145,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn in_a_window_the_url_is_the_same_tells_the_truth_and_never_outlives_the_credentials(
+    fn url_in_a_window_is_stable_and_within_credential_expiry(
         asked in any_window(),
         bucket in any_bucket(),
         minimum in option::of(1..100_000_u64),
@@ -197,7 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_key_comes_back_from_its_url_and_never_touches_the_host(key in any_key(), bucket in any_bucket()) {
+    fn key_is_recovered_from_its_url_and_never_changes_the_host(key in any_key(), bucket in any_bucket()) {
         let get = || Operation::GetObject(GetObject::default());
         let parts = Parts::of(&signed(&Case::new(bucket, &key, get())).url);
         let other = Parts::of(&signed(&Case::new(bucket, "x", get())).url);
@@ -208,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_request_gives_the_same_url_and_its_signature_comes_last(
+    fn same_request_gives_the_same_url_with_the_signature_last(
         key in any_key(),
         bucket in any_bucket(),
         metadata in btree_map("[a-zA-Z0-9-]{1,10}", "[ -~]{0,20}", 0..4),
@@ -228,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn a_form_goes_to_its_bucket_and_its_policy_says_what_was_asked_and_nothing_else(
+    fn form_policy_has_exactly_the_requested_conditions(
         key in any_key().prop_filter("a form has no line breaks", |key| !key.contains(['\r', '\n'])),
         filename in any::<bool>(),
         fields in btree_map("x-amz-meta-[a-z0-9]{1,10}", "[^\r\n]{0,20}", 0..4),
@@ -270,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_bucket_the_host_is_one_of_aws(bucket in "\\PC{0,80}|[a-z0-9.:/@#?-]{3,63}|arn:aws:s3[a-z:/0-9.@-]{0,60}") {
+    fn host_is_always_an_aws_host(bucket in "\\PC{0,80}|[a-z0-9.:/@#?-]{3,63}|arn:aws:s3[a-z:/0-9.@-]{0,60}") {
         let case = Case::new(&bucket, "key", Operation::GetObject(GetObject::default()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         if let Ok(presigned) = runtime.block_on(InProcess::new().presign(&case)) {

@@ -1,6 +1,7 @@
-//! Every integration test, in one binary: each further one would link for minutes.
+//! All integration tests, in one binary: every additional binary would take minutes to link.
 //!
-//! They need what `make test` installs: `PRESIGND_TEST_PYTHON` names a Python with `tests/python/requirements.txt`.
+//! Run them with `make test`, which installs what they need: `PRESIGND_TEST_PYTHON` is a Python with the packages of
+//! `tests/python/requirements.txt`.
 
 #![expect(
     unreachable_pub,

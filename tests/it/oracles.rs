@@ -1,4 +1,4 @@
-//! Independent signers must agree, for thousands of requests: aws-sigv4, the aws-sdk-s3 presigner, and boto3.
+//! Compares thousands of URLs with those of independent signers: aws-sigv4, the presigner of aws-sdk-s3, and boto3.
 
 mod boto3;
 pub mod cases;

@@ -1,12 +1,12 @@
-//! Stock Python gRPC over every kind of socket: the client that is hardest to please.
+//! The Python gRPC client without special settings, over every kind of socket: the strictest client of all languages.
 
 use crate::support::{
     ACCESS_KEY, SECRET_KEY, python,
     sidecar::{Sidecar, presignd},
 };
 
-/// Runs the client in the folder of the socket.
-fn works_with(sidecar: &Sidecar, targets: &[String]) {
+/// Runs the client in the directory of the socket, and asserts that it succeeds with every target.
+fn assert_client_works(sidecar: &Sidecar, targets: &[String]) {
     let mut command = python::script("client.py");
     command.args(targets).current_dir(sidecar.folder.path());
     let expected: String = targets.iter().map(|target| format!("{target} works\n")).collect();
@@ -14,7 +14,7 @@ fn works_with(sidecar: &Sidecar, targets: &[String]) {
 }
 
 #[tokio::test]
-async fn stock_python_works_over_tcp_and_over_absolute_and_relative_socket_paths() {
+async fn python_client_works_over_tcp_and_socket_paths() {
     let sidecar = Sidecar::start(&[]).await;
     let absolute = sidecar.unix.display().to_string();
     let targets = [
@@ -23,11 +23,11 @@ async fn stock_python_works_over_tcp_and_over_absolute_and_relative_socket_paths
         format!("unix:{absolute}"),
         "unix:presignd.sock".into(),
     ];
-    works_with(&sidecar, &targets);
+    assert_client_works(&sidecar, &targets);
 }
 
 #[tokio::test]
-async fn stock_python_works_over_a_socket_without_a_path() {
+async fn python_client_works_over_an_abstract_socket() {
     let folder = tempfile::tempdir().unwrap();
     let name = folder.path().display().to_string();
     let mut command = presignd();
@@ -42,5 +42,5 @@ async fn stock_python_works_over_a_socket_without_a_path() {
     let unused = folder.path().join("unused");
     let sidecar = Sidecar::launch(command, folder, unused);
     sidecar.serving().await;
-    works_with(&sidecar, &[format!("unix-abstract:{name}")]);
+    assert_client_works(&sidecar, &[format!("unix-abstract:{name}")]);
 }

@@ -1,6 +1,6 @@
-"""What boto3 would presign: an independent oracle for presignd's URLs. Uses no network.
+"""Presigns with boto3, as an independent reference for presignd's URLs. Uses no network.
 
-Reads one JSON object a line on stdin and answers each with one JSON line on stdout, in order:
+Reads one JSON object per line from stdin, and writes one JSON line to stdout for each, in order:
 
     {"time": 1700000000, "region": "us-east-1", "access_key": "...", "secret_key": "...", "session_token": null,
      "endpoint": null, "path_style": false, "operation": "PutObject", "bucket": "NAME or ARN", "key": "a/b",
@@ -8,35 +8,34 @@ Reads one JSON object a line on stdin and answers each with one JSON line on std
 
     {"url": "https://...", "headers": {"content-type": "text/plain"}}      or      {"error": "ParamValidationError: ..."}
 
-With "operation": "PresignPost" it answers {"url": "https://...", "fields": {...}}; `params` then are the arguments
-Fields and Conditions of generate_presigned_post. boto3 has the conditions that are given first, in their order, and
-adds none for Fields: each needs its own.
+With "operation": "PresignPost" it returns {"url": "https://...", "fields": {...}}; `params` are then the arguments
+Fields and Conditions of generate_presigned_post. boto3 writes the given conditions first, in their order, and adds none
+for Fields: each field needs its own condition.
 
 `headers` are the signed headers with their values, without `host`. `params` are botocore's names; times are ISO 8601
-strings. An empty `key` or `bucket` is left out. Optional: `config`, further arguments of botocore's Config, such as
+strings. An empty `key` or `bucket` is omitted. Optional: `config`, additional arguments of botocore's Config, such as
 {"use_fips_endpoint": true} or {"s3": {"use_arn_region": false}}.
 
-boto3 is told what it must be told to presign well: `s3v4`, the regional host also in us-east-1, and no checksum that
-nobody asked for. A time that is given stands still: botocore.auth asks its own name `get_current_datetime`, which is
-replaced here (botocore as pinned in requirements.txt; a version that reads the clock otherwise fails the check below).
+boto3 is configured to presign like presignd: `s3v4`, the regional host also in us-east-1, and no default checksum. The
+signing time is fixed: botocore.auth reads the time through its name `get_current_datetime`, which is replaced here.
+This works for the botocore in requirements.txt; a version that reads the clock in another way fails the check below.
 
-Where boto3 is no oracle, or another one than it seems:
-- Multi-Region Access Points: told `s3v4` it signs SigV4 for the client's region, which S3 refuses. Directory buckets:
+Differences between boto3 and presignd:
+- Multi-Region Access Points: with `s3v4` it signs SigV4 for the client's region, which S3 rejects. Directory buckets:
   it signs with service `s3` and the plain credentials, without a session.
-- ListObjects, ListObjectsV2, ListObjectVersions and ListMultipartUploads get `encoding-type=url` unless EncodingType
-  is given: ask presignd for `encoding_type: "url"` too.
-- SSECustomerKey is given unencoded and gets Base64 and its MD5, but neither in ListParts and GetObjectAttributes.
-- A body (Delete, Tagging, MultipartUpload, ...) makes it fail, as it reads XML as JSON. It is dropped here before
-  signing: no URL holds a body. CopySource is percent-encoded by boto3, so give it unencoded.
-- A bucket with a dot in its name gets path style over https, whatever path_style says.
-"""
+- ListObjects, ListObjectsV2, ListObjectVersions and ListMultipartUploads get `encoding-type=url` unless EncodingType is
+  set: set `encoding_type: "url"` in the request to presignd.
+- SSECustomerKey must be unencoded; boto3 adds Base64 and the MD5, but not in ListParts and GetObjectAttributes.
+- A body (Delete, Tagging, MultipartUpload, ...) makes boto3 fail, because it parses XML as JSON. The body is removed
+  here before signing; a URL contains none. boto3 percent-encodes CopySource, so it must be unencoded in `params`.
+- A bucket with a dot in its name always gets path style with https, even if path_style is false."""
 import datetime
 import functools
 import json
 import os
 import sys
 
-# Before botocore is imported: the oracle answers from its input alone, not from the user's AWS setup.
+# This comes before the import of botocore: results must depend only on the input, not on the user's AWS configuration.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
@@ -58,7 +57,7 @@ def main() -> None:
 def answer(line: str) -> dict:
     try:
         return presign(json.loads(line))
-    except Exception as error:  # an error of any kind is an answer: the caller compares it
+    except Exception as error:  # every error is a result, which the caller compares
         return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -78,25 +77,25 @@ def presign(request: dict) -> dict:
     signed = SignedHeaders()
     botocore.auth.S3SigV4QueryAuth.headers_to_sign = signed.record
     url = client.generate_presigned_url(method, Params=params, ExpiresIn=request["expires_in"])
-    if not clock.asked:
+    if not clock.called:
         raise RuntimeError("this botocore does not read the time through botocore.auth.get_current_datetime")
-    return {"url": url, "headers": signed.seen}
+    return {"url": url, "headers": signed.headers}
 
 
 def presign_post(client, request: dict) -> dict:
-    """botocore.signers has a name of its own for the clock, which decides when the policy expires."""
+    """botocore.signers has a separate name for the clock, which sets the expiry of the policy."""
     clock = FrozenClock(request["time"])
     botocore.signers.get_current_datetime = clock
     form = client.generate_presigned_post(request["bucket"], request["key"], ExpiresIn=request["expires_in"],
                                           **(request.get("params") or {}))
-    if not clock.asked:
+    if not clock.called:
         raise RuntimeError("this botocore does not read the time through botocore.signers.get_current_datetime")
     return form
 
 
 @functools.lru_cache(maxsize=128)
 def client_for(region, access_key, secret_key, session_token, endpoint, path_style, config):
-    """One client for each setting: making one takes tens of milliseconds, presigning with it less than one."""
+    """Caches one client per configuration: a new client takes tens of milliseconds, a presigned URL less than one."""
     extra = json.loads(config)
     s3 = {"us_east_1_regional_endpoint": "regional", "addressing_style": "path" if path_style else "virtual",
           **extra.pop("s3", {})}
@@ -114,7 +113,7 @@ def drop_body(request, **_):
 
 
 def botocore_method(client, operation: str) -> str:
-    """GetObject -> get_object, by botocore's own table (ListObjectsV2 is list_objects_v2)."""
+    """GetObject -> get_object, according to the table of botocore (ListObjectsV2 is list_objects_v2)."""
     for method, name in client.meta.method_to_api_mapping.items():
         if name == operation:
             return method
@@ -122,32 +121,32 @@ def botocore_method(client, operation: str) -> str:
 
 
 class FrozenClock:
-    """Stands in for botocore's get_current_datetime, and knows whether it was asked."""
+    """Replaces get_current_datetime of botocore, and records whether it was called."""
 
     def __init__(self, unix_seconds: float):
         self.now = datetime.datetime.fromtimestamp(unix_seconds, datetime.timezone.utc)
-        self.asked = False
+        self.called = False
 
     def __call__(self, remove_tzinfo: bool = True) -> datetime.datetime:
-        self.asked = True
+        self.called = True
         return self.now.replace(tzinfo=None) if remove_tzinfo else self.now
 
 
 class SignedHeaders:
-    """Notes what botocore signs, at the place where it decides that."""
+    """Records the headers that botocore signs, in the function that selects them."""
 
     original = staticmethod(botocore.auth.S3SigV4QueryAuth.headers_to_sign)
 
     def __init__(self):
-        self.seen: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
 
     def record(self, request):
         headers = self.original(SIGNER, request)
-        self.seen = {name.lower(): value for name, value in headers.items() if name.lower() != "host"}
+        self.headers = {name.lower(): value for name, value in headers.items() if name.lower() != "host"}
         return headers
 
 
-# headers_to_sign reads nothing of its signer but a constant, so one stands for all.
+# headers_to_sign uses only a constant of its signer, so one signer without fields is enough.
 SIGNER = object.__new__(botocore.auth.S3SigV4QueryAuth)
 
 if __name__ == "__main__":

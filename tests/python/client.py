@@ -1,9 +1,9 @@
-"""A stock gRPC client: every kind of call, to each target that is named.
+"""A gRPC client without special settings: makes every kind of call to each TARGET.
 
     PYTHON client.py TARGET...
 
-Prints a line for each target when everything was as it should be, and fails otherwise. The stubs are generated into a
-folder that is gone afterwards.
+Prints a line for each target whose responses are all correct, and fails otherwise. The stubs are generated into a
+temporary directory.
 """
 import importlib
 import sys
@@ -19,22 +19,22 @@ from grpc_tools import protoc
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE = 20  # seconds
-# A proxy of the user's environment has no business on the loopback.
+# A proxy from the user's environment must not be used on loopback.
 OPTIONS = [("grpc.enable_http_proxy", 0)]
 
 
 def generate_stubs(directory: str):
-    """Only presign.proto: google.rpc's Python modules are those of googleapis-common-protos."""
+    """Generates stubs of presign.proto only: the modules of google.rpc are in googleapis-common-protos."""
     bundled = Path(grpc_tools.__file__).parent / "_proto"
     code = protoc.main(["protoc", f"-I{REPOSITORY / 'proto'}", f"-I{bundled}", f"--python_out={directory}",
                         f"--grpc_python_out={directory}", "presign/v1/presign.proto"])
-    assert code == 0, f"protoc ended with code {code}"
+    assert code == 0, f"protoc exited with code {code}"
     sys.path.insert(0, directory)
     return (importlib.import_module("presign.v1.presign_pb2"), importlib.import_module("presign.v1.presign_pb2_grpc"))
 
 
 class Client:
-    """The calls over one channel."""
+    """The calls on one channel."""
 
     def __init__(self, api, stub, channel):
         self.api, self.stub, self.channel = api, stub, channel
@@ -55,7 +55,7 @@ class Client:
     def presign(self) -> None:
         presigned = self.stub.Presign(self.get("photo é.jpg"), timeout=DEADLINE).presigned
         start = "https://plain-bucket.s3.us-east-1.amazonaws.com/photo%20%C3%A9.jpg?"
-        assert presigned.url.startswith(start), "the URL is of the object"
+        assert presigned.url.startswith(start), "the URL is for the object"
         assert presigned.method == "GET" and presigned.granted.seconds == 900
 
     def batch_presign(self) -> None:
@@ -81,7 +81,7 @@ class Client:
             assert (info.reason, info.domain) == ("KEY_INVALID", "presign.v1")
             assert [violation.field for violation in bad_request.field_violations] == ["key"]
         else:
-            raise AssertionError("an empty key was taken")
+            raise AssertionError("an empty key was accepted")
 
     def health(self) -> None:
         answer = health_pb2_grpc.HealthStub(self.channel).Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE)

@@ -1,9 +1,9 @@
-"""What `pip install NAME...` makes importable, made of packages that are installed already, without a network.
+"""Creates a directory with what `pip install NAME...` installs, from packages that are already installed. No network.
 
     PYTHON pip_install.py FOLDER NAME...
 
-Links the files of these distributions, and of all that they need, into FOLDER. Fails for one that is not installed,
-which requirements.txt has to name. So a list that a document gives is shown to be complete.
+Links the files of these distributions and of their dependencies into FOLDER. Fails if one is not installed; add it to
+requirements.txt. This shows that a list of packages in a document is complete.
 """
 import importlib.metadata
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def with_requirements(names: list[str]) -> dict[str, importlib.metadata.Distribution]:
-    """The distributions and what they need, optional extras left out."""
+    """Returns the distributions and their dependencies, without optional extras."""
     known: dict[str, importlib.metadata.Distribution] = {}
     while names:
         name = names.pop().lower()

@@ -1,19 +1,19 @@
-"""Fills ministack's IAM for the tests of roles, and prints what they need.
+"""Creates the user and the roles for the tests of roles in ministack's IAM, and prints the access key of the user.
 
     echo '{"endpoint": "http://127.0.0.1:PORT", "key": ROOT_KEY, "secret": ROOT_SECRET}' | python roles.py
 
-prints {"key": ..., "secret": ...}, the access key of a new user. STS of ministack takes any signature of its root key,
-but verifies those of users and of sessions, and both the trust policy and the caller's own have to allow the call:
+prints {"key": ..., "secret": ...}. STS of ministack accepts every signature of its root key, but verifies those of
+users and sessions. Both the trust policy of the role and the policy of the caller must allow the call:
 
-    role       who may assume it                                          what it may
+    role       may be assumed by                                          has rights for
     direct     user `presignd`, session name presignd-default             S3
     outsider   user `presignd`, with external ID partner-7                S3
-    hop        user `presignd`, without an external ID                    assume `last`
+    hop        user `presignd`, without an external ID                    assuming `last`
     last       role `hop`, external ID partner-7, session name chained    S3
-    web        SUBJECT of ISSUER by a web identity token                  S3, assume `after-web`
+    web        SUBJECT of ISSUER with a web identity token                S3, assuming `after-web`
     after-web  role `web`                                                 S3
 
-All names are in the account 000000000000. Web identity tokens are not verified: their claims are what counts.
+All roles are in the account 000000000000. ministack does not verify web identity tokens; it only reads their claims.
 """
 import json
 import sys

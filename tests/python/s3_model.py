@@ -1,4 +1,4 @@
-"""Holds the parameters of the typed operations, and those that choose an operation, against botocore's model of S3.
+"""Compares the parameters of the typed operations, and those that select an operation, with botocore's model of S3.
 
     python3 s3_model.py src/service/request/operations.rs proto/presign/v1/presign.proto src/presign/parameters.rs
 
@@ -22,40 +22,40 @@ TYPES = {
     "list": "repeated string",
     "map": "map<string, string>",
 }
-# The model calls it a timestamp; the header may hold any text, and is passed as it is.
+# The model has a timestamp here; presignd accepts any text and passes it on unchanged.
 TYPE_EXCEPTIONS = {("headers", "expires"): "string"}
-# S3 takes it with every body, whether the model lists it or not.
+# S3 accepts it with every body, even if the model does not list it.
 OUTSIDE_THE_MODEL = {("headers", "content-length")}
 
 
 def read_table(text):
-    """{operation: {(section, wire name): field}} of the Rust registry, {operation: tag}, and the faults of its form."""
-    operations, tags, faults = {}, {}, []
+    """Parses the Rust registry: {operation: {(section, wire name): field}}, {operation: tag}, and its format errors."""
+    operations, tags, problems = {}, {}, []
     body = re.search(r"^operations! \{\n(.*?)^\}", text, re.M | re.S)
     blocks = r"^    (\d+) (\w+) => \w+ \{\n(.*?)^    \}"
     for tag, name, block in re.findall(blocks, body[1] if body else "", re.M | re.S):
         rows, tags[name] = {}, tag
         sections = re.findall(r"^        (\w+) \{(.*?)\}", block, re.M | re.S)
         if [section for section, _ in sections] != ["headers", "query", "maps"]:
-            faults.append(f"{name}: the sections are not headers, query, maps")
+            problems.append(f"{name}: the sections are not headers, query, maps")
         for section, lines in sections:
             entries = re.findall(r'(\w+): "([^"]+)",', lines)
             if len(entries) != lines.count(":"):
-                faults.append(f"{name}: {section} has a line that cannot be read")
+                problems.append(f"{name}: {section} has a line that cannot be read")
             for field, wire in entries:
                 if (section, wire) in rows:
-                    faults.append(f"{name}: {wire} is twice in {section}")
+                    problems.append(f"{name}: {wire} appears twice in {section}")
                 if section != "query" and wire != wire.lower():
-                    faults.append(f"{name}: {wire} is not in lower case")
+                    problems.append(f"{name}: {wire} is not in lower case")
                 rows[section, wire] = field
         if name in operations:
-            faults.append(f"{name}: twice in the table")
+            problems.append(f"{name}: appears twice in the table")
         operations[name] = rows
-    return operations, tags, faults
+    return operations, tags, problems
 
 
 def read_proto(text):
-    """{operation: tag} of PresignRequest in order, and {message: {field: type}}."""
+    """Parses the proto file: {operation: tag} of PresignRequest in order, and {message: {field: type}}."""
     text = re.sub(r"//.*", "", text)
     messages = dict(re.findall(r"^message (\w+) \{\n(.*?)^\}", text, re.M | re.S))
     oneof = re.search(r"oneof operation \{(.*?)\}", messages.get("PresignRequest", ""), re.S)
@@ -69,7 +69,7 @@ def read_proto(text):
 
 
 def read_model(service, operation):
-    """{(section, wire name): (S3's name, type in the proto)} of one operation."""
+    """Reads one operation of the model: {(section, wire name): (name in S3, type in the proto)}."""
     rows = {}
     for name, shape in service.operation_model(operation).input_shape.members.items():
         section = SECTIONS.get(shape.serialization.get("location"))
@@ -93,21 +93,21 @@ def compare(operation, table, fields, model):
         if field in fields and fields[field] != kind:
             yield f"{operation}: {field} is {fields[field]} in the proto, expected {kind}"
     if len(set(table.values())) != len(table):
-        yield f"{operation}: a field is twice in the table"
+        yield f"{operation}: a field appears twice in the table"
     for field in sorted(fields.keys() - set(table.values())):
-        yield f"{operation}: {field} is in the proto and not in the table"
+        yield f"{operation}: {field} is in the proto, but not in the table"
     for field in sorted(set(table.values()) - fields.keys()):
-        yield f"{operation}: {field} is in the table and not in the proto"
+        yield f"{operation}: {field} is in the table, but not in the proto"
 
 
 def compare_operation_query(text, service):
-    """Yields a sentence for each query parameter that the request URI of an operation has, and OPERATION_QUERY not."""
+    """Yields a sentence for each query parameter in a request URI that is missing from OPERATION_QUERY."""
     table = re.search(r"OPERATION_QUERY: \[&str; \d+\] = \[(.*?)\];", text, re.S)
     known = set(re.findall(r'"([^"]+)"', table[1])) if table else set()
     for operation in service.operation_names:
         query = service.operation_model(operation).http["requestUri"].partition("?")[2]
         for name in sorted({part.partition("=")[0] for part in query.split("&") if part} - known):
-            yield f"{operation}: {name} chooses it, and is missing from OPERATION_QUERY"
+            yield f"{operation}: {name} selects it, but is missing from OPERATION_QUERY"
 
 
 def main(table_path, proto_path, query_path):

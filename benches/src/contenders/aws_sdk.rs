@@ -1,4 +1,4 @@
-//! The AWS SDK for Rust's own presigner.
+//! The presigner of the AWS SDK for Rust.
 
 use aws_sdk_s3::{
     Client, Config,
@@ -8,7 +8,7 @@ use aws_sdk_s3::{
 
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 
-use super::{Contender, at_once};
+use super::{Contender, poll_once};
 use crate::work;
 
 /// A client that sends nothing.
@@ -19,12 +19,12 @@ pub(crate) struct AwsSdk {
 }
 
 impl AwsSdk {
-    /// A client with AWS's example credentials that signs with SigV4, for a bucket or an access point.
+    /// A client with the example credentials of AWS that signs with SigV4, for a bucket or an access point.
     pub(crate) fn new(token: Option<&str>, bucket: &str) -> Self {
         Self::with(token, bucket, Some([AuthSchemeId::from("sigv4")]))
     }
 
-    /// As it comes: with SigV4A for S3 on Outposts.
+    /// A client with default settings, which signs with SigV4A for S3 on Outposts.
     pub(crate) fn by_default(token: Option<&str>, bucket: &str) -> Self {
         Self::with(token, bucket, None)
     }
@@ -47,7 +47,7 @@ impl AwsSdk {
 
     fn presigned(&self, key: &str) -> PresignedRequest {
         let call = self.client.get_object().bucket(&self.bucket).key(key);
-        at_once(call.presigned(self.presigning.clone())).expect("it can be signed")
+        poll_once(call.presigned(self.presigning.clone())).expect("it can be signed")
     }
 }
 

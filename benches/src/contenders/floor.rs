@@ -1,4 +1,4 @@
-//! What no signer can do without: the SHA-256 of the canonical request and one HMAC-SHA256. Nothing is formatted.
+//! The work that every signer must do: the SHA-256 of the canonical request and one HMAC-SHA256. Nothing is formatted.
 
 use std::fmt::Write;
 
@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use super::Contender;
 use crate::work;
 
-/// How many requests are kept: all of them stay in the processor's nearest caches, as a signer's own data does.
-const KEPT: u64 = 16;
+/// The number of requests: few enough to stay in the nearest caches of the processor, like the data of a signer.
+const REQUESTS: u64 = 16;
 
-/// Real requests, as the bytes that are hashed, and the signing key.
+/// The bytes that are hashed for real requests, and the signing key.
 pub(crate) struct Floor {
     requests: Vec<(String, String)>,
     key: Hmac<Sha256>,
@@ -19,9 +19,9 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// Takes the bytes from URLs, and shows that they are those: their signature comes out.
+    /// Takes the bytes from URLs, and verifies that they give the signatures of these URLs.
     pub(crate) fn new(mut url: impl FnMut(&str) -> String) -> Self {
-        let urls: Vec<String> = (0..KEPT).map(|number| url(&work::key(number))).collect();
+        let urls: Vec<String> = (0..REQUESTS).map(|number| url(&work::key(number))).collect();
         let key = signing_key(parameter(&urls[0], "X-Amz-Credential"));
         let requests: Vec<_> = urls.iter().map(|url| hashed_bytes(url)).collect();
         for ((canonical, to_sign), url) in requests.iter().zip(&urls) {
@@ -82,7 +82,7 @@ fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("a String takes everything");
+        write!(out, "{byte:02x}").expect("writing to a String cannot fail");
         out
     })
 }

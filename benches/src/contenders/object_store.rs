@@ -1,4 +1,4 @@
-//! `object_store`'s signer, with ring for its hashes, which the build has anyway. It reads the clock for each URL.
+//! The signer of `object_store`, with ring for its hashes, which is in the build anyway. It reads the clock for each URL.
 
 use object_store::{
     ClientOptions,
@@ -8,14 +8,14 @@ use object_store::{
     signer::Signer,
 };
 
-use super::{Contender, at_once};
+use super::{Contender, poll_once};
 use crate::work;
 
-/// A store that is never asked for anything but URLs.
+/// A store that only signs URLs.
 pub(crate) struct ObjectStore(AmazonS3);
 
 impl ObjectStore {
-    /// A store with AWS's example credentials.
+    /// A store with the example credentials of AWS.
     pub(crate) fn new(token: Option<&str>) -> Self {
         let builder = AmazonS3Builder::new()
             .with_region(work::REGION)
@@ -23,7 +23,7 @@ impl ObjectStore {
             .with_virtual_hosted_style_request(true)
             .with_access_key_id(work::ACCESS_KEY)
             .with_secret_access_key(work::SECRET_KEY)
-            .with_http_connector(Nowhere);
+            .with_http_connector(NoConnector);
         let builder = match token {
             Some(token) => builder.with_token(token),
             None => builder,
@@ -32,7 +32,7 @@ impl ObjectStore {
     }
 
     fn presigned(&self, key: &str) -> url::Url {
-        at_once(self.0.signed_url(http::Method::GET, &Path::from(key), work::EXPIRES_IN))
+        poll_once(self.0.signed_url(http::Method::GET, &Path::from(key), work::EXPIRES_IN))
             .expect("it can be signed")
     }
 }
@@ -47,18 +47,18 @@ impl Contender for ObjectStore {
     }
 }
 
-/// In the place of an HTTP client, which signing does not need: it would bring a second TLS stack.
+/// A connector without a connection, because signing needs no HTTP client: a real one would add a second TLS stack.
 #[derive(Debug)]
-struct Nowhere;
+struct NoConnector;
 
-impl HttpConnector for Nowhere {
+impl HttpConnector for NoConnector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
         Ok(HttpClient::new(Self))
     }
 }
 
 #[async_trait::async_trait]
-impl HttpService for Nowhere {
+impl HttpService for NoConnector {
     async fn call(&self, _request: HttpRequest) -> Result<HttpResponse, HttpError> {
         Err(HttpError::new(HttpErrorKind::Connect, std::io::Error::other("nothing is sent")))
     }

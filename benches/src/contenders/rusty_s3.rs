@@ -1,4 +1,4 @@
-//! rusty-s3, with the hash crates that presignd uses too.
+//! rusty-s3, with the same hash crates as presignd.
 
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
@@ -13,7 +13,7 @@ pub(crate) struct RustyS3 {
 }
 
 impl RustyS3 {
-    /// A signer with AWS's example credentials.
+    /// A signer with the example credentials of AWS.
     pub(crate) fn new(token: Option<&str>) -> Self {
         let endpoint = format!("https://s3.{}.amazonaws.com", work::REGION);
         let endpoint = url::Url::parse(&endpoint).expect("a URL");
@@ -22,7 +22,7 @@ impl RustyS3 {
             Some(token) => Credentials::new_with_token(work::ACCESS_KEY, work::SECRET_KEY, token),
             None => Credentials::new(work::ACCESS_KEY, work::SECRET_KEY),
         };
-        let now = work::signed_at().try_into().expect("a time within reach");
+        let now = work::signed_at().try_into().expect("a time in range");
         Self { bucket: bucket.expect("a bucket"), credentials, now }
     }
 

@@ -1,4 +1,4 @@
-//! aws-sigv4, called as the AWS SDK calls it: it is handed the URI and gives parameters to put into it.
+//! aws-sigv4, called as the AWS SDK calls it: it gets the URI and returns the parameters to add to it.
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use super::Contender;
 use crate::work;
 
-/// An identity, and what it signs with.
+/// An identity and its algorithm.
 pub(crate) struct AwsSigv4 {
     identity: Identity,
     origin: String,
@@ -78,7 +78,7 @@ impl AwsSigv4 {
     }
 }
 
-/// The SDK makes these anew for each request as well.
+/// Settings of S3. Built for each request, as in the SDK.
 fn settings() -> SigningSettings {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;

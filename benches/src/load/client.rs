@@ -1,4 +1,4 @@
-//! tonic's client without its decoding.
+//! The client of tonic, without decoding of messages.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -19,21 +19,21 @@ use super::{
     messages::{Answer, Messages},
 };
 
-/// Window for each stream and for a connection, for both servers.
+/// HTTP/2 flow-control window per stream and per connection, in bytes, for both servers.
 const WINDOW: u32 = 4 << 20;
-/// More than any answer has.
+/// The size limit of a response, in bytes: larger than any.
 const MESSAGE_LIMIT: usize = 8 << 20;
 
-/// Where the server is, and what is called.
+/// The address of the server and the method to call.
 #[derive(Clone)]
 pub(super) struct Client {
-    place: Place,
+    address: ServerAddress,
     path: PathAndQuery,
     mode: Mode,
 }
 
 #[derive(Clone)]
-enum Place {
+enum ServerAddress {
     Unix(PathBuf),
     Tcp(SocketAddr),
 }
@@ -41,9 +41,9 @@ enum Place {
 impl Client {
     /// The client that the options describe.
     pub(super) fn to(options: &Options) -> Self {
-        let place = match (&options.unix, options.tcp) {
-            (Some(path), _) => Place::Unix(path.clone()),
-            (None, Some(address)) if address.ip().is_loopback() => Place::Tcp(address),
+        let address = match (&options.unix, options.tcp) {
+            (Some(path), _) => ServerAddress::Unix(path.clone()),
+            (None, Some(address)) if address.ip().is_loopback() => ServerAddress::Tcp(address),
             _ => panic!("give a socket or a loopback address"),
         };
         let path = match (options.target, options.mode) {
@@ -54,7 +54,7 @@ impl Client {
             (Target::Echo, Mode::Batch) => "/bench.echo.Echo/Batch",
             (Target::Echo, Mode::Stream) => "/bench.echo.Echo/Stream",
         };
-        Self { place, path: PathAndQuery::from_static(path), mode: options.mode }
+        Self { address, path: PathAndQuery::from_static(path), mode: options.mode }
     }
 
     /// A new connection.
@@ -62,15 +62,15 @@ impl Client {
         let endpoint = Endpoint::from_static("http://localhost")
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW);
-        let channel = match self.place.clone() {
-            Place::Unix(path) => {
+        let channel = match self.address.clone() {
+            ServerAddress::Unix(path) => {
                 let dial = tower::service_fn(move |_| {
                     let path = path.clone();
                     async { UnixStream::connect(path).await.map(TokioIo::new) }
                 });
                 endpoint.connect_with_connector(dial).await
             }
-            Place::Tcp(address) => {
+            ServerAddress::Tcp(address) => {
                 let dial = tower::service_fn(move |_| async move {
                     let stream = TcpStream::connect(address).await?;
                     stream.set_nodelay(true)?;
@@ -79,7 +79,7 @@ impl Client {
                 endpoint.connect_with_connector(dial).await
             }
         };
-        let grpc = Grpc::new(channel.expect("the server takes connections"));
+        let grpc = Grpc::new(channel.expect("the server accepts connections"));
         Connection { grpc: grpc.max_decoding_message_size(MESSAGE_LIMIT), path: self.path.clone() }
     }
 
@@ -104,14 +104,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// One message for one message.
+    /// Sends one message and returns the response.
     pub(super) async fn unary(&mut self, message: Bytes) -> Bytes {
         self.grpc.ready().await.expect("it is connected");
         let answer = self.grpc.unary(Request::new(message), self.path.clone(), Raw).await;
         answer.expect("it answers").into_inner()
     }
 
-    /// Messages for messages.
+    /// Sends a stream of messages and returns the stream of responses.
     pub(super) async fn stream(
         &mut self,
         messages: impl Stream<Item = Bytes> + Send + 'static,
@@ -122,7 +122,7 @@ impl Connection {
     }
 }
 
-/// Bytes are messages.
+/// A codec that passes messages on as bytes.
 #[derive(Clone, Copy)]
 struct Raw;
 

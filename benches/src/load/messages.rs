@@ -1,4 +1,4 @@
-//! What is sent, encoded once, and what must come back.
+//! The requests, encoded once, and the expected responses.
 
 use bytes::Bytes;
 use prost::{Message, encoding::encoded_len_varint};
@@ -6,10 +6,10 @@ use prost::{Message, encoding::encoded_len_varint};
 use super::{Mode, Options, Target};
 use crate::{contract::presign::v1 as pb, echo_pb, work};
 
-/// How many different messages there are at least; they are sent in turns.
+/// The minimum number of different requests; they are sent in rotation.
 const DISTINCT: u64 = 16;
 
-/// The messages that are sent.
+/// The requests to send.
 pub(super) struct Messages {
     encoded: Vec<Bytes>,
     target: Target,
@@ -17,18 +17,18 @@ pub(super) struct Messages {
     items: usize,
 }
 
-/// What is known of every answer from the first one.
+/// The sizes of the first response, which all others must have too.
 #[derive(Clone, Copy)]
 pub(super) struct Answer {
     pub(super) message_bytes: usize,
     pub(super) item_bytes: usize,
     pub(super) url_bytes: usize,
-    /// Streams count their messages in a field that grows.
+    /// Allowed difference in bytes: in a stream, `first_index` grows.
     slack: usize,
 }
 
 impl Answer {
-    /// Fails for an answer that is not as long as the first.
+    /// Panics if a response does not have the length of the first.
     pub(super) fn check_length(&self, bytes: &Bytes) {
         let fits = bytes.len().abs_diff(self.message_bytes) <= self.slack;
         assert!(fits, "an answer has {} bytes, the first had {}", bytes.len(), self.message_bytes);
@@ -45,19 +45,19 @@ impl Messages {
         Self { encoded, target: options.target, mode: options.mode, items }
     }
 
-    /// One of them.
+    /// One of the requests, by number.
     pub(super) fn get(&self, number: usize) -> Bytes {
         self.encoded[number % self.encoded.len()].clone()
     }
 
-    /// Checks the answer to the first message whole.
+    /// Checks the whole response to the first request.
     pub(super) fn check(&self, bytes: Bytes) -> Answer {
         let message_bytes = bytes.len();
         let (item_bytes, url_bytes) = match (self.target, self.mode) {
             (Target::Echo, Mode::Unary) => (message(echo_pb::UnaryResponse::decode(bytes)).item.len(), 0),
             (Target::Echo, Mode::Batch | Mode::Stream) => {
                 let answer = message(echo_pb::BatchResponse::decode(bytes));
-                assert_eq!(answer.items.len(), self.items, "an item for each");
+                assert_eq!(answer.items.len(), self.items, "one item per request");
                 (answer.items[0].len(), 0)
             }
             (_, Mode::Unary) => {
@@ -77,7 +77,7 @@ impl Messages {
 
     /// The sizes of a result and of its URL.
     fn results(&self, answer: &pb::BatchPresignResponse) -> (usize, usize) {
-        assert_eq!(answer.results.len(), self.items, "a result for each");
+        assert_eq!(answer.results.len(), self.items, "one result per request");
         let mut url_bytes = 0;
         for (number, result) in (0..).zip(&answer.results) {
             match &result.result {
@@ -134,7 +134,7 @@ fn batch(options: &Options, first: u64) -> pb::BatchPresignRequest {
     }
 }
 
-/// What all requests of a batch share.
+/// The defaults of a batch.
 fn defaults(options: &Options) -> pb::PresignRequest {
     let seconds = i64::try_from(work::EXPIRES_IN.as_secs()).expect("a small number");
     let signer =
@@ -148,16 +148,16 @@ fn defaults(options: &Options) -> pb::PresignRequest {
     }
 }
 
-/// As long as the request to presignd.
+/// A request of the same length as the request to presignd.
 fn echo_unary(options: &Options, number: u64) -> echo_pb::UnaryRequest {
     let answer_bytes = u32::try_from(options.answer_bytes).expect("a small number");
     let whole = single(options, number).encoded_len();
-    let beside = echo_pb::UnaryRequest { item: String::new(), answer_bytes }.encoded_len();
-    let item = text(work::key(number), filling(whole.saturating_sub(beside)));
+    let empty = echo_pb::UnaryRequest { item: String::new(), answer_bytes }.encoded_len();
+    let item = text(work::key(number), filling(whole.saturating_sub(empty)));
     echo_pb::UnaryRequest { item, answer_bytes }
 }
 
-/// As long as the batch for presignd, item by item.
+/// A batch of the same length as the batch for presignd, item by item.
 fn echo_batch(options: &Options, first: u64) -> echo_pb::BatchRequest {
     let like = batch(options, first);
     let item = |request: &pb::PresignRequest| text(request.key.clone(), request.encoded_len());
@@ -168,7 +168,7 @@ fn echo_batch(options: &Options, first: u64) -> echo_pb::BatchRequest {
     }
 }
 
-/// The length of the text whose field has this many bytes.
+/// The length of the string whose field has this many bytes.
 fn filling(field: usize) -> usize {
     let around = |bytes: usize| 1 + encoded_len_varint(bytes.try_into().unwrap_or_default());
     field.saturating_sub(around(field))

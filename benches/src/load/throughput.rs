@@ -1,4 +1,4 @@
-//! Batches back to back, and streams: how many URLs come in a second, and what they cost the server.
+//! Sequential batches, and streams: URLs per second, and the CPU time of the server per URL.
 
 use std::{
     sync::{
@@ -19,25 +19,25 @@ use super::{
     process::{Cpu, Process},
 };
 
-/// The part of the time that goes before, to warm up.
+/// The length of the warm-up, as a fraction of the measured time.
 const WARM_UP: f64 = 0.4;
-/// How often the server's memory is looked at.
+/// The interval at which the memory of the server is read.
 const SAMPLE: Duration = Duration::from_millis(200);
-/// The longest that a count may take.
+/// The time limit of a run with `--count`.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What the workers share.
+/// The state that all workers share.
 struct Work {
     messages: Messages,
     answer: Answer,
     items: u64,
-    /// Messages that each stream sends; without it, until `stop`.
+    /// Messages per stream; `None`: until `stop` is set.
     limit: Option<u64>,
     urls: AtomicU64,
     stop: AtomicBool,
 }
 
-/// Loads the server for as long as the options say.
+/// Runs the load that the options describe, and returns the report.
 pub(super) async fn measure(
     client: Client,
     messages: Messages,
@@ -62,7 +62,7 @@ pub(super) async fn measure(
         }
     }
     if work.limit.is_some() {
-        return counted(&mut workers, &work, &began, server).await;
+        return measure_count(&mut workers, &work, &began, server).await;
     }
     tokio::time::sleep(Duration::from_secs_f64(options.seconds * WARM_UP)).await;
     let began = Mark::now(&work, server);
@@ -83,7 +83,7 @@ fn spawn(workers: &mut JoinSet<()>, mode: Mode, connection: Connection, work: Ar
 }
 
 impl Work {
-    fn take(&self, bytes: &Bytes) {
+    fn count(&self, bytes: &Bytes) {
         self.answer.check_length(bytes);
         self.urls.fetch_add(self.items, Ordering::Relaxed);
     }
@@ -93,12 +93,12 @@ async fn batches(mut connection: Connection, work: Arc<Work>) {
     let mut number = 0;
     while !work.stop.load(Ordering::Relaxed) {
         let bytes = connection.unary(work.messages.get(number)).await;
-        work.take(&bytes);
+        work.count(&bytes);
         number += 1;
     }
 }
 
-/// Sends as fast as flow control lets it, and reads as it goes.
+/// Sends as fast as flow control allows, and reads at the same time.
 async fn stream(mut connection: Connection, work: Arc<Work>) {
     let sender = Arc::clone(&work);
     let mut sent = 0;
@@ -109,13 +109,13 @@ async fn stream(mut connection: Connection, work: Arc<Work>) {
         std::task::Poll::Ready(message)
     });
     let mut answers = connection.stream(requests).await;
-    while let Some(bytes) = answers.message().await.expect("the stream goes on") {
-        work.take(&bytes);
+    while let Some(bytes) = answers.message().await.expect("the stream continues") {
+        work.count(&bytes);
     }
 }
 
-/// Waits until every stream has had its number of URLs, and watches the server's memory meanwhile.
-async fn counted(workers: &mut JoinSet<()>, work: &Work, began: &Mark, server: Process) -> Value {
+/// Waits until every stream has its number of URLs, and samples the memory of the server.
+async fn measure_count(workers: &mut JoinSet<()>, work: &Work, began: &Mark, server: Process) -> Value {
     let mut memory = vec![server.resident()];
     let finished = async {
         let mut tick = tokio::time::interval(SAMPLE);
@@ -136,7 +136,7 @@ async fn counted(workers: &mut JoinSet<()>, work: &Work, began: &Mark, server: P
         "last": memory[memory.len() - 1],
         "min": memory.iter().min(),
         "max": memory.iter().max(),
-        // What is flat stays flat: the middle of the first and of the last tenth, once the stream runs.
+        // Samples after a tenth and after nine tenths of the stream, to show whether memory grows.
         "early": memory[memory.len() / 10],
         "late": memory[memory.len() - 1 - memory.len() / 10],
         "samples": memory.len(),
@@ -145,7 +145,7 @@ async fn counted(workers: &mut JoinSet<()>, work: &Work, began: &Mark, server: P
     report
 }
 
-/// Where things stood at a time.
+/// Counters at one time.
 struct Mark {
     at: Instant,
     urls: u64,

@@ -1,4 +1,4 @@
-//! One call after the other on one connection: how long each takes.
+//! Sequential calls on one connection: the latency of each.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use super::{
     process::Process,
 };
 
-/// The part of the time that goes before, to warm up.
+/// The length of the warm-up, as a fraction of the measured time.
 const WARM_UP: f64 = 0.25;
-/// The most calls of one measurement.
-const MOST_CALLS: usize = 2_000_000;
+/// The maximum number of calls in one measurement.
+const MAX_CALLS: usize = 2_000_000;
 
-/// Calls for as long as the options say.
+/// Calls the server for the time in the options, and returns the report.
 pub(super) async fn measure(
     client: &Client,
     messages: &Messages,
@@ -52,7 +52,7 @@ async fn calls(
 ) -> Vec<u64> {
     let mut times = Vec::with_capacity(65_536);
     let began = Instant::now();
-    while began.elapsed() < time && times.len() < MOST_CALLS {
+    while began.elapsed() < time && times.len() < MAX_CALLS {
         let message = messages.get(times.len());
         let called = Instant::now();
         let bytes = connection.unary(message).await;

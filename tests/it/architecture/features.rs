@@ -1,14 +1,14 @@
-//! Dev-dependencies add no feature to what the program uses: cargo would compile it, and all that depends on it, once for
-//! the program and once more for the tests.
+//! Checks that dev-dependencies add no feature to a dependency of the program. Otherwise cargo compiles that crate, and all
+//! crates that depend on it, twice: for the program and for the tests.
 
 use std::{collections::BTreeMap, process::Command};
 
 use crate::support::python;
 
-/// Crates that are compiled twice all the same: the Unicode tables that proptest needs are 650 KB in the binary.
+/// Crates that are compiled twice on purpose: the Unicode tables for proptest would add 650 KB to the binary.
 const TWICE: &[&str] = &["regex-syntax"];
 
-/// The features of each crate (with its version) that `cargo tree` finds by edges of these kinds.
+/// The features of each crate (with its version) that `cargo tree` lists for these kinds of dependencies.
 fn features(edges: &str) -> BTreeMap<String, String> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["tree", "--locked", "--offline", "--prefix=none", "--format={p}|{f}", "--edges", edges]);

@@ -1,5 +1,5 @@
-//! Which module imports which, and which modules use which outside crate. A failing test prints the table of today's
-//! code: what was meant goes into the table here, what was not is a mistake in the code.
+//! Checks the imports between modules, and the external crates that each module uses. A failing test prints the table of the
+//! present code: copy an intended change into the table here; otherwise correct the code.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use crate::support::python;
 type Table = BTreeMap<String, BTreeSet<String>>;
 type Rows = &'static [(&'static str, &'static [&'static str])];
 
-/// Each module at the top of `src/`, and those that it imports.
+/// Each top-level module of `src/`, and the modules that it imports.
 const MODULES: Rows = &[
     ("address", &[]),
     ("admin", &["clock", "credentials", "generation", "health", "listen", "metrics"]),
@@ -54,13 +54,13 @@ const MODULES: Rows = &[
     ("sys", &[]),
 ];
 
-/// The modules that may start a server: nothing else knows it.
+/// The modules that may import the server.
 const ENTRY: &[&str] = &["commands"];
 
 /// The core: pure functions of their arguments.
 const CORE: &[&str] = &["explain", "presign"];
 
-/// What the core never uses: runtimes, the wire, logs, and what std offers of the system.
+/// Crates and modules that the core must not use: runtimes, wire protocols, logging, and the system parts of std.
 const NOT_IN_CORE: &[&str] = &[
     "hyper",
     "prost",
@@ -184,7 +184,7 @@ fn table(rows: Rows) -> Table {
     table
 }
 
-/// A table as it stands in this file.
+/// Formats a table like the ones in this file.
 fn print(table: &Table) -> String {
     table.iter().fold(String::new(), |mut text, (name, list)| {
         let list: Vec<_> = list.iter().map(|entry| format!("\"{entry}\"")).collect();
@@ -193,7 +193,7 @@ fn print(table: &Table) -> String {
     })
 }
 
-/// What each module at the top imports.
+/// The modules that each top-level module imports.
 fn imports(modules: &[Module]) -> Table {
     let mut imports = Table::new();
     for module in modules {
@@ -244,8 +244,8 @@ fn no_modules_import_each_other_in_a_circle() {
     }
 }
 
-/// The files that each file imports, by the paths of their modules. A file and those in its own folder count as one: a
-/// module may use what its parent declares.
+/// The files that each file imports, by the paths of their modules. A file and the files in its own directory count as one,
+/// because a module may use the declarations of its parent.
 fn file_imports(modules: &[Module]) -> Table {
     let name = |path: &[String]| path.join("::");
     let known: BTreeSet<String> = modules.iter().map(|module| name(&module.path)).collect();
@@ -271,7 +271,7 @@ fn no_files_import_each_other_in_a_circle() {
             imported_by.entry(other.clone()).or_default().insert(file.clone());
         }
     }
-    // A file that imports nothing more, or that nothing more imports, is in no circle.
+    // A file without imports among the remaining files, or that none of them imports, is in no circle.
     loop {
         let leaf = open.iter().find(|(name, row)| {
             let users = imported_by.get(*name);
@@ -286,7 +286,7 @@ fn no_files_import_each_other_in_a_circle() {
     assert!(open.is_empty(), "a circle among:\n{}", print(&open));
 }
 
-/// The modules that use each crate or part of one: those of the table's row, and those that it lacks.
+/// The modules that use each crate, or part of a crate, in the table.
 fn uses(modules: &[Module], table: &Table) -> Table {
     let homes_of = |row: &str, homes: &BTreeSet<String>| {
         let users =

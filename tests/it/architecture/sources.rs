@@ -1,4 +1,4 @@
-//! Reads `src/` with syn: every module without its tests, and every path in it, resolved.
+//! Parses `src/` with syn: every module without its tests, and all paths in its code, resolved.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,20 +16,20 @@ use syn::{
 
 use crate::support::python;
 
-/// A module of the library, or `main`: `["presign", "sign"]`. What lib.rs itself has beside `mod` counts as `pb`.
+/// A module of the library, or `main`: `["presign", "sign"]`. The code in lib.rs itself, except `mod`, counts as `pb`.
 pub struct Module {
     pub path: Vec<String>,
-    /// The paths in its code, from a crate's name on: `crate::presign::name::Key`, `std::env::args`.
+    /// The paths in its code, starting with the name of a crate: `crate::presign::name::Key`, `std::env::args`.
     pub uses: BTreeSet<Vec<String>>,
 }
 
 impl Module {
-    /// The module at the top of `src/` that it is or is in.
+    /// The top-level module that it is, or that contains it.
     pub fn top(&self) -> &str {
         &self.path[0]
     }
 
-    /// Whether a path in it begins with that of a crate or of a part of one: `std::env`.
+    /// Whether it uses a crate or a part of a crate, such as `std::env`.
     pub fn uses_part_of(&self, part: &str) -> bool {
         self.uses.iter().any(|path| {
             let mut path = path.iter();
@@ -38,7 +38,7 @@ impl Module {
     }
 }
 
-/// Every module that lib.rs and main.rs lead to.
+/// All modules that lib.rs and main.rs declare, directly or indirectly.
 pub static MODULES: LazyLock<Vec<Module>> = LazyLock::new(modules);
 
 fn modules() -> Vec<Module> {
@@ -71,17 +71,17 @@ fn file_of(module: &[String]) -> PathBuf {
     python::repository(&format!("src/{}.rs", module.join("/")))
 }
 
-/// What the names that a file imports or declares stand for.
+/// The full path of each name that a file imports or declares.
 struct Names(BTreeMap<String, Vec<String>>);
 
 impl Names {
     fn of(file: &File, path: &[String]) -> Self {
-        let mut imports = Imports { here: path.to_vec(), found: BTreeMap::new() };
+        let mut imports = Imports { here: path.to_vec(), paths: BTreeMap::new() };
         imports.visit_file(file);
-        Self(imports.found)
+        Self(imports.paths)
     }
 
-    /// A path from a crate's name on.
+    /// The full path, starting with the name of a crate.
     fn resolve(&self, here: &[String], path: Vec<String>) -> Vec<String> {
         let path = absolute(here, path);
         match self.0.get(&path[0]) {
@@ -108,7 +108,7 @@ fn absolute(here: &[String], mut path: Vec<String>) -> Vec<String> {
 /// Collects `use` and `mod`.
 struct Imports {
     here: Vec<String>,
-    found: BTreeMap<String, Vec<String>>,
+    paths: BTreeMap<String, Vec<String>>,
 }
 
 impl Visit<'_> for Imports {
@@ -117,13 +117,13 @@ impl Visit<'_> for Imports {
             item if is_for_tests(attributes(item)) => {}
             Item::Use(ItemUse { tree, .. }) => {
                 for (name, path) in leaves(tree) {
-                    self.found.insert(name, absolute(&self.here, path));
+                    self.paths.insert(name, absolute(&self.here, path));
                 }
             }
             Item::Mod(module) => {
                 let name = module.ident.unraw().to_string();
                 let path = std::iter::once("crate".to_owned()).chain(self.here.iter().cloned());
-                self.found.insert(name.clone(), path.chain([name.clone()]).collect());
+                self.paths.insert(name.clone(), path.chain([name.clone()]).collect());
                 self.here.push(name);
                 visit::visit_item_mod(self, module);
                 self.here.pop();
@@ -138,19 +138,19 @@ struct Reader {
     here: Vec<String>,
     names: Names,
     uses: BTreeSet<Vec<String>>,
-    /// The modules that have files of their own.
+    /// The modules that have a separate file.
     children: Vec<Vec<String>>,
 }
 
 impl Reader {
     fn add(&mut self, path: Vec<String>) {
-        // A name alone was imported, and counted then.
+        // A single name was imported, and its import is counted already.
         if path.len() > 1 {
             self.uses.insert(self.names.resolve(&self.here, path));
         }
     }
 
-    /// The paths in what only the macro itself can parse.
+    /// Adds the paths in the tokens of a macro call, which only the macro can parse.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path = Vec::new();
         let mut colons = 0;
@@ -193,7 +193,7 @@ impl Visit<'_> for Reader {
     fn visit_item_mod(&mut self, module: &ItemMod) {
         self.here.push(module.ident.unraw().to_string());
         if module.content.is_none() {
-            // Modules of main.rs would lie in src/ too; it declares none.
+            // Modules of main.rs would be in src/ too, but main.rs declares none.
             self.children.push(self.here.clone());
         }
         visit::visit_item_mod(self, module);
@@ -224,7 +224,7 @@ impl Visit<'_> for Reader {
     }
 }
 
-/// Each name that a `use` brings, and its path.
+/// Each name that a `use` imports, and its path.
 fn leaves(tree: &UseTree) -> Vec<(String, Vec<String>)> {
     let below = |name: &syn::Ident, tree| {
         let name = name.unraw().to_string();

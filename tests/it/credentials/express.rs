@@ -71,7 +71,7 @@ fn signature(session: &Keys, presigned: &PresignedRequest) -> String {
         .settings(settings)
         .build()
         .unwrap();
-    sigv4::signed(presigned, &parts, &params.into())
+    sigv4::sign_request(presigned, &parts, &params.into())
 }
 
 /// Asserts that a URL is of a session.

@@ -1,4 +1,4 @@
-//! boto3, told to sign with `s3v4` and to use the regional endpoint, must give the same parameters and signature.
+//! boto3, configured for `s3v4` and the regional endpoint, must give the same parameters and signature.
 
 use presignd::pb::{self, presign_request::Operation};
 use serde_json::{Value, json};
@@ -13,10 +13,10 @@ use crate::support::{
 #[tokio::test]
 async fn thousands_of_urls_equal_those_of_boto3() {
     let all = cases::all();
-    let questions: String =
-        all.iter().map(|(sample, case)| question(sample, case).to_string() + "\n").collect();
+    let requests: String =
+        all.iter().map(|(sample, case)| url_request(sample, case).to_string() + "\n").collect();
     let answers =
-        tokio::task::spawn_blocking(move || python::run(python::script("boto3_oracle.py"), &questions));
+        tokio::task::spawn_blocking(move || python::run(python::script("boto3_oracle.py"), &requests));
     let answers = answers.await.unwrap();
     let service = InProcess::new();
     let mut compared = 0;
@@ -37,7 +37,7 @@ async fn thousands_of_urls_equal_those_of_boto3() {
     assert!(compared > 3_000 && compared == all.len(), "{compared} of {} cases", all.len());
 }
 
-/// Everything about a form that boto3 does not know by itself.
+/// The fields and conditions of the forms to compare.
 fn forms() -> Vec<pb::PresignPostRequest> {
     let map = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -66,7 +66,7 @@ fn forms() -> Vec<pb::PresignPostRequest> {
 }
 
 #[tokio::test]
-async fn forms_equal_those_of_boto3_policy_and_signature_to_the_byte() {
+async fn forms_with_policy_and_signature_equal_those_of_boto3() {
     let mut cases = Vec::new();
     for (region, endpoint, path_style, bucket) in [
         ("us-east-1", None, false, "plain-bucket"),
@@ -88,10 +88,10 @@ async fn forms_equal_those_of_boto3_policy_and_signature_to_the_byte() {
             }
         }
     }
-    let questions: String =
-        cases.iter().map(|(case, form)| post_question(case, form).to_string() + "\n").collect();
+    let requests: String =
+        cases.iter().map(|(case, form)| post_request(case, form).to_string() + "\n").collect();
     let answers =
-        tokio::task::spawn_blocking(move || python::run(python::script("boto3_oracle.py"), &questions));
+        tokio::task::spawn_blocking(move || python::run(python::script("boto3_oracle.py"), &requests));
     let answers = answers.await.unwrap();
     assert_eq!(answers.lines().count(), cases.len());
     let service = InProcess::new();
@@ -103,21 +103,21 @@ async fn forms_equal_those_of_boto3_policy_and_signature_to_the_byte() {
     }
 }
 
-fn post_question(case: &Case, form: &pb::PresignPostRequest) -> Value {
+fn post_request(case: &Case, form: &pb::PresignPostRequest) -> Value {
     let exact = form.fields.iter().map(|(name, value)| json!({name: value}));
     let prefixes =
         form.starts_with.iter().map(|(name, text)| json!(["starts-with", format!("${name}"), text]));
     let length =
         form.content_length_range.iter().map(|range| json!(["content-length-range", range.min, range.max]));
     let conditions: Vec<Value> = exact.chain(prefixes).chain(length).collect();
-    question_of(case, "PresignPost", &json!({"Fields": form.fields, "Conditions": conditions}))
+    oracle_request(case, "PresignPost", &json!({"Fields": form.fields, "Conditions": conditions}))
 }
 
-fn question(sample: &Sample, case: &Case) -> Value {
-    question_of(case, sample.name, &json!(sample.botocore))
+fn url_request(sample: &Sample, case: &Case) -> Value {
+    oracle_request(case, sample.name, &json!(sample.botocore))
 }
 
-fn question_of(case: &Case, operation: &str, params: &Value) -> Value {
+fn oracle_request(case: &Case, operation: &str, params: &Value) -> Value {
     json!({
         "time": case.time,
         "region": case.region,

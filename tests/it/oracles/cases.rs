@@ -1,4 +1,4 @@
-//! What the oracles are asked: each operation with its parameters, for many targets, keys and times.
+//! The requests for the oracles: each operation with parameters, for many targets, keys and times.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::support::{OUTPOSTS_ARN, in_process::Case};
 
-/// An operation with parameters, and the same in botocore's names.
+/// An operation with parameters, and the same parameters with botocore's names.
 pub struct Sample {
     pub name: &'static str,
     pub operation: Operation,
     pub botocore: Value,
 }
 
-/// Keys with every character that some signer has encoded wrongly once.
+/// Keys with characters that signers are known to encode wrongly.
 pub const KEYS: [&str; 16] = [
     "plain.txt",
     "folder/with spaces/a b.txt",
@@ -53,14 +53,15 @@ pub fn targets() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Every sample on every target, with keys, expiries, tokens and times that differ from case to case.
+/// Every sample on every target; keys, lifetimes, tokens and times vary from case to case.
 pub fn all() -> Vec<(Sample, Case)> {
     let mut cases = Vec::new();
     for (region, bucket) in targets() {
         for round in 0..KEYS.len() {
             for sample in samples() {
                 let mix = cases.len();
-                let key = if works_on_bucket(sample.name) { "" } else { KEYS[(round + mix) % KEYS.len()] };
+                let key =
+                    if is_bucket_operation(sample.name) { "" } else { KEYS[(round + mix) % KEYS.len()] };
                 let mut case = Case::new(bucket, key, sample.operation.clone());
                 case.region = region;
                 case.expires_in = [1, 59, 900, 3_600, 86_399, 604_800][mix % 6];
@@ -74,7 +75,7 @@ pub fn all() -> Vec<(Sample, Case)> {
     cases
 }
 
-pub fn works_on_bucket(operation: &str) -> bool {
+pub fn is_bucket_operation(operation: &str) -> bool {
     operation.starts_with("List") && operation != "ListParts"
         || matches!(operation, "HeadBucket" | "DeleteObjects")
         || operation.contains("Bucket")
@@ -88,12 +89,12 @@ fn sample(name: &'static str, operation: Operation, botocore: Value) -> Sample {
     Sample { name, operation, botocore }
 }
 
-/// Each operation, with few parameters and with many.
+/// Each operation, with few and with many parameters.
 pub fn samples() -> Vec<Sample> {
     let mut all = objects();
-    all.extend(uploads());
+    all.extend(multipart_uploads());
     all.extend(listings());
-    all.extend(beside_the_object());
+    all.extend(object_properties());
     all.extend(object_lock());
     all.extend(by_method());
     all
@@ -206,7 +207,7 @@ fn objects() -> Vec<Sample> {
     ]
 }
 
-fn uploads() -> Vec<Sample> {
+fn multipart_uploads() -> Vec<Sample> {
     let upload_id = || owned("VXBsb2FkIElE+/=");
     vec![
         sample(
@@ -267,7 +268,7 @@ fn uploads() -> Vec<Sample> {
     ]
 }
 
-/// boto3 adds `encoding-type=url` to most listings, asked or not: so it is asked for here.
+/// They set `encoding-type=url`, because boto3 always adds it to most listings.
 fn listings() -> Vec<Sample> {
     let url = || owned("url");
     vec![
@@ -316,7 +317,7 @@ fn listings() -> Vec<Sample> {
     ]
 }
 
-fn beside_the_object() -> Vec<Sample> {
+fn object_properties() -> Vec<Sample> {
     vec![
         sample("GetObjectTagging", Operation::GetObjectTagging(pb::GetObjectTagging::default()), json!({})),
         sample(

@@ -1,4 +1,5 @@
-//! Where each target is, under every combination of settings: the AWS SDK and boto3 must say the same, or refuse with us.
+//! The endpoint of each target, for all combinations of settings: the AWS SDK and boto3 must give the same URL, or reject the
+//! same request.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,10 +21,10 @@ use crate::support::{
 const REGIONS: [&str; 6] =
     ["us-east-1", "eu-west-1", "us-gov-west-1", "us-gov-east-1", "cn-north-1", "cn-northwest-1"];
 
-/// What a target's endpoint follows from.
+/// A target, and all settings that determine its endpoint.
 #[expect(clippy::struct_excessive_bools, reason = "they are settings, as an operator writes them")]
 #[derive(Clone, Debug)]
-struct Place {
+struct EndpointCase {
     region: &'static str,
     bucket: String,
     endpoint: Option<&'static str>,
@@ -85,19 +86,19 @@ const ENDPOINTS: [Option<&str>; 7] = [
     Some("http://127.0.0.1:9000"),
 ];
 
-/// Every so many of all combinations: a number without a factor in common with any of their lengths, so that every two
-/// settings meet in every way.
+/// Every eleventh combination is tested. 11 has no factor in common with the number of values of any setting, so all pairs
+/// of values of two settings are tested.
 const STEP: usize = 11;
 
-fn grid() -> Vec<Place> {
+fn grid() -> Vec<EndpointCase> {
     let mut all = Vec::new();
     for region in REGIONS {
         for bucket in buckets(region) {
             for endpoint in ENDPOINTS {
                 for flags in 0..32_u8 {
                     for use_arn_region in [None, Some(false), Some(true)] {
-                        let flag = |place: u8| flags & (1 << place) != 0;
-                        all.push(Place {
+                        let flag = |bit: u8| flags & (1 << bit) != 0;
+                        all.push(EndpointCase {
                             region,
                             bucket: bucket.clone(),
                             endpoint,
@@ -116,7 +117,7 @@ fn grid() -> Vec<Place> {
     all.into_iter().step_by(STEP).collect()
 }
 
-impl Place {
+impl EndpointCase {
     fn case(&self) -> Case {
         let mut case = Case::new(&self.bucket, "a/b c", Operation::GetObject(GetObject::default()))
             .in_region(self.region);
@@ -141,32 +142,32 @@ impl Place {
         self.endpoint.is_some_and(|url| url.contains("//[::1]") || url.contains("//127.0.0.1"))
     }
 
-    /// Why we refuse on purpose what the SDK and boto3 sign.
-    fn refused_on_purpose(&self) -> Option<&'static str> {
+    /// A part of the message if presignd rejects on purpose what the SDK and boto3 sign.
+    fn rejected_on_purpose(&self) -> Option<&'static str> {
         self.endpoint?;
         if self.bucket.ends_with("--op-s3") {
-            // They go to AWS all the same, with the credentials of another server.
+            // Their URL is at AWS, although the signer has the endpoint and the credentials of another server.
             return Some("the alias of an S3 on Outposts access point is reached at AWS alone");
         }
-        // They put a name in front of an address, which nobody can reach.
+        // They put a name before an IP address, which cannot be resolved.
         (self.is_arn() && self.is_at_ip_address()).then_some("so needs a host name there")
     }
 
-    /// S3 would be asked for a session first.
+    /// Whether presignd would first get a session from S3.
     fn needs_session(&self) -> bool {
         let directory = self.bucket.ends_with("--x-s3") || self.bucket.ends_with("--xa-s3");
         directory && !self.disable_session_auth
     }
 
-    /// What the SDK presigns; nothing where it refuses.
-    async fn by_sdk(&self) -> Option<Parts> {
+    /// Presigns with the SDK; `None` if the SDK rejects the request.
+    async fn presign_with_sdk(&self) -> Option<Parts> {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region))
             .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            // Left to itself it puts a name with dots in front of an address; boto3 is the judge of these.
+            // Without path style the SDK puts a name with dots before an IP address; for these boto3 is the reference.
             .force_path_style(self.path_style || self.is_at_ip_address() && !self.is_arn())
             .use_fips(self.fips)
             .use_dual_stack(self.dual_stack)
@@ -185,42 +186,44 @@ impl Place {
     }
 }
 
-async fn ours(service: &InProcess, place: &Place, x_id: bool) -> Result<PresignedRequest, Status> {
-    let mut case = place.case();
+async fn presign(service: &InProcess, case: &EndpointCase, x_id: bool) -> Result<PresignedRequest, Status> {
+    let mut case = case.case();
     case.query = x_id.then_some(("x-id", "GetObject")).into_iter().collect();
     service.presign(&case).await
 }
 
-/// The message of a refusal, which must be one of ours.
-fn told(refused: &Status, place: &Place) -> String {
-    assert_eq!(refused.code(), Code::InvalidArgument, "{refused} for {place:?}");
-    let unknown = refused.message().contains("S3 has no endpoint for this target");
-    assert!(!unknown, "AWS's reason is not told in our words: {refused} for {place:?}");
-    refused.message().to_owned()
+/// Returns the message of a rejection, and asserts that presignd knows the reason.
+fn message_of(rejected: &Status, case: &EndpointCase) -> String {
+    assert_eq!(rejected.code(), Code::InvalidArgument, "{rejected} for {case:?}");
+    let unknown = rejected.message().contains("S3 has no endpoint for this target");
+    assert!(!unknown, "presignd has no message for this reason: {rejected} for {case:?}");
+    rejected.message().to_owned()
 }
 
 #[tokio::test]
-async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it_refuses() {
+async fn endpoints_equal_those_of_the_aws_sdk() {
     let service = InProcess::new();
     let (mut same, mut on_purpose, mut reasons) = (0, 0, BTreeMap::new());
-    // For the others, S3 would be asked for a session first: see `credentials/express`.
-    for place in grid().into_iter().filter(|place| !place.needs_session()) {
-        let theirs = place.by_sdk().await;
-        match (theirs, ours(&service, &place, true).await) {
+    // The others need a session from S3: see `credentials/express`.
+    for case in grid().into_iter().filter(|case| !case.needs_session()) {
+        let theirs = case.presign_with_sdk().await;
+        match (theirs, presign(&service, &case, true).await) {
             (Some(theirs), Ok(ours)) => {
-                assert_eq!(Parts::of(&ours.url), theirs, "{place:?}");
+                assert_eq!(Parts::of(&ours.url), theirs, "{case:?}");
                 same += 1;
             }
-            (None, Err(refused)) => *reasons.entry(told(&refused, &place)).or_insert(0) += 1,
-            (Some(_), Err(refused)) if place.refused_on_purpose().is_some() => {
-                let why = place.refused_on_purpose().unwrap_or_default();
-                assert!(told(&refused, &place).contains(why), "{refused} for {place:?}");
+            (None, Err(rejected)) => *reasons.entry(message_of(&rejected, &case)).or_insert(0) += 1,
+            (Some(_), Err(rejected)) if case.rejected_on_purpose().is_some() => {
+                let why = case.rejected_on_purpose().unwrap_or_default();
+                assert!(message_of(&rejected, &case).contains(why), "{rejected} for {case:?}");
                 on_purpose += 1;
             }
-            (theirs, ours) => panic!("the SDK {theirs:?}, we {:?}: {place:?}", ours.map(|ours| ours.url)),
+            (theirs, ours) => {
+                panic!("the SDK {theirs:?}, presignd {:?}: {case:?}", ours.map(|ours| ours.url))
+            }
         }
     }
-    assert!(same > 700 && on_purpose > 100, "{same} targets were compared, {on_purpose} refused on purpose");
+    assert!(same > 700 && on_purpose > 100, "{same} targets were compared, {on_purpose} rejected on purpose");
     for reason in [
         "S3 Transfer Acceleration has no FIPS endpoint",
         "dual-stack is a choice among AWS's own endpoints",
@@ -242,14 +245,17 @@ async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it
         "the ARN is in partition",
         "the ARN is in region",
     ] {
-        assert!(reasons.keys().any(|told| told.contains(reason)), "nobody was told {reason:?}: {reasons:#?}");
+        assert!(
+            reasons.keys().any(|message| message.contains(reason)),
+            "no message contains {reason:?}: {reasons:#?}"
+        );
     }
 }
 
-/// What boto3 is asked about: it ignores `path_style` for ARNs, cannot do directory buckets, and drops FIPS, dual-stack and
-/// accelerate in silence where there is an endpoint.
-fn grid_for_boto3() -> Vec<Place> {
-    let mut all: Vec<Place> = Vec::new();
+/// The cases for boto3. They leave out `path_style` for ARNs, which boto3 ignores, directory buckets, which it does not
+/// support, and FIPS, dual-stack and accelerate with a custom endpoint, which it ignores too.
+fn grid_for_boto3() -> Vec<EndpointCase> {
+    let mut all: Vec<EndpointCase> = Vec::new();
     for region in ["us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1"] {
         for bucket in buckets(region).into_iter().filter(|bucket| !bucket.contains("--")) {
             for endpoint in &ENDPOINTS[1..] {
@@ -262,7 +268,7 @@ fn grid_for_boto3() -> Vec<Place> {
                     if !asked {
                         continue;
                     }
-                    all.push(Place {
+                    all.push(EndpointCase {
                         region,
                         bucket: bucket.clone(),
                         endpoint: *endpoint,
@@ -280,63 +286,63 @@ fn grid_for_boto3() -> Vec<Place> {
     all
 }
 
-/// What boto3 is told of addressing. Its own default, `auto`, means the path where there is an endpoint: our `path_style`;
-/// and it is the judge of names at an IP address.
-fn addressing_for_boto3(place: &Place) -> &'static str {
-    let is_path = place.path_style || place.is_at_ip_address() && !place.is_arn();
+/// The addressing style for boto3. Its default, `auto`, means path style with a custom endpoint, like `path_style` here. It
+/// also decides about names at an IP address.
+fn addressing_for_boto3(case: &EndpointCase) -> &'static str {
+    let is_path = case.path_style || case.is_at_ip_address() && !case.is_arn();
     if is_path { "auto" } else { "virtual" }
 }
 
 #[tokio::test]
-async fn every_target_is_where_boto3_has_it_and_refused_where_it_refuses() {
+async fn endpoints_equal_those_of_boto3() {
     let all = grid_for_boto3();
-    let question = |place: &Place| {
+    let request = |case: &EndpointCase| {
         let config = json!({
-            "use_fips_endpoint": place.fips,
-            "use_dualstack_endpoint": place.dual_stack,
+            "use_fips_endpoint": case.fips,
+            "use_dualstack_endpoint": case.dual_stack,
             "s3": {
-                "use_accelerate_endpoint": place.accelerate,
-                "addressing_style": addressing_for_boto3(place),
+                "use_accelerate_endpoint": case.accelerate,
+                "addressing_style": addressing_for_boto3(case),
             },
         });
         json!({
-            "time": place.case().time,
-            "region": place.region,
+            "time": case.case().time,
+            "region": case.region,
             "access_key": ACCESS_KEY,
             "secret_key": SECRET_KEY,
-            "endpoint": place.endpoint,
+            "endpoint": case.endpoint,
             "operation": "GetObject",
-            "bucket": place.bucket,
+            "bucket": case.bucket,
             "key": "a/b c",
             "expires_in": 900,
             "config": config,
         })
     };
-    let questions: String = all.iter().map(|place| question(place).to_string() + "\n").collect();
+    let requests: String = all.iter().map(|case| request(case).to_string() + "\n").collect();
     let answers =
-        tokio::task::spawn_blocking(move || python::run(python::script("boto3_oracle.py"), &questions));
+        tokio::task::spawn_blocking(move || python::run(python::script("boto3_oracle.py"), &requests));
     let answers = answers.await.unwrap();
     let service = InProcess::new();
-    let (mut same, mut refused, mut on_purpose) = (0, 0, 0);
-    for (place, answer) in all.iter().zip(answers.lines()) {
+    let (mut same, mut rejected, mut on_purpose) = (0, 0, 0);
+    for (case, answer) in all.iter().zip(answers.lines()) {
         let answer: Value = serde_json::from_str(answer).unwrap();
-        match (answer["url"].as_str(), ours(&service, place, false).await) {
+        match (answer["url"].as_str(), presign(&service, case, false).await) {
             (Some(theirs), Ok(ours)) => {
-                assert_eq!(Parts::of(&ours.url), Parts::of(theirs), "{place:?}");
+                assert_eq!(Parts::of(&ours.url), Parts::of(theirs), "{case:?}");
                 same += 1;
             }
             (None, Err(status)) => {
-                told(&status, place);
-                refused += 1;
+                message_of(&status, case);
+                rejected += 1;
             }
-            (Some(_), Err(status)) if place.refused_on_purpose().is_some() => {
-                let why = place.refused_on_purpose().unwrap_or_default();
-                assert!(told(&status, place).contains(why), "{status} for {place:?}");
+            (Some(_), Err(status)) if case.rejected_on_purpose().is_some() => {
+                let why = case.rejected_on_purpose().unwrap_or_default();
+                assert!(message_of(&status, case).contains(why), "{status} for {case:?}");
                 on_purpose += 1;
             }
-            (_, ours) => panic!("boto3 {answer}, we {:?}: {place:?}", ours.map(|ours| ours.url)),
+            (_, ours) => panic!("boto3 {answer}, presignd {:?}: {case:?}", ours.map(|ours| ours.url)),
         }
     }
-    assert!(same > 100 && refused > 50 && on_purpose > 20, "{same}, {refused} and {on_purpose}");
-    assert_eq!(same + refused + on_purpose, all.len());
+    assert!(same > 100 && rejected > 50 && on_purpose > 20, "{same}, {rejected} and {on_purpose}");
+    assert_eq!(same + rejected + on_purpose, all.len());
 }

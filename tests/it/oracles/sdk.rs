@@ -1,4 +1,4 @@
-//! The aws-sdk-s3 presigner must give the same URL, once it is told of what it adds itself (`x-id`).
+//! The presigner of aws-sdk-s3 must give the same URL. It adds `x-id`, so the request to presignd has it too.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn urls_and_signatures_equal_those_of_the_aws_sdk_presigner() {
+async fn urls_equal_those_of_the_aws_sdk_presigner() {
     let service = InProcess::new();
     let mut compared = 0;
     for (sample, mut case) in cases::all() {
-        let Some(theirs) = presigned(&case).await else { continue };
+        let Some(theirs) = presign_with_sdk(&case).await else { continue };
         let added = Parts::of(theirs.uri()).value("x-id");
         case.query = added.iter().map(|_| ("x-id", sample.name)).collect();
         let ours = service.presign(&case).await.unwrap();
         if case.key.is_empty() && case.bucket == "dotted.bucket" {
-            // The SDK puts a slash behind a bucket in the path, boto3 does not; the contract follows boto3.
+            // The SDK puts a slash after a bucket in the path, boto3 does not; presignd follows boto3.
             assert_eq!(format!("{}/", Parts::of(&ours.url).path), Parts::of(theirs.uri()).path);
             continue;
         }
@@ -50,8 +50,8 @@ fn client(case: &Case) -> Client {
     Client::from_conf(config)
 }
 
-/// What the SDK makes of a case; nothing for what it cannot presign.
-async fn presigned(case: &Case) -> Option<PresignedRequest> {
+/// Presigns a case with the SDK; `None` if the SDK cannot presign it.
+async fn presign_with_sdk(case: &Case) -> Option<PresignedRequest> {
     let client = client(case);
     let config = PresigningConfig::builder()
         .start_time(case.at())

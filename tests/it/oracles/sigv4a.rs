@@ -1,5 +1,5 @@
-//! SigV4A has randomness in it, so that two signers never agree by text. They agree when the signature of each is good
-//! for the same string to sign, by a third party's verifier (p256).
+//! SigV4A signatures are random, so two signers never give the same text. They agree if an independent verifier (p256)
+//! accepts both signatures for the same string to sign.
 
 use aws_sigv4::sign::v4a;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey, signature::Verifier};
@@ -16,7 +16,7 @@ use crate::support::{
 const MULTI_REGION_ARN: &str = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
 const OUTPOSTS_ALIAS: &str = "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3";
 
-/// What is signed for by SigV4A: the target, its host, and the service in the scope.
+/// Targets that are signed with SigV4A: the target, its host, and the service in the scope.
 const TARGETS: [(&str, &str, &str); 3] = [
     (MULTI_REGION_ARN, "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com", "s3"),
     (
@@ -32,7 +32,7 @@ const TARGETS: [(&str, &str, &str); 3] = [
     ),
 ];
 
-fn case(bucket: &str, place: usize, token: Option<&str>) -> Case {
+fn case(bucket: &str, index: usize, token: Option<&str>) -> Case {
     let operation = [
         Operation::GetObject(GetObject { version_id: "a/b".into(), ..Default::default() }),
         Operation::PutObject(PutObject { content_type: "text/plain".into(), ..Default::default() }),
@@ -41,17 +41,17 @@ fn case(bucket: &str, place: usize, token: Option<&str>) -> Case {
         session_token: token.map(str::to_owned),
         expires_in: 604_800,
         settings: vec![("SIGV4A", "true".to_owned())],
-        ..Case::new(bucket, KEYS[place], operation[place % 2].clone())
+        ..Case::new(bucket, KEYS[index], operation[index % 2].clone())
     }
 }
 
 #[tokio::test]
-async fn a_url_signed_by_sigv4a_and_one_of_aws_sigv4_are_good_for_the_same_string() {
+async fn sigv4a_signatures_of_presignd_and_aws_sigv4_verify() {
     let service = InProcess::new();
     for (bucket, host, name) in TARGETS {
-        for (place, key) in KEYS.iter().enumerate() {
+        for (index, key) in KEYS.iter().enumerate() {
             for token in [None, Some("AQoDYXdzEJr//////////wEa+oAK/==")] {
-                let case = case(bucket, place, token);
+                let case = case(bucket, index, token);
                 let ours = service.presign(&case).await.unwrap();
                 let parts = Parts::of(&ours.url);
                 assert_eq!(parts.origin, format!("https://{host}"));
@@ -63,21 +63,24 @@ async fn a_url_signed_by_sigv4a_and_one_of_aws_sigv4_are_good_for_the_same_strin
                 assert_eq!(parts.value("X-Amz-Region-Set").unwrap(), "*");
                 let text = string_to_sign(&ours, &parts, name);
                 let signature = parts.value("X-Amz-Signature").unwrap();
-                assert!(is_good(&signature, &text), "ours, for {key:?}");
-                assert!(is_good(&aws_sigv4(&case, &ours, &parts, name), &text), "aws-sigv4's, for {key:?}");
-                assert!(!is_good(&signature, &text.replace('0', "1")));
+                assert!(is_valid(&signature, &text), "ours, for {key:?}");
+                assert!(
+                    is_valid(&sign_with_aws_sigv4(&case, &ours, &parts, name), &text),
+                    "aws-sigv4's, for {key:?}"
+                );
+                assert!(!is_valid(&signature, &text.replace('0', "1")));
             }
         }
     }
 }
 
-/// p256 signs these, so that another verifies them.
+/// presignd signs these with p256, so ring verifies them.
 #[tokio::test]
-async fn in_a_window_the_url_is_the_same_each_time_and_its_signature_is_good() {
+async fn sigv4a_url_in_a_window_is_stable_and_verifies() {
     let service = InProcess::new();
     for (bucket, _, name) in TARGETS {
-        for place in 0..KEYS.len() {
-            let mut case = case(bucket, place, None);
+        for index in 0..KEYS.len() {
+            let mut case = case(bucket, index, None);
             case.reuse_window = Some(3_600);
             let first = service.presign(&case).await.unwrap();
             case.time += 3_599;
@@ -85,7 +88,7 @@ async fn in_a_window_the_url_is_the_same_each_time_and_its_signature_is_good() {
             let parts = Parts::of(&first.url);
             let text = string_to_sign(&first, &parts, name);
             let signature = parts.value("X-Amz-Signature").unwrap();
-            assert!(is_good_to_ring(&signature, &text) && is_good(&signature, &text), "{bucket}");
+            assert!(is_valid_by_ring(&signature, &text) && is_valid(&signature, &text), "{bucket}");
             case.time += 1;
             assert_ne!(service.presign(&case).await.unwrap().url, first.url);
         }
@@ -93,7 +96,7 @@ async fn in_a_window_the_url_is_the_same_each_time_and_its_signature_is_good() {
 }
 
 #[tokio::test]
-async fn a_signer_that_does_not_ask_for_sigv4a_signs_for_outposts_by_sigv4() {
+async fn outposts_are_signed_with_sigv4_by_default() {
     let service = InProcess::new();
     for bucket in [OUTPOSTS_ARN, OUTPOSTS_ALIAS] {
         let case = Case { settings: Vec::new(), ..case(bucket, 0, None) };
@@ -103,7 +106,7 @@ async fn a_signer_that_does_not_ask_for_sigv4a_signs_for_outposts_by_sigv4() {
     }
 }
 
-/// The string to sign, put together from the finished URL as
+/// The string to sign, built from the URL as
 /// [AWS documents it](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 fn string_to_sign(presigned: &pb::PresignedRequest, parts: &Parts, name: &str) -> String {
     let query: Vec<_> =
@@ -124,27 +127,27 @@ fn string_to_sign(presigned: &pb::PresignedRequest, parts: &Parts, name: &str) -
     format!("AWS4-ECDSA-P256-SHA256\n{date}\n{}/{name}/aws4_request\n{hash}", &date[..8])
 }
 
-fn bytes(signature: &str) -> Vec<u8> {
+fn decode_hex(signature: &str) -> Vec<u8> {
     (0..signature.len() / 2)
-        .map(|place| u8::from_str_radix(&signature[2 * place..2 * place + 2], 16).unwrap())
+        .map(|index| u8::from_str_radix(&signature[2 * index..2 * index + 2], 16).unwrap())
         .collect()
 }
 
-fn is_good_to_ring(signature: &str, text: &str) -> bool {
+fn is_valid_by_ring(signature: &str, text: &str) -> bool {
     let key = v4a::generate_signing_key(ACCESS_KEY, SECRET_KEY);
     let public = SigningKey::from_slice(key.as_ref()).unwrap().verifying_key().to_sec1_point(false);
     let by_ring = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public.as_bytes());
-    by_ring.verify(text.as_bytes(), &bytes(signature)).is_ok()
+    by_ring.verify(text.as_bytes(), &decode_hex(signature)).is_ok()
 }
 
-fn is_good(signature: &str, text: &str) -> bool {
+fn is_valid(signature: &str, text: &str) -> bool {
     let key = v4a::generate_signing_key(ACCESS_KEY, SECRET_KEY);
     let verifier = VerifyingKey::from(&SigningKey::from_slice(key.as_ref()).unwrap());
-    verifier.verify(text.as_bytes(), &DerSignature::from_bytes(&bytes(signature)).unwrap()).is_ok()
+    verifier.verify(text.as_bytes(), &DerSignature::from_bytes(&decode_hex(signature)).unwrap()).is_ok()
 }
 
-/// The signature that aws-sigv4 makes for the same request.
-fn aws_sigv4(case: &Case, ours: &pb::PresignedRequest, parts: &Parts, name: &str) -> String {
+/// Signs the same request with aws-sigv4 and returns the signature.
+fn sign_with_aws_sigv4(case: &Case, ours: &pb::PresignedRequest, parts: &Parts, name: &str) -> String {
     let identity = sigv4::credentials(case).into();
     let params = v4a::SigningParams::builder()
         .identity(&identity)
@@ -154,5 +157,5 @@ fn aws_sigv4(case: &Case, ours: &pb::PresignedRequest, parts: &Parts, name: &str
         .settings(sigv4::settings(case))
         .build()
         .unwrap();
-    sigv4::signed(ours, parts, &params.into())
+    sigv4::sign_request(ours, parts, &params.into())
 }

@@ -1,4 +1,4 @@
-//! Callers that go on asking while something happens to the credentials.
+//! Callers that send requests continuously while the credentials change.
 
 use std::time::Duration;
 
@@ -16,26 +16,26 @@ use super::{
     sidecar::{PATIENCE, Sidecar},
 };
 
-/// The time between two calls: they look at the server and are no load on it.
-const PACE: Duration = Duration::from_millis(20);
+/// The time between two calls: long enough not to load the server.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// A request for seven days: the end of the credentials is what bounds it.
+/// A request for seven days, whose lifetime is limited by the expiry of the credentials.
 pub fn long() -> PresignRequest {
     PresignRequest { expires_in: Some(seconds(7 * 24 * 3_600)), ..get("key") }
 }
 
-/// A URL for as long as the credentials last.
+/// Presigns a URL that expires with the credentials.
 pub async fn url(sidecar: &Sidecar) -> PresignedRequest {
     presigned(sidecar.client().await.presign(long()).await)
 }
 
-/// Asks until the new keys sign. Until then the old ones do: nobody is refused.
+/// Waits until the new keys sign, and asserts that until then the old ones do and no call fails.
 pub async fn rotated(sidecar: &Sidecar, old: &Keys, new: &Keys) {
     let mut client = sidecar.client().await;
     let asking = async {
-        let mut pace = interval(PACE);
+        let mut ticks = interval(INTERVAL);
         loop {
-            pace.tick().await;
+            ticks.tick().await;
             let url = presigned(client.presign(long()).await);
             if new.are_in(&url) {
                 return new.signed(&url);
@@ -47,13 +47,13 @@ pub async fn rotated(sidecar: &Sidecar, old: &Keys, new: &Keys) {
     waited.unwrap_or_else(|_| panic!("{} did not sign in time; log: {}", new.id, sidecar.log()));
 }
 
-/// Asks until these keys sign, whatever the answers before are.
+/// Waits until these keys sign; earlier calls may fail.
 pub async fn signs(sidecar: &Sidecar, keys: &Keys) {
     let mut client = sidecar.client().await;
     let asking = async {
-        let mut pace = interval(PACE);
+        let mut ticks = interval(INTERVAL);
         loop {
-            pace.tick().await;
+            ticks.tick().await;
             let url = client.presign(long()).await.ok().and_then(|answer| answer.into_inner().presigned);
             if let Some(url) = url.filter(|url| keys.are_in(url)) {
                 return keys.signed(&url);
@@ -64,36 +64,36 @@ pub async fn signs(sidecar: &Sidecar, keys: &Keys) {
     waited.unwrap_or_else(|_| panic!("{} did not sign in time; log: {}", keys.id, sidecar.log()));
 }
 
-/// A caller who asks all the time.
+/// A caller that sends requests continuously in the background.
 pub struct Caller {
-    enough: CancellationToken,
+    stop: CancellationToken,
     asking: JoinHandle<Vec<Result<PresignedRequest, Status>>>,
 }
 
 impl Caller {
-    /// Begins to ask.
+    /// Starts to send requests.
     pub async fn of(sidecar: &Sidecar) -> Self {
         let mut client = sidecar.client().await;
-        let enough = CancellationToken::new();
-        let until = enough.clone();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let asking = tokio::spawn(async move {
-            let mut pace = interval(PACE);
+            let mut ticks = interval(INTERVAL);
             let mut answers = Vec::new();
-            while !until.is_cancelled() {
-                pace.tick().await;
+            while !stopped.is_cancelled() {
+                ticks.tick().await;
                 let answer = timeout(PATIENCE, client.presign(long())).await.expect("calls end in time");
                 answers.push(answer.map(|answer| answer.into_inner().presigned.expect("there is a URL")));
             }
             answers
         });
-        Self { enough, asking }
+        Self { stop, asking }
     }
 
-    /// Asserts that no call was refused, and that each URL is wholly of one of these.
+    /// Stops, and asserts that no call failed, and that each URL was signed with one of these keys.
     pub async fn noticed_nothing(self, keys: &[&Keys]) {
-        self.enough.cancel();
+        self.stop.cancel();
         let answers = self.asking.await.expect("the caller ends");
-        assert!(answers.len() > 1, "it did ask");
+        assert!(answers.len() > 1, "the caller sent requests");
         for answer in answers {
             let url = answer.unwrap_or_else(|status| panic!("refused: {status}"));
             let of = keys.iter().find(|keys| keys.are_in(&url));

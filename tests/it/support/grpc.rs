@@ -1,4 +1,4 @@
-//! Requests as callers write them, and errors as callers read them.
+//! Builders of requests, and readers of responses and errors.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use prost::Message;
 use tonic::{Code, Response, Status, body::Body};
 use tonic_types::StatusExt;
 
-/// A bucket that the tests name.
+/// The default bucket of the tests.
 pub const BUCKET: &str = "plain-bucket";
 
 /// `GetObject` of a key in [`BUCKET`].
@@ -49,7 +49,10 @@ pub fn seconds(seconds: i64) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos: 0 }
 }
 
-/// The URL of an answer.
+/// The URL of a response.
+///
+/// # Panics
+/// If the call failed.
 pub fn presigned(answer: Result<Response<pb::PresignResponse>, Status>) -> pb::PresignedRequest {
     answer
         .unwrap_or_else(|status| panic!("refused: {status}"))
@@ -59,11 +62,17 @@ pub fn presigned(answer: Result<Response<pb::PresignResponse>, Status>) -> pb::P
 }
 
 /// The results of a batch.
+///
+/// # Panics
+/// If the call failed.
 pub fn results(answer: Result<Response<pb::BatchPresignResponse>, Status>) -> Vec<pb::PresignResult> {
     answer.unwrap_or_else(|status| panic!("refused: {status}")).into_inner().results
 }
 
-/// The URL that came of a batch's item.
+/// The URL of one result of a batch.
+///
+/// # Panics
+/// If the result is an error.
 pub fn url_of(result: &pb::PresignResult) -> &pb::PresignedRequest {
     match result.result.as_ref() {
         Some(pb::presign_result::Result::Presigned(presigned)) => presigned,
@@ -72,23 +81,29 @@ pub fn url_of(result: &pb::PresignResult) -> &pb::PresignedRequest {
     }
 }
 
-/// The error that came of a batch's item, as a call would have had it.
+/// The error of one result of a batch, as the status of a call.
+///
+/// # Panics
+/// If the result is a URL.
 pub fn error_of(result: &pb::PresignResult) -> Status {
     match result.result.as_ref() {
         Some(pb::presign_result::Result::Error(error)) => {
             let details = error.encode_to_vec().into();
             Status::with_details(error.code.into(), error.message.clone(), details)
         }
-        _ => panic!("the item was to be refused"),
+        _ => panic!("the item should fail"),
     }
 }
 
-/// The error of a call that must not succeed.
+/// The error of a call that must fail.
+///
+/// # Panics
+/// If the call succeeded.
 pub fn refused<T>(answer: Result<T, Status>) -> Status {
-    answer.err().expect("the call was to be refused")
+    answer.err().expect("the call should fail")
 }
 
-/// What a caller learns from an error.
+/// The parts of an error that a caller sees.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Told {
     pub code: Code,
@@ -98,16 +113,16 @@ pub struct Told {
 }
 
 impl Told {
-    /// What an error should tell.
+    /// An expected error.
     pub fn new(code: Code, reason: &str, field: Option<&str>, message: &str) -> Self {
         let (reason, message) = (reason.to_owned(), message.to_owned());
         Self { code, reason, field: field.map(str::to_owned), message }
     }
 
-    /// What an error tells.
+    /// The parts of a status.
     ///
     /// # Panics
-    /// When it is not built as every error of ours is: the domain, and the sentence as the description of the field.
+    /// If it does not have the form of all errors: the domain, and the message as description of the field.
     pub fn of(status: &Status) -> Self {
         let details = status.get_error_details();
         let info = details.error_info().unwrap_or_else(|| panic!("{status} has an ErrorInfo"));
@@ -133,34 +148,34 @@ pub fn metadata(status: &Status) -> HashMap<String, String> {
     status.get_error_details().error_info().expect("every error has an ErrorInfo").metadata.clone()
 }
 
-/// Whether an error says when to come back.
+/// Whether an error has a retry delay.
 pub fn says_when_to_retry(status: &Status) -> bool {
     let details = status.get_error_details();
     details.retry_info().is_some_and(|retry| retry.retry_delay.is_some_and(|delay| !delay.is_zero()))
 }
 
-/// The value of a parameter in a URL's query, as it stands there.
+/// The value of a query parameter of a URL, still percent-encoded.
 pub fn parameter<'u>(url: &'u str, name: &str) -> &'u str {
     let (_, query) = url.split_once('?').expect("a presigned URL has a query");
-    let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    found.unwrap_or_else(|| panic!("{name} is in the URL"))
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("{name} is in the URL"))
 }
 
-/// A connection without tonic's client around it: nothing is timed out, and the bytes of each answer are looked at.
+/// A connection without the client of tonic: it has no timeouts, and records the bytes of each response.
 #[derive(Clone)]
 pub struct Bare {
     sender: SendRequest<Body>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// What an answer was on the wire.
+/// A response on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// `grpc-encoding`.
+    /// The header `grpc-encoding`.
     pub encoding: Option<String>,
-    /// The flag of the first message.
+    /// The compressed flag of the first message.
     pub compressed: bool,
-    /// The bytes of all messages, with what is around them.
+    /// The number of bytes of all messages, with their 5-byte headers.
     pub bytes: usize,
 }
 
@@ -174,7 +189,7 @@ impl Bare {
         Self { sender, seen: Arc::default() }
     }
 
-    /// Sends a request and takes nothing of its answer.
+    /// Sends a request and never reads its response.
     pub async fn send_without_reading(&self, path: &str, message: &impl Message) {
         let mut frame = vec![0];
         let bytes = message.encode_to_vec();
@@ -190,22 +205,22 @@ impl Bare {
         sender.ready().await.expect("the connection is good");
         let answering = sender.send_request(request);
         tokio::spawn(async move {
-            // Kept to the end of the test, and not read.
+            // Kept until the end of the test, but not read.
             let _answer = answering.await;
             std::future::pending::<()>().await;
         });
     }
 
-    /// A client over it.
+    /// A client over this connection.
     pub fn client(&self) -> PresignServiceClient<Self> {
         PresignServiceClient::with_origin(self.clone(), http::Uri::from_static("http://localhost"))
     }
 
-    /// What the last answer was.
+    /// The last response.
     pub fn last(&self) -> Seen {
         self.seen
             .lock()
-            .expect("no test failed while it looked")
+            .expect("no holder of the lock panicked")
             .last()
             .cloned()
             .expect("there was an answer")
@@ -231,7 +246,7 @@ impl tower::Service<http::Request<Body>> for Bare {
             let bytes = body.to_bytes();
             let encoding = head.headers.get("grpc-encoding").map(|value| value.to_str().unwrap().to_owned());
             let compressed = bytes.first() == Some(&1);
-            seen.lock().expect("no test failed while it looked").push(Seen {
+            seen.lock().expect("no holder of the lock panicked").push(Seen {
                 encoding,
                 compressed,
                 bytes: bytes.len(),

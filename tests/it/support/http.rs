@@ -1,4 +1,4 @@
-//! The holder of a presigned URL: sends it byte for byte, and to this machine whatever its host is.
+//! The holder of a presigned URL: sends it byte for byte, and always to this machine.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::sidecar::PATIENCE;
 
-/// A request as it goes over the wire. Tests may change it before they send it.
+/// An HTTP request. Tests can change it before they send it.
 #[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: String,
-    /// The value of the Host header: that of the URL.
+    /// The value of the Host header: the host of the URL.
     pub host: String,
     /// Path and query, exactly as in the URL.
     pub target: String,
@@ -26,10 +26,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// What presignd signed, without a body.
+    /// The request that presignd signed, without a body.
     ///
     /// # Panics
-    /// When the URL has no scheme or no path.
+    /// If the URL has no scheme or no path.
     pub fn of(presigned: &PresignedRequest) -> Self {
         let (scheme, rest) = presigned.url.split_once("://").expect("a URL has a scheme");
         let (authority, _) = rest.split_once('/').expect("a presigned URL has a path");
@@ -46,7 +46,7 @@ impl Request {
     /// A form as a browser sends it: the fields, then the file.
     ///
     /// # Panics
-    /// When the URL has no scheme or no path.
+    /// If the URL has no scheme or no path.
     pub fn form<'f>(
         url: &str,
         fields: impl IntoIterator<Item = (&'f String, &'f String)>,
@@ -74,23 +74,23 @@ impl Request {
         Self::of(&to).with_body(body)
     }
 
-    /// The same with a body.
+    /// The same request with a body.
     #[must_use]
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
     }
 
-    /// Sends it to a port of this machine.
+    /// Sends the request to a port of this machine.
     ///
     /// # Panics
-    /// When there is no answer in time, or it cannot be sent as it is.
+    /// If there is no response in time, or if the request cannot be sent unchanged.
     pub async fn send(&self, port: u16) -> Answer {
         timeout(PATIENCE, Box::pin(self.exchange(port))).await.expect("the S3 server answers in time")
     }
 
     async fn exchange(&self, port: u16) -> Answer {
         let uri: http::Uri = self.target.parse().expect("path and query can be sent");
-        assert_eq!(uri, *self.target, "path and query would be sent otherwise than in the URL");
+        assert_eq!(uri, *self.target, "path and query would be changed");
         let mut request = http::Request::builder().method(&*self.method).uri(uri).header("host", &self.host);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -107,7 +107,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// The response of an S3 server.
 pub struct Answer {
     /// The status.
     pub status: http::StatusCode,
@@ -122,24 +122,24 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// A header's value; empty when there is none.
+    /// The value of a header; empty if there is no such header.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("headers are ASCII here"))
     }
 
-    /// The texts of all XML elements of this name, in their order.
+    /// The texts of all XML elements with this name, in document order.
     pub fn elements(&self, name: &str) -> Vec<String> {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
         let text = self.text();
         text.split(&open).skip(1).filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned())).collect()
     }
 
-    /// The text of the first XML element of this name; empty when there is none.
+    /// The text of the first XML element with this name; empty if there is no such element.
     pub fn element(&self, name: &str) -> String {
         self.elements(name).into_iter().next().unwrap_or_default()
     }
 
-    /// Status and S3 error code (`403 SignatureDoesNotMatch`), or the status alone where there is no error document.
+    /// Status and S3 error code (`403 SignatureDoesNotMatch`), or only the status if there is no error document.
     pub fn verdict(&self) -> String {
         format!("{} {}", self.status.as_u16(), self.element("Code")).trim_end().to_owned()
     }

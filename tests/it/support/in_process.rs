@@ -1,4 +1,4 @@
-//! The service inside the test, with a clock and credentials that the test sets.
+//! The service within the test process, with a clock and credentials that the test sets.
 
 use std::{
     sync::{
@@ -25,7 +25,7 @@ use tonic::Status;
 
 use super::{ACCESS_KEY, SECRET_KEY};
 
-/// Everything that decides what a URL is.
+/// Everything that determines a URL.
 #[derive(Clone)]
 pub struct Case {
     pub time: u64,
@@ -33,14 +33,14 @@ pub struct Case {
     pub session_token: Option<String>,
     pub endpoint: Option<&'static str>,
     pub path_style: bool,
-    /// Further settings of the signer, by the ends of their variables.
+    /// Additional settings of the signer, by the suffix of their variables: `SIGV4A`.
     pub settings: Vec<(&'static str, String)>,
     pub bucket: String,
     pub key: String,
     pub expires_in: u64,
     pub min_expires_in: Option<u64>,
     pub reuse_window: Option<u64>,
-    /// When the credentials end.
+    /// When the credentials expire, in seconds since the Unix epoch.
     pub credentials_end: Option<u64>,
     pub operation: Operation,
     pub query: Vec<(&'static str, &'static str)>,
@@ -67,12 +67,12 @@ impl Case {
         }
     }
 
-    /// The same in another region.
+    /// The same case in another region.
     pub fn in_region(self, region: &'static str) -> Self {
         Self { region, ..self }
     }
 
-    /// The time of signing.
+    /// The signing time.
     pub fn at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.time)
     }
@@ -93,7 +93,7 @@ fn duration(seconds: u64) -> prost_types::Duration {
     prost_types::Duration { seconds: i64::try_from(seconds).expect("a small number"), nanos: 0 }
 }
 
-/// The service, asked by a client without a connection.
+/// The service, called by a client without a connection.
 pub struct InProcess {
     deps: SignerDeps,
     time: Arc<AtomicU64>,
@@ -109,7 +109,7 @@ impl InProcess {
         Self { deps, time }
     }
 
-    /// Signs a case, with the configuration that a user would write for it.
+    /// Signs a case, configured through settings as in production.
     pub async fn presign(&self, case: &Case) -> Result<pb::PresignedRequest, Status> {
         let request = pb::PresignRequest {
             bucket: case.bucket.clone(),
@@ -125,7 +125,7 @@ impl InProcess {
         Ok(answer.into_inner().presigned.expect("an answer has a URL"))
     }
 
-    /// Signs a form for the target, the key and the time of a case, whose operation does not matter.
+    /// Signs a form for the target, the key and the time of a case; its operation is ignored.
     pub async fn presign_post(
         &self,
         case: &Case,
@@ -144,7 +144,7 @@ impl InProcess {
         PresignServiceClient::new(self.server(case))
     }
 
-    /// Explains a request with the signer of a case, whose credentials end then, at the time of the case.
+    /// Explains a request at the time of a case, with the signer of the case. Its credentials expire at `end`.
     pub async fn explain(
         &self,
         case: &Case,
@@ -154,7 +154,7 @@ impl InProcess {
         let seconds =
             |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
         let case = Case { credentials_end: end.map(seconds), ..case.clone() };
-        self.client(&case).explain(request).await.expect("it can be explained").into_inner()
+        self.client(&case).explain(request).await.expect("the URL can be explained").into_inner()
     }
 
     fn server(&self, case: &Case) -> PresignServer {
@@ -174,11 +174,11 @@ impl InProcess {
     }
 }
 
-/// Of a service for one call at a time.
+/// The limits of a service for one call at a time.
 pub const LIMITS: ServiceLimits =
     ServiceLimits { batch_items: 1_000, message_bytes: 4 << 20, requests: 1, cores: 1 };
 
-/// A URL taken apart: what is before the path, the path, and the sorted query.
+/// The parts of a URL: scheme and authority, the path, and the sorted query.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Parts {
     pub origin: String,
@@ -205,7 +205,7 @@ impl Parts {
     }
 }
 
-/// Percent-decoding, by a decoder that is not ours.
+/// Percent-decodes a text with a decoder that is independent of presignd's.
 pub fn percent_decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().expect("it is UTF-8").into_owned()
 }

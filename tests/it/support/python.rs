@@ -1,4 +1,4 @@
-//! The project's Python: with the S3 servers, boto3 and gRPC in it.
+//! Runs Python scripts with the packages that `make test` installs: S3 servers, boto3 and gRPC.
 
 use std::{
     io::Write,
@@ -6,10 +6,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The interpreter that `make test` names.
+/// The interpreter that `make test` sets.
 ///
 /// # Panics
-/// When it is not named: the tests are run with `make test`, and none is skipped.
+/// If it is not set: no test is skipped, so run the tests with `make test`.
 pub fn interpreter() -> PathBuf {
     let named = std::env::var_os("PRESIGND_TEST_PYTHON");
     named.map(PathBuf::from).expect("PRESIGND_TEST_PYTHON is set: run the tests with `make test`")
@@ -27,10 +27,10 @@ pub fn script(name: &str) -> Command {
     command
 }
 
-/// Runs a script to its end and gives its standard output.
+/// Runs a script and returns its standard output.
 ///
 /// # Panics
-/// When it fails: with what it printed.
+/// If it fails; the message has its output.
 pub fn run(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the script starts");

@@ -1,4 +1,4 @@
-//! Real S3 servers that verify signatures: one of each for the whole test binary.
+//! S3 servers that verify signatures: one ministack and one SeaweedFS for the whole test binary.
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,24 +10,24 @@ use super::{ACCESS_KEY, SECRET_KEY, python};
 
 /// The Outpost of the access points.
 pub const OUTPOST_HOST: &str = "op-01234567890123456.s3-outposts.us-east-1.amazonaws.com";
-/// A bucket that stands in the host.
+/// A bucket that is addressed in the host.
 pub const PLAIN_BUCKET: &str = "plain-bucket";
-/// What the servers call the bucket behind `OUTPOSTS_ARN`.
+/// The name on the servers of the bucket of `OUTPOSTS_ARN`.
 pub const OUTPOSTS_BUCKET: &str = "demo-123456789012";
-/// A bucket that AWS's rules put into the path under TLS.
+/// A bucket that the rules of AWS put into the path with TLS.
 pub const DOTTED_BUCKET: &str = "dotted.bucket";
-/// Buckets for tests that list all there is.
+/// Buckets for tests that list all their objects.
 pub const LISTED_BUCKETS: [&str; 3] = ["listed-123456789012", "listed-by-host", "listed-by-path"];
 
-/// Access keys that `SeaweedFS` knows beside the root key, each of an identity of its own.
+/// The number of access keys of `SeaweedFS` in addition to the root key. Each belongs to a separate identity.
 pub const FURTHER_KEYS: usize = 16;
 
-/// One of the further keys: its ID and its secret.
+/// The ID and the secret of one additional key.
 ///
 /// # Panics
-/// When there are not so many.
+/// If `number` is not less than [`FURTHER_KEYS`].
 pub fn further_key(number: usize) -> (String, String) {
-    assert!(number < FURTHER_KEYS, "all {FURTHER_KEYS} further keys are used up");
+    assert!(number < FURTHER_KEYS, "there are only {FURTHER_KEYS} additional keys");
     (format!("AKIAFURTHERKEYEXAM{number:02}"), format!("{SECRET_KEY}{number:02}"))
 }
 
@@ -37,24 +37,24 @@ pub struct Server {
     pub name: &'static str,
     /// Its port on 127.0.0.1, for every host.
     pub port: u16,
-    /// It ends when its input is closed: when the test binary ends, however that may be.
+    /// The script stops the server when its stdin is closed, so also when the test binary crashes.
     _script: Child,
 }
 
 impl Server {
-    /// The one closest to AWS.
+    /// `ministack`, the server that is closest to AWS.
     pub fn ministack() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
         SERVER.get_or_init(|| Self::start("ministack"))
     }
 
-    /// An implementation that shares nothing with the other.
+    /// `SeaweedFS`, which is independent of ministack.
     pub fn seaweedfs() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
         SERVER.get_or_init(|| Self::start("seaweedfs"))
     }
 
-    /// Where it is, for clients that are told and do not resolve.
+    /// Its URL, for clients that do not resolve the host of a presigned URL.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! A scrape of `/metrics`, read as Prometheus reads it.
+//! A scrape of `/metrics`, parsed like Prometheus does.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ impl Scrape {
         Self(page.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(sample).collect())
     }
 
-    /// Waits until a sample has a value: it follows from something that the test did.
+    /// Waits until a sample has this value.
     #[expect(clippy::float_cmp, reason = "counts are exact")]
     pub async fn until(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], value: f64) {
         let reading = async { while Self::of(sidecar).await.get(name, labels) != value {} };
@@ -23,13 +23,13 @@ impl Scrape {
         waited.unwrap_or_else(|_| panic!("{name}{labels:?} was not {value} in time"));
     }
 
-    /// Waits until a count is at least so high.
+    /// Waits until a sample has at least this value.
     pub async fn reaches(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], least: f64) {
         let reading = async {
-            // Between two scrapes there is time for what they wait for.
-            let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+            // Pauses between two scrapes, so that they do not load the server.
+            let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
             while Self::of(sidecar).await.get(name, labels) < least {
-                pace.tick().await;
+                ticks.tick().await;
             }
         };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
@@ -41,12 +41,12 @@ impl Scrape {
     /// The sum of the samples with this name and, among others, these labels.
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |of: &BTreeMap<String, String>| {
-            labels.iter().all(|(label, value)| of.get(*label).is_some_and(|found| found == value))
+            labels.iter().all(|(label, value)| of.get(*label).is_some_and(|actual| actual == value))
         };
         self.0.iter().filter(|(known, of, _)| known == name && fits(of)).map(|(.., value)| value).sum()
     }
 
-    /// Every sample of a name, by its labels' values in the order given.
+    /// Every sample with this name, by the values of these labels.
     pub fn all(&self, name: &str, labels: &[&str]) -> BTreeMap<Vec<String>, f64> {
         let of = |from: &BTreeMap<String, String>| {
             labels.iter().map(|label| from.get(*label).cloned().unwrap_or_default()).collect()

@@ -1,4 +1,4 @@
-//! The built binary, started as a user would start it.
+//! Runs the built binary, as a user does.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,7 +18,7 @@ use tonic_health::pb::{
 
 use super::{ACCESS_KEY, SECRET_KEY};
 
-/// The longest that anything may take before a test fails.
+/// The time limit of every wait; then the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary with a clean environment.
@@ -28,22 +28,22 @@ pub fn presignd() -> Command {
     command
 }
 
-/// A running server: on a free TCP port, on a socket in a folder of its own, with a free admin port.
+/// A running server with a free TCP port, a free admin port, and a Unix socket in a temporary directory.
 pub struct Sidecar {
     child: Child,
-    /// Where it serves gRPC over TCP.
+    /// Address of gRPC over TCP.
     pub tcp: String,
-    /// Where it serves gRPC over a Unix socket.
+    /// Path of the Unix socket for gRPC.
     pub unix: PathBuf,
-    /// Where it serves HTTP.
+    /// Address of the admin listener.
     pub admin: String,
     log: Log,
-    /// The folder of the socket.
+    /// The directory of the socket.
     pub folder: TempDir,
 }
 
 impl Sidecar {
-    /// Starts with the credentials of AWS's examples, which do not end, and further arguments; waits until it serves.
+    /// Starts with the static credentials of the AWS examples and additional arguments; waits until it serves.
     pub async fn start(arguments: &[&str]) -> Self {
         let mut command = presignd();
         command
@@ -55,7 +55,7 @@ impl Sidecar {
         sidecar
     }
 
-    /// Starts with an environment that the test made, and waits only until it listens.
+    /// Starts with the environment of `command`, and waits only until it listens.
     pub fn spawn(mut command: Command, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let unix = folder.path().join("presignd.sock");
@@ -67,7 +67,7 @@ impl Sidecar {
         Self::launch(command, folder, unix)
     }
 
-    /// Starts exactly this command, and waits until it listens. `unix` is where its socket is, when it has one.
+    /// Starts exactly this command, and waits until it listens. `unix` is the path of its socket, if it has one.
     pub fn launch(mut command: Command, folder: TempDir, unix: PathBuf) -> Self {
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("presignd starts");
@@ -83,12 +83,12 @@ impl Sidecar {
         Self { child, tcp: field("tcp="), admin: field("admin="), unix, log, folder }
     }
 
-    /// Waits until gRPC health says SERVING.
+    /// Waits until gRPC health returns SERVING.
     pub async fn serving(&self) {
         self.health("", ServingStatus::Serving).await;
     }
 
-    /// Waits until gRPC health says this of a service.
+    /// Waits until gRPC health returns this status for a service.
     pub async fn health(&self, service: &str, wanted: ServingStatus) {
         let request = HealthCheckRequest { service: service.to_owned() };
         let watching = async {
@@ -106,7 +106,7 @@ impl Sidecar {
             .unwrap_or_else(|_| panic!("{service:?} was not {wanted:?} in time; log: {}", self.log()));
     }
 
-    /// A connection over TCP.
+    /// Connects over TCP.
     pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.tcp)).expect("an address");
         endpoint.connect().await.expect("presignd answers over TCP")
@@ -117,7 +117,7 @@ impl Sidecar {
         PresignServiceClient::new(self.channel().await)
     }
 
-    /// A page of the admin listener: its status and its text.
+    /// Gets a page of the admin listener; returns status and text.
     pub async fn page(&self, path: &str) -> (u16, String) {
         use http_body_util::{BodyExt, Empty};
         use hyper_util::rt::TokioIo;
@@ -132,19 +132,19 @@ impl Sidecar {
         (status, String::from_utf8(body.to_vec()).expect("pages are text"))
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.log.borrow().clone()
     }
 
-    /// Waits until it has logged this.
+    /// Waits until the log contains this text.
     pub async fn logged(&self, text: &str) {
         let mut log = self.log.subscribe();
         let logged = tokio::time::timeout(PATIENCE, log.wait_for(|log| log.contains(text))).await.is_ok();
         assert!(logged, "{text:?} was not logged in time; log: {}", self.log());
     }
 
-    /// Waits until it has logged this more often than so many times.
+    /// Waits until the log contains this text more than `times` times.
     pub async fn logged_more_than(&self, text: &str, times: usize) {
         let mut log = self.log.subscribe();
         let more = log.wait_for(|log| log.matches(text).count() > times);
@@ -163,18 +163,18 @@ impl Sidecar {
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until the process has exited.
     pub async fn ended(&mut self) -> ExitStatus {
         let waiting = async {
             loop {
-                // The process has no other way to tell an async test that it ended.
+                // std has no asynchronous wait for a process.
                 if let Some(status) = self.child.try_wait().expect("it can be waited for") {
                     return status;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("presignd ends in time")
+        tokio::time::timeout(PATIENCE, waiting).await.expect("presignd exits in time")
     }
 }
 
@@ -187,15 +187,15 @@ impl Drop for Sidecar {
 
 type Log = Arc<watch::Sender<String>>;
 
-/// Collects the log, and hands over the line that says where it listens.
+/// Collects the log, and sends the line with the addresses of the listeners.
 fn follow(stderr: std::process::ChildStderr) -> (Log, std::sync::mpsc::Receiver<String>) {
     let log = Log::default();
-    let (found, listening) = std::sync::mpsc::channel();
+    let (sender, listening) = std::sync::mpsc::channel();
     let lines = Arc::clone(&log);
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if line.contains("listening ") {
-                let _nobody_waits = found.send(line.clone());
+                let _no_receiver = sender.send(line.clone());
             }
             lines.send_modify(|log| {
                 log.push_str(&line);

@@ -113,6 +113,6 @@ impl Keys {
             .settings(settings)
             .build()
             .unwrap();
-        sigv4::signed(presigned, &parts, &params.into())
+        sigv4::sign_request(presigned, &parts, &params.into())
     }
 }

@@ -1,10 +1,11 @@
-//! presignd's core, as a contender: from the texts of a request to a URL. The one file here that knows the core's API.
+//! The core of presignd as a contender: from the strings of a request to a URL. No other file of the contenders uses the API
+//! of the core.
 
 use std::sync::Arc;
 
 use presignd::{
     clock::Stopwatch,
-    metrics::{Metrics, SignerMetrics, Tally},
+    metrics::{Metrics, OperationLabel, SignerMetrics, Tally},
     presign::{
         self, Request,
         credentials::{Credentials, Secret},
@@ -21,23 +22,23 @@ use presignd::{
 
 use crate::{contenders::Contender, work};
 
-/// A signer, as a batch uses it: what signs for the last bucket stays at hand for one clock reading, and URLs are
-/// written into memory that serves all of them.
-pub(crate) struct Ours {
+/// The core as a batch uses it: the signing state of the last bucket is cached for one clock reading, and all URLs are
+/// written into the same buffer.
+pub(crate) struct PresigndBatch {
     snapshot: Arc<Snapshot>,
     bucket: String,
-    at_hand: Option<(String, Signing)>,
+    cached: Option<(String, Signing)>,
     expires_in: Seconds,
     url: String,
 }
 
-impl Ours {
-    /// A signer with AWS's example credentials.
+impl PresigndBatch {
+    /// A signer with the example credentials of AWS.
     pub(crate) fn new(token: Option<&str>, bucket: &str) -> Self {
         Self {
             snapshot: snapshot(token),
             bucket: bucket.to_owned(),
-            at_hand: None,
+            cached: None,
             expires_in: expires_in(),
             url: String::new(),
         }
@@ -49,7 +50,7 @@ impl Ours {
         self.url.clone()
     }
 
-    /// Makes the URL for a key; its length.
+    /// Signs the URL for a key and returns its length.
     pub(crate) fn sign(&mut self, key: &str) -> usize {
         self.presign(key);
         self.url.len()
@@ -57,16 +58,16 @@ impl Ours {
 
     fn presign(&mut self, key: &str) -> (Presigned, &Signing) {
         let bucket = std::hint::black_box(&self.bucket);
-        if self.at_hand.as_ref().is_none_or(|(other, _)| other != bucket) {
-            self.at_hand = Some((bucket.clone(), signing(&self.snapshot, bucket)));
+        if self.cached.as_ref().is_none_or(|(other, _)| other != bucket) {
+            self.cached = Some((bucket.clone(), signing(&self.snapshot, bucket)));
         }
-        let (_, signing) = self.at_hand.as_ref().expect("it was put there");
+        let (_, signing) = self.cached.as_ref().expect("it was just cached");
         self.url.clear();
         (write_url(signing, key, self.expires_in, &mut self.url), signing)
     }
 }
 
-impl Contender for Ours {
+impl Contender for PresigndBatch {
     fn sign(&mut self, key: &str) -> usize {
         self.sign(key)
     }
@@ -76,53 +77,60 @@ impl Contender for Ours {
     }
 }
 
-/// The same, with the metrics that the service keeps of it: counted together for a batch of 1,000, one in eight timed.
-pub(crate) struct Counted {
-    ours: Ours,
+/// The same, with the metrics of the service: added once per batch of 1,000, with every eighth URL timed.
+pub(crate) struct PresigndCounted {
+    batch: PresigndBatch,
     metrics: &'static Metrics,
     signer: &'static SignerMetrics,
     tally: Tally<'static>,
     signed: usize,
 }
 
-impl Counted {
-    /// A signer with AWS's example credentials. What it counts into stays until the end of the process.
+impl PresigndCounted {
+    /// A signer with the example credentials of AWS. Its metrics live until the end of the process.
     pub(crate) fn new(token: Option<&str>, bucket: &str) -> Self {
         let metrics: &'static Metrics = Box::leak(Box::default());
         let signer = Box::leak(Box::new(metrics.signer("default")));
-        Self { ours: Ours::new(token, bucket), metrics, signer, tally: Tally::new(metrics), signed: 0 }
+        Self {
+            batch: PresigndBatch::new(token, bucket),
+            metrics,
+            signer,
+            tally: Tally::new(metrics),
+            signed: 0,
+        }
     }
 }
 
-impl Contender for Counted {
+impl Contender for PresigndCounted {
     fn sign(&mut self, key: &str) -> usize {
         if self.signed.is_multiple_of(1_000) {
             self.tally = Tally::new(self.metrics);
         }
         let watch = self.signed.is_multiple_of(8).then(Stopwatch::start);
-        let (presigned, signing) = self.ours.presign(key);
+        let (presigned, signing) = self.batch.presign(key);
         if let Some(watch) = watch {
             self.tally.timed(signing.algorithm(), watch.elapsed());
         }
-        self.tally.signed(self.signer, &operation::GET_OBJECT, signing.target().kind(), &presigned);
+        let operation = OperationLabel::of(&operation::GET_OBJECT);
+        self.tally.signed(self.signer, operation, signing.target().kind(), &presigned);
         self.signed += 1;
-        self.ours.url.len()
+        self.batch.url.len()
     }
 
     fn url(&mut self, key: &str) -> Option<String> {
-        Some(self.ours.url(key))
+        Some(self.batch.url(key))
     }
 }
 
-/// A signer, as a call for a single URL uses it: it gets ready for the bucket at this call's time, and the URL is new.
-pub(crate) struct Unary {
+/// The core as a call for a single URL uses it: the bucket is prepared for the time of this call, in a new buffer.
+pub(crate) struct PresigndUnary {
     snapshot: Arc<Snapshot>,
     bucket: String,
     expires_in: Seconds,
 }
 
-impl Unary {
-    /// A signer with AWS's example credentials.
+impl PresigndUnary {
+    /// A signer with the example credentials of AWS.
     pub(crate) fn new(token: Option<&str>, bucket: &str) -> Self {
         Self { snapshot: snapshot(token), bucket: bucket.to_owned(), expires_in: expires_in() }
     }
@@ -134,7 +142,7 @@ impl Unary {
     }
 }
 
-impl Contender for Unary {
+impl Contender for PresigndUnary {
     fn sign(&mut self, key: &str) -> usize {
         self.presigned(key).len()
     }
