@@ -76,22 +76,24 @@ struct AccessPointName(Box<str>);
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ArnError {
     /// Fewer than the six parts of an ARN.
-    #[error("the ARN has {0} parts between colons: it needs arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")]
+    #[error(
+        "the ARN has {0} parts separated by colons: the format is arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE"
+    )]
     Parts(usize),
     /// A partition that presignd does not know.
     #[error(
         "the ARN's partition is {0:?}: \
-         presignd knows aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e and aws-iso-f"
+         it must be aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e or aws-iso-f"
     )]
     Partition(String),
     /// An ARN of a bucket, as policies have it.
-    #[error("the ARN names a bucket: give the bucket's name, {0:?}, and the key on its own")]
+    #[error("the ARN names a bucket: set bucket to the name, {0:?}, and set the object's key in key")]
     Bucket(String),
     /// Not an S3 service.
     #[error("the ARN's service is {0:?}: it must be s3-outposts, s3 or s3-object-lambda")]
     Service(String),
     /// Not a region.
-    #[error("the ARN's region is {0:?}: write it as AWS does, such as us-east-1")]
+    #[error("the ARN's region is {0:?}: it must be a region name, such as us-east-1")]
     Region(String),
     /// The region is of another partition than the ARN says.
     #[error("the ARN's region {region} is in partition {found}, but the ARN says {partition}")]
@@ -116,19 +118,19 @@ pub enum ArnError {
     },
     /// Not an Outpost ID.
     #[error(
-        "the ARN's Outpost ID is {0:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904"
+        "the ARN's Outpost ID is {0:?}: it must be op- and 17 lower-case hexadecimal digits, such as op-01ac5d28a6a232904"
     )]
     OutpostId(String),
     /// Not an access point name.
     #[error(
-        "the ARN's access point name is {0:?}: it has 3 to 50 lower-case letters, digits and '-', \
-         and begins and ends with a letter or a digit"
+        "the ARN's access point name is {0:?}: it must have 3 to 50 lower-case letters, digits and '-', \
+         and must begin and end with a letter or a digit"
     )]
     AccessPointName(String),
     /// Not the alias of a Multi-Region Access Point.
     #[error(
-        "the ARN has no region, so it names a Multi-Region Access Point, but its alias is {0:?}: \
-         give the alias that S3 made, such as mfzwi23gnjvgw.mrap, or the region of an access point"
+        "the ARN has no region, so it must name a Multi-Region Access Point, but its alias is {0:?}: \
+         give the alias that S3 generated, such as mfzwi23gnjvgw.mrap, or add the region of the access point"
     )]
     MultiRegionAlias(String),
 }
@@ -350,7 +352,7 @@ mod tests {
             ("arn:aws:s3-outposts:us-west-2:123456789012", "the ARN has 5 parts"),
             (&OUTPOSTS.replace("arn:aws:", "arn:aws-moon:"), "partition is \"aws-moon\""),
             (&OUTPOSTS.replace("s3-outposts", "s3-outpost"), "service is \"s3-outpost\""),
-            ("arn:aws:s3:::my-bucket", "give the bucket's name, \"my-bucket\""),
+            ("arn:aws:s3:::my-bucket", "set bucket to the name, \"my-bucket\""),
             (&OUTPOSTS.replace("us-west-2", ""), "region is \"\""),
             (&OUTPOSTS.replace("us-west-2", "us_west_2"), "region is \"us_west_2\""),
             (&OUTPOSTS.replace("us-west-2", "cn-north-1"), "is in partition aws-cn, but the ARN says aws"),

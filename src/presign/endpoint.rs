@@ -79,7 +79,7 @@ pub fn resolve(target: &Target, rules: &EndpointRules) -> Result<Endpoint, Endpo
     let resolved = DefaultResolver::new()
         .resolve_endpoint(&params(target, region, rules)?)
         .now_or_never()
-        .ok_or_else(|| unexpected("the endpoint rules did not answer"))?
+        .ok_or_else(|| unexpected("AWS's endpoint rules gave no result"))?
         .map_err(|error| EndpointError::of_rules(&error.to_string()))?;
     endpoint(&resolved, target.kind(), region, rules)
 }
@@ -146,7 +146,8 @@ fn endpoint(
     rules: &EndpointRules,
 ) -> Result<Endpoint, EndpointError> {
     let url = resolved.url().trim_end_matches('/').to_owned();
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| unexpected("its URL has no scheme"))?;
+    let (scheme, rest) =
+        url.split_once("://").ok_or_else(|| unexpected("the endpoint's URL has no scheme"))?;
     let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
     let own_port = if scheme == "https" { ":443" } else { ":80" };
     let host = Host::new(authority.strip_suffix(own_port).unwrap_or(authority).to_owned());
@@ -170,13 +171,15 @@ fn scope(resolved: &Resolved, region: &Region, rules: &EndpointRules) -> Result<
     let (scheme, regions) = match (sigv4, named(resolved, "sigv4a")) {
         (Some(sigv4), other) if other.is_none() || !prefers_sigv4a => {
             let region = match text(sigv4, "signingRegion") {
-                Some(text) => text.parse().map_err(|_| unexpected("its signing region is none"))?,
+                Some(text) => text
+                    .parse()
+                    .map_err(|_| unexpected("the endpoint's signing region is not a region name"))?,
                 None => region.clone(),
             };
             (sigv4, Regions::One(region))
         }
         (_, Some(sigv4a)) => (sigv4a, Regions::Set(region_set(sigv4a))),
-        (_, None) => return Err(unexpected("it can be signed with neither SigV4 nor SigV4A")),
+        (_, None) => return Err(unexpected("the endpoint supports neither SigV4 nor SigV4A")),
     };
     Ok(Scope { regions, service: text(scheme, "signingName").unwrap_or("s3".to_owned()).into() })
 }
@@ -336,10 +339,7 @@ mod tests {
             "arn:aws-cn:s3-outposts:cn-north-1:123456789012:outpost/op-01234567890123456/accesspoint/abc";
         let error =
             resolve(&china.parse().unwrap(), &rules("us-east-1", None, Addressing::VirtualHost)).unwrap_err();
-        assert!(
-            error.to_string().contains("use a signer whose credentials are of partition aws-cn"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("use a signer with credentials for partition aws-cn"), "{error}");
     }
 
     #[test]
@@ -512,7 +512,7 @@ mod tests {
             for arn in [OUTPOSTS, "arn:aws:s3:us-east-1:123456789012:accesspoint/reports"] {
                 let error = resolve(&arn.parse().unwrap(), &at).unwrap_err();
                 assert_eq!(error, EndpointError::IpAddress, "{arn}");
-                assert!(error.to_string().contains("needs a host name"), "{error}");
+                assert!(error.to_string().contains("needs an endpoint with a host name"), "{error}");
             }
         }
     }

@@ -29,16 +29,16 @@ pub enum Error {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// A directory bucket is signed for with the credentials of a session of its own.
-    #[error("the directory bucket needs a session, and there is none yet: try again shortly")]
+    #[error("the directory bucket has no S3 Express session yet: try again shortly")]
     NeedsSession,
     /// A part of a form is wrong, or the target takes no forms.
     #[error(transparent)]
     Post(#[from] PostError),
     /// The URL, or the form, would work for less than the caller needs.
     #[error(
-        "it could work for {} only, less than the min_expires_in of {}: {}",
-        format_duration(grant.granted.as_duration()),
+        "min_expires_in is {}, but at most {} can be granted: {}",
         format_duration(minimum.as_duration()),
+        format_duration(grant.granted.as_duration()),
         explain(*grant)
     )]
     TooShort {
@@ -49,8 +49,8 @@ pub enum Error {
     },
     /// A URL handed out late in its window would work no more.
     #[error(
-        "reuse_window is {} and expires_in counts from its beginning, where the URL works for {} ({}): \
-         reuse_window must be shorter than that, or a URL handed out at its end would not work",
+        "reuse_window is {}, but its URLs expire {} after the window begins ({}): \
+         reuse_window must be shorter, or URLs from the end of the window would already have expired",
         format_duration(window.as_duration()),
         format_duration(lasting.granted.as_duration()),
         explain(*lasting)
@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// The credentials have ended.
-    #[error("the signer's credentials have expired and no newer ones are there yet: try again shortly")]
+    #[error("the signer's credentials have expired, and no newer ones are loaded yet: try again shortly")]
     Expired(#[from] Expired),
 }
 
@@ -83,11 +83,11 @@ fn explain(grant: Grant) -> &'static str {
         CredentialExpiry, None, PolicyMaximum, ServerMaximum, ServiceMaximum, SessionExpiry,
     };
     match grant.reason {
-        None => "expires_in asks for no more",
-        ServiceMaximum => "S3 allows 7 days at most",
-        ServerMaximum => "this server's expiry.max allows no more",
-        PolicyMaximum => "the rule that allows this request allows no more",
-        CredentialExpiry => "the credentials behind it end then",
-        SessionExpiry => "the S3 Express session behind it ends then",
+        None => "expires_in does not ask for more",
+        ServiceMaximum => "S3 allows at most 7 days",
+        ServerMaximum => "limited by this server's expiry.max",
+        PolicyMaximum => "limited by the rule that allows this request",
+        CredentialExpiry => "the credentials expire then",
+        SessionExpiry => "the S3 Express session expires then",
     }
 }

@@ -139,7 +139,7 @@ impl Window {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum WindowError {
     /// A URL handed out at its end would work no more.
-    #[error("the window is as long as its URLs work, or longer")]
+    #[error("the window is not shorter than the lifetime of its URLs")]
     TooLong {
         /// How long the window is.
         window: Seconds,

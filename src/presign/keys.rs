@@ -37,7 +37,7 @@ pub(super) enum Nonces {
 
 /// The system gave no random bytes for a SigV4A signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("the system has no random bytes for the signature: try again shortly")]
+#[error("the operating system returned no random bytes for the signature: try again shortly")]
 pub struct NoRandomness;
 
 /// The HMAC state of the signing key of a day, a region and a service.

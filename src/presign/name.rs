@@ -34,11 +34,11 @@ pub enum BucketNameError {
     Empty,
     /// Outside 3 to 255 characters.
     #[error(
-        "the length of the bucket name is {0}: S3 bucket names have 3 to 63 characters (255 before 2018)"
+        "the length of the bucket name is {0}: it must have 3 to 63 characters (up to 255 if created before March 2018)"
     )]
     Length(usize),
     /// A character that no bucket name has.
-    #[error("bucket name has the character {0:?}: S3 bucket names have letters, digits, '-', '.' and '_'")]
+    #[error("bucket name contains {0:?}: use only letters, digits, '-', '.' and '_'")]
     Character(char),
     /// The first or the last character is not a letter or digit.
     #[error("bucket name must begin and end with a letter or a digit")]
@@ -97,16 +97,18 @@ impl<'a> ObjectKey<'a> {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum KeyError {
     /// The operation works on an object.
-    #[error("key is empty: {operation} works on an object, so give its key")]
+    #[error("key is empty: {operation} needs an object key")]
     Empty {
         /// The operation's name.
         operation: &'static str,
     },
     /// Longer than S3 stores.
-    #[error("key has {0} bytes: S3 keys have at most {MAX_KEY_BYTES} bytes of UTF-8")]
+    #[error("key has {0} bytes: S3 allows at most {MAX_KEY_BYTES} bytes of UTF-8")]
     TooLong(usize),
     /// The operation works on the whole bucket.
-    #[error("{operation} works on the bucket: leave key empty (to narrow a listing, set its prefix)")]
+    #[error(
+        "key is set, but {operation} works on the bucket: leave key empty (to filter a listing, set prefix)"
+    )]
     Unexpected {
         /// The operation's name.
         operation: &'static str,
@@ -143,7 +145,7 @@ impl Region {
 
 /// A text that cannot be a region, which this sentence completes: "it must be …".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("a region as AWS writes it, such as us-east-1")]
+#[error("a region name, such as us-east-1")]
 pub struct RegionError;
 
 impl std::str::FromStr for Region {

@@ -14,17 +14,17 @@ pub const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// Headers that the signature covers in another way, or that change between the holder of the URL and S3.
 const FORBIDDEN_HEADERS: [(&str, &str); 21] = [
-    ("host", "it is always signed, with the value that the target has"),
-    ("authorization", "the URL carries the authentication in its query"),
-    ("x-amz-algorithm", "the URL carries it in its query"),
-    ("x-amz-credential", "the URL carries it in its query"),
-    ("x-amz-date", "the URL carries it in its query"),
-    ("x-amz-expires", "set expires_in"),
-    ("x-amz-signature", "the URL carries it in its query"),
-    ("x-amz-signedheaders", "the URL carries it in its query"),
-    ("x-amz-security-token", "the URL carries it in its query"),
-    ("x-amz-content-sha256", "a presigned URL signs UNSIGNED-PAYLOAD"),
-    ("x-amz-s3session-token", "the URL carries it in its query"),
+    ("host", "it is always signed, with the host of the URL"),
+    ("authorization", "the query of the URL carries the authentication"),
+    ("x-amz-algorithm", "presignd adds it to the query of the URL"),
+    ("x-amz-credential", "presignd adds it to the query of the URL"),
+    ("x-amz-date", "presignd adds it to the query of the URL"),
+    ("x-amz-expires", "set expires_in instead"),
+    ("x-amz-signature", "presignd adds it to the query of the URL"),
+    ("x-amz-signedheaders", "presignd adds it to the query of the URL"),
+    ("x-amz-security-token", "presignd adds it to the query of the URL"),
+    ("x-amz-content-sha256", "presigned URLs are signed with UNSIGNED-PAYLOAD"),
+    ("x-amz-s3session-token", "presignd adds it to the query of the URL"),
     ("proxy-authenticate", "it may change on the way to S3, which would break the signature"),
     ("proxy-authorization", "it may change on the way to S3, which would break the signature"),
     ("proxy-connection", "it may change on the way to S3, which would break the signature"),
@@ -127,16 +127,16 @@ pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ParameterError {
     /// Not a header name.
-    #[error("{0:?} is not a header name: header names have letters, digits and !#$%&'*+-.^_`|~")]
+    #[error("{0:?} is not a header name: use only letters, digits and !#$%&'*+-.^_`|~")]
     HeaderName(String),
     /// Not a header value.
     #[error(
-        "the value of header {0} has a control character or a character outside ASCII: \
-         encode it first (RFC 8187 for file names, base64 or percent-encoding for the rest)"
+        "the value of header {0} contains a control character or a non-ASCII character: \
+         encode it first (RFC 8187 for file names, otherwise Base64 or percent-encoding)"
     )]
     HeaderValue(String),
     /// A header that may not be signed by the caller.
-    #[error("header {name} may not be given: {why}")]
+    #[error("header {name} cannot be set: {why}")]
     ForbiddenHeader {
         /// The header.
         name: String,
@@ -147,32 +147,30 @@ pub enum ParameterError {
     #[error("header {0} is given twice: set it once, in the operation or in headers")]
     HeaderTwice(String),
     /// A header or a query parameter that would make the request another operation.
-    #[error(
-        "{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
-    )]
-    ChoosesOperation(String),
-    /// The same beside `http`, which has a place for it.
-    #[error("{name} chooses the operation, so it may not be given beside one: put it into {place}")]
-    ChoosesHttp {
+    #[error("{0} would change the operation: use the operation that has this parameter, or http")]
+    ChangesOperation(String),
+    /// The same next to `http`, which has a field of its own for it.
+    #[error("{name} would change the operation: set it in {field} instead")]
+    ChangesHttpOperation {
         /// The header or the query parameter.
         name: String,
-        /// Where it belongs.
-        place: &'static str,
+        /// The field of the request that takes it.
+        field: &'static str,
     },
     /// Not an HTTP method.
-    #[error("{0:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE")]
+    #[error("{0:?} is not an HTTP method: use capital letters, such as GET, HEAD, PUT, POST or DELETE")]
     Method(String),
     /// A nameless query parameter.
-    #[error("a query parameter has an empty name")]
+    #[error("a query parameter has an empty name: give it a name")]
     QueryName,
     /// A query parameter that presignd writes, or that belongs to another way to authenticate.
-    #[error("query parameter {0} may not be given: it belongs to the authentication that presignd adds")]
+    #[error("query parameter {0} cannot be set: it is reserved for authentication, which presignd adds")]
     ForbiddenQuery(String),
     /// The same query parameter twice.
     #[error("query parameter {} is given twice: set it once, in the operation or in query", .0.escape_debug())]
     QueryTwice(String),
     /// A parameter without which S3 refuses the request.
-    #[error("{operation} needs {name}: S3 refuses the request without it")]
+    #[error("{name} is not set: {operation} requires it")]
     Missing {
         /// The operation.
         operation: &'static str,
@@ -192,13 +190,13 @@ pub enum ParameterError {
         max: i64,
     },
     /// A time that cannot be written.
-    #[error("{0} is not a time between the years 1 and 9999")]
+    #[error("{0} is out of range: it must be a time in the years 1 to 9999")]
     Time(&'static str),
     /// Too many of them.
-    #[error("more than {MAX_PARAMETERS} headers or query parameters")]
+    #[error("too many headers or query parameters: at most {MAX_PARAMETERS} of each are allowed")]
     TooMany,
     /// A value too long.
-    #[error("the value of {} is longer than {MAX_VALUE_BYTES} bytes", .0.escape_debug())]
+    #[error("the name or the value of {} is too long: at most {MAX_VALUE_BYTES} bytes are allowed", .0.escape_debug())]
     TooLong(String),
 }
 
@@ -208,11 +206,11 @@ impl ParameterError {
         Self::Method(String::new())
     }
 
-    /// What is said of a parameter that stands beside `http`, when it belongs into `place`.
+    /// The same error for a request whose operation is `http`: there, the parameter belongs in `field`.
     #[must_use]
-    pub fn beside_http(self, place: &'static str) -> Self {
+    pub fn for_http(self, field: &'static str) -> Self {
         match self {
-            Self::ChoosesOperation(name) => Self::ChoosesHttp { name, place },
+            Self::ChangesOperation(name) => Self::ChangesHttpOperation { name, field },
             other => other,
         }
     }
@@ -254,7 +252,7 @@ impl<'a> Headers<'a> {
     /// As [`Self::add`], and when the header would make the request another operation.
     pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
         if chooses_operation(name) {
-            return Err(ParameterError::ChoosesOperation(name.to_ascii_lowercase()));
+            return Err(ParameterError::ChangesOperation(name.to_ascii_lowercase()));
         }
         self.add(name, value)
     }
@@ -308,7 +306,7 @@ impl<'a> Query<'a> {
     /// As [`Self::add`], and when the parameter would make the request another operation.
     pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
         if chooses_operation(name) || (OPERATION_QUERY.contains(&name) && !self.contains(name)) {
-            return Err(ParameterError::ChoosesOperation(name.to_owned()));
+            return Err(ParameterError::ChangesOperation(name.to_owned()));
         }
         self.add(name, value)
     }
@@ -465,13 +463,13 @@ mod tests {
     fn what_would_make_the_request_another_operation_is_refused() {
         for name in OPERATION_QUERY {
             let error = Query::default().add_further(name, "").unwrap_err();
-            assert_eq!(error, ParameterError::ChoosesOperation(name.into()));
+            assert_eq!(error, ParameterError::ChangesOperation(name.into()));
         }
         for name in ["X-Amz-Copy-Source", "x_amz_copy_source", "x-amz_rename-SOURCE"] {
             let error = Headers::default().add_further(name, "a/b").unwrap_err();
-            assert_eq!(error, ParameterError::ChoosesOperation(name.to_ascii_lowercase()));
+            assert_eq!(error, ParameterError::ChangesOperation(name.to_ascii_lowercase()));
             let error = Query::default().add_further(name, "a/b").unwrap_err();
-            assert_eq!(error, ParameterError::ChoosesOperation(name.into()));
+            assert_eq!(error, ParameterError::ChangesOperation(name.into()));
         }
         Headers::default().add_further("x-amz-meta-copy_source", "a/b").unwrap();
         Query::default().add_further("x-id", "GetObject").unwrap();

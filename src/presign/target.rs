@@ -84,14 +84,14 @@ pub enum TargetError {
     Arn(#[from] ArnError),
     /// The alias of a Multi-Region Access Point, alone.
     #[error(
-        "{0:?} is the alias of a Multi-Region Access Point, which S3 knows by its ARN alone: \
+        "{0:?} is the alias of a Multi-Region Access Point, but S3 accepts only its ARN: \
          give arn:aws:s3::ACCOUNT:accesspoint/{0}"
     )]
     MultiRegionAlias(String),
     /// It ends as a directory bucket does, and is none.
     #[error(
-        "a name that ends in {0} is that of a directory bucket or of its access point, but this is none: \
-         it is NAME--ZONE-ID{0}, such as logs--use1-az4{0}, of 63 lower-case letters, digits and '-' at most"
+        "bucket ends in {0}, but is not a valid name of a directory bucket or of its access point: use NAME--ZONE-ID{0}, \
+         such as logs--use1-az4{0}, with at most 63 lower-case letters, digits and '-'"
     )]
     Directory(&'static str),
 }

@@ -232,8 +232,8 @@ fn parameter_reason(error: &ParameterError) -> &'static str {
         ParameterError::Method(_) => "METHOD_INVALID",
         ParameterError::Range { .. }
         | ParameterError::Time(_)
-        | ParameterError::ChoosesOperation(_)
-        | ParameterError::ChoosesHttp { .. }
+        | ParameterError::ChangesOperation(_)
+        | ParameterError::ChangesHttpOperation { .. }
         | ParameterError::TooMany
         | ParameterError::TooLong(_) => "PARAMETER_INVALID",
     }

@@ -54,7 +54,7 @@ pub(super) fn resolve(sdk: &SdkConfig, given: Given) -> Result<EndpointDefaults,
     Ok(EndpointDefaults {
         region: region.map_err(|_| LoadError::Setting {
             name: "AWS_REGION, AWS_DEFAULT_REGION or region",
-            expected: "a region as AWS writes it, such as us-east-1",
+            expected: "a region name, such as us-east-1",
         })?,
         endpoint: endpoint.map(|text| text.parse()).transpose().map_err(|_| LoadError::Setting {
             name: "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or endpoint_url",

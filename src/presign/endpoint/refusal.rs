@@ -8,12 +8,14 @@ use crate::presign::name::Region;
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum EndpointError {
     /// No region is known.
-    #[error("no region is known for this signer: set signers.NAME.region or AWS_REGION where presignd runs")]
+    #[error(
+        "this signer has no region: set signers.NAME.region, or AWS_REGION in the environment of presignd"
+    )]
     NoRegion,
     /// The ARN is of another partition than the signer.
     #[error(
         "the ARN is in partition {arn}, but this signer's region {region} is in partition {signer}: \
-         use a signer whose credentials are of partition {arn}"
+         use a signer with credentials for partition {arn}"
     )]
     Partition {
         /// The ARN's partition.
@@ -25,8 +27,8 @@ pub enum EndpointError {
     },
     /// The ARN is of another region than the signer, which keeps to its own.
     #[error(
-        "the ARN is in region {arn}, but this signer is for {region} alone (signers.NAME.use_arn_region is false): \
-         use a signer for {arn}, or one without that setting"
+        "the ARN is in region {arn}, but this signer signs only for {region} (signers.NAME.use_arn_region is false): \
+         use a signer for {arn}, or set signers.NAME.use_arn_region = true"
     )]
     ArnRegion {
         /// The ARN's region.
@@ -36,22 +38,22 @@ pub enum EndpointError {
     },
     /// There is no such thing elsewhere than at AWS.
     #[error(
-        "{0} is reached at AWS alone, but this signer has an endpoint of its own: \
-         give the ARN of an access point that is reached there, or use a signer without signers.NAME.public_endpoint and \
-         with signers.NAME.endpoint = \"aws\" (or without it and AWS_ENDPOINT_URL)"
+        "{0} exists only on AWS, but this signer uses a custom endpoint: \
+         give the ARN of an access point at that endpoint, or use a signer without signers.NAME.public_endpoint and with \
+         signers.NAME.endpoint = \"aws\" (or with neither endpoint nor AWS_ENDPOINT_URL)"
     )]
     OnlyAtAws(&'static str),
     /// An ARN's access point stands in the host, and the endpoint's host is an IP address.
     #[error(
-        "an access point is named in the host, in front of the endpoint's, and so needs a host name there: \
-         use a signer whose endpoint (or public_endpoint) is not an IP address"
+        "an access point ARN needs an endpoint with a host name, but this signer's endpoint is an IP address: \
+         use a signer whose endpoint (or public_endpoint) has a host name"
     )]
     IpAddress,
     /// AWS has no such combination: in our words.
     #[error("{0}")]
     Refused(&'static str),
     /// AWS's rules say something that presignd does not know.
-    #[error("S3 has no endpoint for this target: {0}")]
+    #[error("no S3 endpoint for this target: {0}")]
     Unexpected(String),
 }
 
@@ -70,28 +72,28 @@ impl EndpointError {
 }
 
 const NO_OUTPOSTS_ALIAS: &str =
-    "the Outposts access point alias is not one that S3 made: give it as S3 shows it, or the ARN";
+    "the Outposts access point alias is not valid: give the alias exactly as S3 shows it, or the ARN";
 
 /// What AWS's rules say, and the same in our words. The settings stand under `signers.NAME.`.
 const REASONS: [(&str, &str); 24] = [
     (
         "Accelerate cannot be used with FIPS",
         "S3 Transfer Acceleration has no FIPS endpoint: \
-         use a signer with signers.NAME.accelerate or signers.NAME.fips, not both",
+         use a signer with only one of signers.NAME.accelerate and signers.NAME.fips",
     ),
     (
         "Cannot set dual-stack in combination with a custom endpoint",
-        "dual-stack is a choice among AWS's own endpoints, and this signer has an endpoint of its own: \
+        "dual-stack exists only on AWS, but this signer uses a custom endpoint: \
          use a signer with signers.NAME.dual_stack = false, or without endpoint and public_endpoint",
     ),
     (
         "A custom endpoint cannot be combined with FIPS",
-        "FIPS is a choice among AWS's own endpoints, and this signer has an endpoint of its own: \
+        "FIPS exists only on AWS, but this signer uses a custom endpoint: \
          use a signer with signers.NAME.fips = false, or without endpoint and public_endpoint",
     ),
     (
         "A custom endpoint cannot be combined with S3 Accelerate",
-        "S3 Transfer Acceleration is AWS's own endpoint, and this signer has an endpoint of its own: \
+        "S3 Transfer Acceleration exists only on AWS, but this signer uses a custom endpoint: \
          use a signer without signers.NAME.accelerate, or without endpoint and public_endpoint",
     ),
     (
@@ -105,12 +107,12 @@ const REASONS: [(&str, &str); 24] = [
     ),
     (
         "Path-style addressing cannot be used with S3 Accelerate",
-        "S3 Transfer Acceleration needs the bucket in the host, where names with dots, capitals or '_' do not fit: \
-         use a signer without signers.NAME.accelerate, and without signers.NAME.path_style",
+        "S3 Transfer Acceleration needs the bucket in the host name, so the name cannot have dots, capitals or '_': \
+         use a signer without signers.NAME.accelerate or, if the name allows it, without signers.NAME.path_style",
     ),
     (
         "Path-style addressing cannot be used with ARN buckets",
-        "an access point is named in the host, never in the path, by its ARN: \
+        "an access point ARN cannot be used with path-style addressing: \
          use a signer without signers.NAME.path_style",
     ),
     (
@@ -119,12 +121,13 @@ const REASONS: [(&str, &str); 24] = [
     ),
     (
         "Unrecognized S3Express bucket name format",
-        "the zone in the directory bucket's name is none that AWS has: \
-         it stands before the end of the name, as in logs--use1-az4--x-s3",
+        "the zone ID in the directory bucket's name is not known to AWS: \
+         the format is NAME--ZONE-ID--x-s3, such as logs--use1-az4--x-s3",
     ),
     (
         "S3Express bucket name is not a valid virtual hostable name",
-        "the directory bucket's name does not fit into a host: it has 3 to 63 lower-case letters, digits and '-'",
+        "the directory bucket's name cannot be part of a host name: \
+         it must have 3 to 63 lower-case letters, digits and '-'",
     ),
     (
         "S3 Object Lambda does not support Dual-stack",

@@ -34,15 +34,15 @@ const LARGEST_FILE: u64 = 5 << 30;
 /// The most fields with a condition. [`FORM_LIMIT`] is met soon after.
 const MAX_FIELDS: usize = 100;
 
-const OURS: &str = "presignd writes it";
-const OTHER_SIGNATURE: &str = "it belongs to SigV2, and presignd signs by SigV4";
+const OURS: &str = "presignd sets it";
+const OTHER_SIGNATURE: &str = "it belongs to SigV2, but presignd signs with SigV4";
 
 /// Fields that are no field of the caller's, and why.
 const RESERVED: [(&str, &str); 13] = [
-    ("key", "set key"),
-    ("bucket", "set bucket"),
-    ("file", "it is the file itself, which stands last in the form"),
-    ("content-length-range", "set content_length_range"),
+    ("key", "set key of the request instead"),
+    ("bucket", "set bucket of the request instead"),
+    ("file", "it is the file itself, the last field of the form"),
+    ("content-length-range", "set content_length_range instead"),
     ("policy", OURS),
     ("x-amz-algorithm", OURS),
     ("x-amz-credential", OURS),
@@ -59,7 +59,7 @@ const RESERVED: [(&str, &str); 13] = [
 pub enum PostError {
     /// S3 takes no forms for such a target.
     #[error(
-        "S3 has no form uploads (POST Object) for a target of the kind {}: presign PutObject, or name a bucket",
+        "S3 does not support form uploads (POST Object) for the target kind {}: presign PutObject instead, or use a bucket",
         .0.as_str()
     )]
     NotOffered(TargetKind),
@@ -73,20 +73,20 @@ pub enum PostError {
     Key(#[from] KeyError),
     /// The file's name inside the key.
     #[error(
-        "key has ${{filename}} before its end: S3 puts the file's name in its place, \
-         so that nothing behind it could be required; let it end the key"
+        "key contains ${{filename}} before its end: S3 replaces it with the file name, \
+             so the text after it cannot be checked; put ${{filename}} at the end of the key"
     )]
     KeyFilename,
     /// A key that a form cannot carry.
     #[error(
-        "key has a line break: browsers change line breaks in a form, and the key would not be the one signed"
+        "key contains a line break: browsers change line breaks in forms, so the key would not match the signed one"
     )]
     KeyLineBreak,
     /// Not the name of a field.
-    #[error("{0:?} is not the name of a form field: names have letters, digits and !#$%&'*+-.^_`|~")]
+    #[error("{0:?} is not a form field name: use only letters, digits and !#$%&'*+-.^_`|~")]
     Name(String),
     /// A field that may not be given.
-    #[error("field {name} may not be given: {why}")]
+    #[error("field {name} cannot be set: {why}")]
     Reserved {
         /// The field.
         name: String,
@@ -94,32 +94,33 @@ pub enum PostError {
         why: &'static str,
     },
     /// A field given twice.
-    #[error("field {0} is given twice: the case of its letters does not matter to S3")]
+    #[error("field {0} is set twice: S3 ignores the case of field names, so set it once")]
     Twice(String),
     /// A field with two conditions.
-    #[error("field {0} is in fields and in starts_with: leave it out of one of them")]
+    #[error("field {0} is in both fields and starts_with: remove it from one of them")]
     Both(String),
     /// The file's name in a condition.
     #[error(
-        "field {0} has ${{filename}} in it: S3 puts the file's name in its place before it compares, so it would \
-         never match; give what stands before it in starts_with, and have the form supply the value"
+        "field {0} contains ${{filename}}: S3 replaces it with the file name before it compares, so the value would never match; \
+         set the text before ${{filename}} in starts_with, and the whole value in the form"
     )]
     Filename(String),
     /// A value that a form cannot carry.
     #[error(
-        "field {0} has a line break: browsers change line breaks in a form, and the value would not match"
+        "field {0} contains a line break: browsers change line breaks in forms, so the value would not match"
     )]
     LineBreak(String),
     /// Too many fields.
-    #[error("more than {MAX_FIELDS} fields in fields and starts_with")]
+    #[error("too many fields: fields and starts_with together can have at most {MAX_FIELDS}")]
     TooMany,
     /// Longer than S3 takes.
     #[error(
-        "the form would have {0} bytes beside its file: S3 takes {FORM_LIMIT}, and each field stands in the policy, too"
+        "the form would have {0} bytes without its file: S3 allows at most {FORM_LIMIT}; \
+         send fewer or shorter fields (each is also in the policy)"
     )]
     TooLarge(usize),
     /// A bound of the file's size that is none.
-    #[error("content_length_range has {} {value}: it must be from 0 to {LARGEST_FILE}, the 5 GiB that S3 takes", bound.as_str())]
+    #[error("content_length_range.{} is {value}: it must be from 0 to {LARGEST_FILE} bytes (5 GiB)", bound.as_str())]
     Size {
         /// Which one.
         bound: Bound,
@@ -127,7 +128,7 @@ pub enum PostError {
         value: i64,
     },
     /// Bounds of the file's size in the wrong order.
-    #[error("content_length_range has min {min} and max {max}: no file has a size between them")]
+    #[error("content_length_range has min {min} and max {max}: min must not be greater than max")]
     Empty {
         /// The least.
         min: u64,

@@ -101,7 +101,7 @@ impl<'a> MergedRequest<'a> {
             add_parameters(message, &mut parts)?;
         }
         let wrong_in_map = |error: ParameterError, field, field_of_http| {
-            let error = if is_http { error.beside_http(field_of_http) } else { error };
+            let error = if is_http { error.for_http(field_of_http) } else { error };
             Failure::Parameter { field, error }
         };
         for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {

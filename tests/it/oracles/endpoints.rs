@@ -146,10 +146,10 @@ impl Place {
         self.endpoint?;
         if self.bucket.ends_with("--op-s3") {
             // They go to AWS all the same, with the credentials of another server.
-            return Some("the alias of an S3 on Outposts access point is reached at AWS alone");
+            return Some("the alias of an S3 on Outposts access point exists only on AWS");
         }
         // They put a name in front of an address, which nobody can reach.
-        (self.is_arn() && self.is_at_ip_address()).then_some("so needs a host name there")
+        (self.is_arn() && self.is_at_ip_address()).then_some("needs an endpoint with a host name")
     }
 
     /// S3 would be asked for a session first.
@@ -194,7 +194,7 @@ async fn ours(service: &InProcess, place: &Place, x_id: bool) -> Result<Presigne
 /// The message of a refusal, which must be one of ours.
 fn told(refused: &Status, place: &Place) -> String {
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused} for {place:?}");
-    let unknown = refused.message().contains("S3 has no endpoint for this target");
+    let unknown = refused.message().contains("no S3 endpoint for this target");
     assert!(!unknown, "AWS's reason is not told in our words: {refused} for {place:?}");
     refused.message().to_owned()
 }
@@ -223,22 +223,22 @@ async fn every_target_is_where_the_aws_sdk_presigner_has_it_and_refused_where_it
     assert!(same > 700 && on_purpose > 100, "{same} targets were compared, {on_purpose} refused on purpose");
     for reason in [
         "S3 Transfer Acceleration has no FIPS endpoint",
-        "dual-stack is a choice among AWS's own endpoints",
-        "FIPS is a choice among AWS's own endpoints",
-        "S3 Transfer Acceleration is AWS's own endpoint",
+        "dual-stack exists only on AWS",
+        "FIPS exists only on AWS",
+        "S3 Transfer Acceleration exists only on AWS",
         "the partition of this signer's region has no FIPS endpoints",
         "the partition of this signer's region has no S3 Transfer Acceleration",
         "S3 Transfer Acceleration needs the bucket in the host",
-        "an access point is named in the host",
+        "an access point ARN cannot be used with path-style addressing",
         "directory buckets have no S3 Transfer Acceleration",
-        "the zone in the directory bucket's name is none that AWS has",
+        "the zone ID in the directory bucket's name is not known to AWS",
         "Object Lambda access points have no dual-stack endpoint",
         "Object Lambda access points have no S3 Transfer Acceleration",
         "access points have no S3 Transfer Acceleration",
         "S3 on Outposts has no dual-stack endpoint",
         "S3 on Outposts has no FIPS endpoint",
         "S3 on Outposts has no S3 Transfer Acceleration",
-        "the Outposts access point alias is not one that S3 made",
+        "the Outposts access point alias is not valid",
         "the ARN is in partition",
         "the ARN is in region",
     ] {
