@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     );
 
     let Some(rules) = rules(&settings) else { return Corpus::Keep };
-    let set = rules.endpoint.in_url();
+    let set = rules.endpoint.url_endpoint();
     if let Some(set) = set {
         assert_eq!(set.to_string().parse::<EndpointUrl>().as_ref(), Ok(set));
     }

@@ -13,7 +13,7 @@ use presignd::{
     config::{Config, layers::Layers},
     presign::{
         credentials::{Credentials, Secret},
-        snapshot::{Rules, Snapshot},
+        snapshot::{SigningRules, Snapshot},
     },
 };
 
@@ -70,7 +70,7 @@ pub fn pairs(input: &str) -> Option<(Vec<(&str, &str)>, &str)> {
 }
 
 /// What an operator's settings for a signer make of endpoint and expiry; nothing where they are refused.
-pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
+pub fn rules(settings: &[(&str, &str)]) -> Option<SigningRules> {
     let variable = |name: &str| format!("PRESIGND_SIGNERS_DEFAULT_{}", name.to_uppercase());
     let variables: Vec<_> =
         settings.iter().map(|(name, value)| (variable(name), (*value).to_owned())).collect();
@@ -81,7 +81,7 @@ pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
 }
 
 /// Credentials under these rules. Key and token hold [`CANARY`].
-pub fn snapshot(rules: Rules, with_token: bool) -> Arc<Snapshot> {
+pub fn snapshot(rules: SigningRules, with_token: bool) -> Arc<Snapshot> {
     let secret = |what: &str| Secret::from(format!("{CANARY}/{what}"));
     let token = with_token.then(|| secret("token+="));
     Arc::new(Snapshot::new(

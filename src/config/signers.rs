@@ -16,7 +16,7 @@ use crate::{
     },
     presign::{
         endpoint::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError},
-        snapshot::Rules,
+        snapshot::SigningRules,
     },
 };
 
@@ -34,7 +34,7 @@ pub(super) fn from_layers(layers: &Layers) -> Result<Vec<SignerSettings>, Config
             let signer = SignerSection { layers, name };
             let endpoint = signer.endpoint()?;
             let source = signer.source(&endpoint)?;
-            let rules = Rules { endpoint, default_expiry, max_expiry };
+            let rules = SigningRules { endpoint, default_expiry, max_expiry };
             Ok(SignerSettings { name: name.to_owned(), rules, source, refresh_wait })
         })
         .collect()
@@ -71,7 +71,7 @@ impl SignerSection<'_> {
         let endpoint = self.setting("endpoint")?;
         Ok(EndpointRules {
             region: self.setting("region")?,
-            at_aws: matches!(endpoint, Some(EndpointSetting::Aws)),
+            force_aws: matches!(endpoint, Some(EndpointSetting::Aws)),
             endpoint: endpoint.and_then(|endpoint| match endpoint {
                 EndpointSetting::Aws => None,
                 EndpointSetting::Custom(url) => Some(url),

@@ -26,7 +26,7 @@ impl Given {
         Self {
             fips: rules.fips,
             dual_stack: rules.dual_stack,
-            endpoint: rules.at_aws || rules.endpoint.is_some(),
+            endpoint: rules.force_aws || rules.endpoint.is_some(),
             use_arn_region: rules.use_arn_region.is_some(),
             disable_session_auth: rules.disable_session_auth.is_some(),
         }

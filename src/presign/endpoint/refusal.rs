@@ -7,12 +7,12 @@ use crate::presign::name::Region;
 /// Why a target has no endpoint under these rules.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum EndpointError {
-    /// No region is known.
+    /// Neither the signer nor the target has a region.
     #[error(
         "this signer has no region: set signers.NAME.region, or AWS_REGION in the environment of presignd"
     )]
     NoRegion,
-    /// The ARN is of another partition than the signer.
+    /// The ARN is in another partition than the signer.
     #[error(
         "the ARN is in partition {arn}, but this signer's region {region} is in partition {signer}: \
          use a signer with credentials for partition {arn}"
@@ -25,7 +25,7 @@ pub enum EndpointError {
         /// The signer's partition.
         signer: &'static str,
     },
-    /// The ARN is of another region than the signer, which keeps to its own.
+    /// The ARN is in another region than the signer, and `use_arn_region` is false.
     #[error(
         "the ARN is in region {arn}, but this signer signs only for {region} (signers.NAME.use_arn_region is false): \
          use a signer for {arn}, or set signers.NAME.use_arn_region = true"
@@ -36,46 +36,46 @@ pub enum EndpointError {
         /// The signer's region.
         region: Region,
     },
-    /// There is no such thing elsewhere than at AWS.
+    /// Only AWS has this kind of target, but the signer uses a custom endpoint.
     #[error(
         "{0} exists only on AWS, but this signer uses a custom endpoint: \
          give the ARN of an access point at that endpoint, or use a signer without signers.NAME.public_endpoint and with \
          signers.NAME.endpoint = \"aws\" (or with neither endpoint nor AWS_ENDPOINT_URL)"
     )]
-    OnlyAtAws(&'static str),
-    /// An ARN's access point stands in the host, and the endpoint's host is an IP address.
+    OnlyOnAws(&'static str),
+    /// An access point ARN becomes part of the host name, but the endpoint is an IP address.
     #[error(
         "an access point ARN needs an endpoint with a host name, but this signer's endpoint is an IP address: \
          use a signer whose endpoint (or public_endpoint) has a host name"
     )]
     IpAddress,
-    /// AWS has no such combination: in our words.
+    /// AWS's rules reject the combination of target and settings. The message is one of [`REJECTIONS`].
     #[error("{0}")]
-    Refused(&'static str),
-    /// AWS's rules say something that presignd does not know.
+    Rejected(&'static str),
+    /// AWS's rules reject the target with a message that is not in [`REJECTIONS`].
     #[error("no S3 endpoint for this target: {0}")]
     Unexpected(String),
 }
 
-/// What [`EndpointError::OnlyAtAws`] is said of.
+/// Targets in [`EndpointError::OnlyOnAws`].
 pub(super) const MULTI_REGION: &str = "a Multi-Region Access Point";
 pub(super) const OUTPOSTS_ALIAS: &str = "the alias of an S3 on Outposts access point";
 
 impl EndpointError {
-    /// What AWS's rules say, in our words, naming the settings.
-    pub(super) fn of_rules(said: &str) -> Self {
-        match REASONS.iter().find(|(reason, _)| said.contains(reason)) {
-            Some((_, ours)) => Self::Refused(ours),
-            None => Self::Unexpected(said.to_owned()),
+    /// The error for a message of AWS's rules.
+    pub(super) fn from_rules_message(message: &str) -> Self {
+        match REJECTIONS.iter().find(|(part, _)| message.contains(part)) {
+            Some((_, explained)) => Self::Rejected(explained),
+            None => Self::Unexpected(message.to_owned()),
         }
     }
 }
 
-const NO_OUTPOSTS_ALIAS: &str =
+const INVALID_OUTPOSTS_ALIAS: &str =
     "the Outposts access point alias is not valid: give the alias exactly as S3 shows it, or the ARN";
 
-/// What AWS's rules say, and the same in our words. The settings stand under `signers.NAME.`.
-const REASONS: [(&str, &str); 24] = [
+/// Parts of the messages of AWS's rules, and a message for each that names the settings to change.
+const REJECTIONS: [(&str, &str); 24] = [
     (
         "Accelerate cannot be used with FIPS",
         "S3 Transfer Acceleration has no FIPS endpoint: \
@@ -169,9 +169,9 @@ const REASONS: [(&str, &str); 24] = [
         "S3 Outposts does not support S3 Accelerate",
         "S3 on Outposts has no S3 Transfer Acceleration: use a signer without signers.NAME.accelerate",
     ),
-    ("Unrecognized hardware type", NO_OUTPOSTS_ALIAS),
-    ("Invalid Outposts Bucket alias", NO_OUTPOSTS_ALIAS),
-    ("The outpost Id must only contain", NO_OUTPOSTS_ALIAS),
-    // For what S3 tests before it is there.
-    ("Expected a endpoint to be specified", NO_OUTPOSTS_ALIAS),
+    ("Unrecognized hardware type", INVALID_OUTPOSTS_ALIAS),
+    ("Invalid Outposts Bucket alias", INVALID_OUTPOSTS_ALIAS),
+    ("The outpost Id must only contain", INVALID_OUTPOSTS_ALIAS),
+    // The aliases of the test stages of S3.
+    ("Expected a endpoint to be specified", INVALID_OUTPOSTS_ALIAS),
 ];

@@ -105,11 +105,11 @@ impl<'a> MergedRequest<'a> {
             Failure::Parameter { field, error }
         };
         for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {
-            let added = parts.headers.add_further(name, value);
+            let added = parts.headers.add_custom(name, value);
             added.map_err(|error| wrong_in_map(error, "headers", "http.headers"))?;
         }
         for (name, value) in self.union(|request| &request.query, |own, default| own == default) {
-            let added = parts.query.add_further(name, value);
+            let added = parts.query.add_custom(name, value);
             added.map_err(|error| wrong_in_map(error, "query", "http.query"))?;
         }
         Ok(parts)

@@ -15,7 +15,7 @@ use crate::{
     metrics::OperationLabel,
     presign::{
         self, Request, error::Error as CoreError, expiry::Seconds, presigned::Presigned, sign::Algorithm,
-        signing::Signing, target::Target,
+        target::Target, target_signer::TargetSigner,
     },
     service::{
         admission::call::Call,
@@ -48,7 +48,7 @@ struct PreparedTarget<'c> {
     bucket: Box<str>,
     /// `reuse_window`, which determines the signing time.
     window: Option<Seconds>,
-    signing: Signing,
+    signing: TargetSigner,
 }
 
 /// Bytes that take as long to read or write as a usual URL takes to sign.
@@ -166,10 +166,10 @@ impl<'c> CallSigner<'c> {
         let (bucket, now) = (request.bucket(), self.snapshot.now());
         let signer = self.snapshot.signer(request.signer())?;
         let credentials = self.snapshot.credentials_of(signer)?;
-        let signing = match credentials.signing_in_window(bucket, now, window, expires_in) {
+        let signing = match credentials.target_signer_in_window(bucket, now, window, expires_in) {
             Err(CoreError::NeedsSession) => {
                 let session = self.snapshot.session(signer, bucket)?;
-                session.signing_in_window(bucket, now, window, expires_in)?
+                session.target_signer_in_window(bucket, now, window, expires_in)?
             }
             other => other?,
         };
@@ -239,7 +239,7 @@ pub(in crate::service) fn add_needs(
         let to_sign = parts.to_core()?;
         validate_and_authorize(call, request, &to_sign, &bucket.parse()?)?;
         let credentials = snapshot.credentials_of(snapshot.signer(signer)?)?;
-        match credentials.signing_in_window(bucket, snapshot.now(), reuse_window, expires_in) {
+        match credentials.target_signer_in_window(bucket, snapshot.now(), reuse_window, expires_in) {
             Ok(_) | Err(CoreError::NeedsSession) => Ok(()),
             Err(error) => Err(error.into()),
         }
