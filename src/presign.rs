@@ -25,7 +25,7 @@ pub mod target;
 pub mod target_signer;
 mod time;
 
-pub use self::request::{Request, check};
+pub use self::request::{CheckedRequest, Request};
 use self::{
     error::Error,
     expiry::{Bounds, Grant, Seconds},
@@ -33,15 +33,19 @@ use self::{
     target_signer::TargetSigner,
 };
 
-/// Signs one request and appends its URL to `url`: checks the request, decides its lifetime, writes the URL.
+/// Signs one request and appends its URL to `url`: decides the lifetime, writes the URL.
 ///
 /// The same arguments give the same URL, except with SigV4A outside a reuse window: those signatures contain random
 /// bytes.
 ///
 /// # Errors
 /// See [`Error`]. The content of `url` is unspecified then.
-pub fn presign(request: &Request<'_>, signer: &TargetSigner, url: &mut String) -> Result<Presigned, Error> {
-    check(request)?;
+pub fn presign(
+    request: CheckedRequest<'_>,
+    signer: &TargetSigner,
+    url: &mut String,
+) -> Result<Presigned, Error> {
+    let request = request.get();
     let (requested, grant) = grant_lifetime(request.expires_in, request.min_expires_in, signer)?;
     signer.write_url(request, grant.granted, url)?;
     Ok(Presigned { signed_at: signer.signed_at(), grant, requested })

@@ -14,8 +14,8 @@ use presignd::{
         operation,
         parameters::{Headers, Query},
         presigned::Presigned,
-        target_signer::TargetSigner,
         snapshot::{SigningRules, Snapshot},
+        target_signer::TargetSigner,
     },
 };
 
@@ -174,5 +174,5 @@ fn write_url(signer: &TargetSigner, key: &str, expires_in: Seconds, url: &mut St
         expires_in: Some(expires_in),
         min_expires_in: None,
     };
-    presign::presign(&request, signer, url).expect("it can be signed")
+    presign::presign(request.check().expect("a request"), signer, url).expect("it can be signed")
 }

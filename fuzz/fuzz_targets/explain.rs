@@ -53,7 +53,8 @@ fn assert_own_url_is_understood(key: &str, signer: &Arc<Snapshot>) {
     };
     let target_signer = signer.target_signer("my-bucket", now()).expect("it is a bucket");
     let mut url = String::new();
-    presign::presign(&request, &target_signer, &mut url).expect("it can be signed for");
+    let checked = request.check().expect("its parts are consistent");
+    presign::presign(checked, &target_signer, &mut url).expect("it can be signed for");
     let used = UsedRequest::new(&url, operation.method.as_str(), []).expect("it is a URL");
     let explanation = explain(&used, "", &[Arc::clone(signer)], now());
     assert_eq!(explanation.verdict, UrlVerdict::Valid, "{:?}", explanation.findings);

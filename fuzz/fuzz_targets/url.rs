@@ -93,7 +93,8 @@ impl<'a> Case<'a> {
         };
         let signer = snapshot.target_signer(self.bucket, now()).map_err(|error| error.to_string())?;
         let mut url = String::new();
-        presign::presign(&request, &signer, &mut url).map_err(|error| error.to_string())?;
+        let request = request.check().map_err(|error| error.to_string())?;
+        presign::presign(request, &signer, &mut url).map_err(|error| error.to_string())?;
         Ok(url)
     }
 

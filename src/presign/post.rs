@@ -88,9 +88,8 @@ pub fn sign_form(request: &PostRequest<'_>, signer: &TargetSigner) -> Result<For
 
 /// Checks that S3 supports forms for a target. This needs no credentials.
 ///
-/// Buckets support them. Access points probably do: their table of supported operations lacks POST Object, but says that
-/// it is a partial list
-/// ([Access point compatibility](https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-service-api-support.html)).
+/// Buckets support them. Access points are accepted by their alias: the table of what they support says that it is a
+/// partial list ([Access point compatibility](https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-service-api-support.html)).
 /// Access point ARNs are rejected, as by boto3, because it is not documented what S3 compares the policy's `bucket` with.
 /// The lists of the other kinds are complete and do not contain POST Object:
 /// [S3 on Outposts](https://docs.aws.amazon.com/AmazonS3/latest/s3-outposts/S3OutpostsAPI.html),

@@ -24,13 +24,27 @@ pub struct Request<'a> {
     pub min_expires_in: Option<Seconds>,
 }
 
-/// Checks that the parts of a request are consistent. This needs no credentials.
-///
-/// # Errors
-/// When the key or a required parameter is missing, or the operation does not allow a key.
-pub fn check(request: &Request<'_>) -> Result<(), Error> {
-    check_key(request)?;
-    Ok(check_required(request)?)
+/// A request whose parts are consistent, as checked by [`Request::check`].
+#[derive(Clone, Copy)]
+pub struct CheckedRequest<'a>(&'a Request<'a>);
+
+impl<'a> CheckedRequest<'a> {
+    /// The checked request.
+    pub fn get(self) -> &'a Request<'a> {
+        self.0
+    }
+}
+
+impl Request<'_> {
+    /// Checks that the parts of the request are consistent. This needs no credentials.
+    ///
+    /// # Errors
+    /// When the key or a required parameter is missing, or the operation does not allow a key.
+    pub fn check(&self) -> Result<CheckedRequest<'_>, Error> {
+        check_key(self)?;
+        check_required(self)?;
+        Ok(CheckedRequest(self))
+    }
 }
 
 fn check_key(request: &Request<'_>) -> Result<(), KeyError> {

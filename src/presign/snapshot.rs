@@ -170,7 +170,7 @@ mod tests {
         };
         let mut url = String::new();
         let signer = snapshot.target_signer(bucket, now).unwrap();
-        crate::presign::presign(&request, &signer, &mut url).unwrap();
+        crate::presign::presign(request.check().unwrap(), &signer, &mut url).unwrap();
         url
     }
 
