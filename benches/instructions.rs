@@ -18,10 +18,10 @@ use presignd::presign::{
     endpoint::EndpointRules,
     expiry::{SERVICE_MAXIMUM, Seconds},
     name::ObjectKey,
-    operation::{self, Method, Operation},
+    operation::{self, HttpMethod, Operation},
     parameters::{Headers, Query},
-    signing::Signing,
-    snapshot::{Rules, Snapshot},
+    snapshot::{SigningRules, Snapshot},
+    target_signer::TargetSigner,
 };
 use sha2::{Digest, Sha256};
 
@@ -85,11 +85,11 @@ fn usage() -> ExitCode {
 
 impl Scenario {
     fn sign(&self, count: usize) {
-        let (signing, headers, query) = (self.signing(), self.headers(), self.query());
+        let (signer, headers, query) = (self.target_signer(), self.headers(), self.query());
         let mut url = String::new();
         for _ in 0..count {
             url.clear();
-            self.write_url(&signing, &headers, &query, &mut url);
+            self.write_url(&signer, &headers, &query, &mut url);
             black_box(&url);
         }
     }
@@ -97,7 +97,7 @@ impl Scenario {
     fn hash(&self, count: usize) {
         let headers = self.headers();
         let mut url = String::new();
-        self.write_url(&self.signing(), &headers, &self.query(), &mut url);
+        self.write_url(&self.target_signer(), &headers, &self.query(), &mut url);
         let canonical = canonical(&url, self.operation.method, &headers);
         // A signer hashes the date and the scope once, when it prepares its target.
         let mut prepared = Hmac::<Sha256>::new_from_slice(&[0; 32]).expect("HMAC takes a key of any length");
@@ -110,7 +110,7 @@ impl Scenario {
         }
     }
 
-    fn write_url(&self, signing: &Signing, headers: &Headers<'_>, query: &Query<'_>, url: &mut String) {
+    fn write_url(&self, signer: &TargetSigner, headers: &Headers<'_>, query: &Query<'_>, url: &mut String) {
         let request = Request {
             key: ObjectKey::try_from(black_box(self.key)).expect("a key"),
             operation: self.operation,
@@ -119,7 +119,8 @@ impl Scenario {
             expires_in: None,
             min_expires_in: None,
         };
-        presign::presign(&request, black_box(signing), url).expect("it can be signed");
+        let request = request.check().expect("a request");
+        presign::presign(request, black_box(signer), url).expect("it can be signed");
     }
 
     fn headers(&self) -> Headers<'static> {
@@ -138,25 +139,25 @@ impl Scenario {
         query
     }
 
-    fn signing(&self) -> Signing {
+    fn target_signer(&self) -> TargetSigner {
         let token = "IQoJb3JpZ2luX2Vj+/".repeat(self.token_bytes / 18);
         let token = (self.token_bytes > 0).then(|| Secret::from(token));
         let secret = Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, token, None);
         let region = Some("us-east-1".parse().expect("a region"));
         let quarter = Seconds::rounded_down(Duration::from_mins(15)).expect("more than a second");
-        let rules = Rules {
+        let rules = SigningRules {
             endpoint: EndpointRules { region, ..Default::default() },
             default_expiry: quarter,
             max_expiry: SERVICE_MAXIMUM,
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
-        Arc::new(Snapshot::new(credentials, rules)).signing(self.bucket, now).expect("a target")
+        Arc::new(Snapshot::new(credentials, rules)).target_signer(self.bucket, now).expect("a target")
     }
 }
 
 /// The canonical request of a URL.
-fn canonical(url: &str, method: Method<'_>, headers: &Headers<'_>) -> String {
+fn canonical(url: &str, method: HttpMethod<'_>, headers: &Headers<'_>) -> String {
     let rest = url.strip_prefix("https://").expect("https");
     let (host, rest) = rest.split_at(rest.find('/').expect("a path"));
     let (path, query) = rest.split_once('?').expect("a query");

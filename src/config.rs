@@ -261,7 +261,7 @@ mod tests {
             ("PRESIGND_EXPIRY_MAX", "8d", "a duration from 1s to 7d"),
             ("PRESIGND_EXPIRY_DEFAULT", "0s", "a duration from 1s to 7d"),
             ("PRESIGND_LIMITS_BATCH_ITEMS", "1001", "a number from 1 to 1000"),
-            ("PRESIGND_SIGNERS_DEFAULT_REGION", "US East", "must be a region as AWS writes it"),
+            ("PRESIGND_SIGNERS_DEFAULT_REGION", "US East", "must be a region name, such as us-east-1"),
             ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "minio:9000", "must be an endpoint, http://HOST"),
             ("PRESIGND_REFLECTION", "yes", "true or false"),
             ("PRESIGND_LOG_FORMAT", "xml", "text or json"),

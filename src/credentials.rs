@@ -34,7 +34,7 @@ use crate::{
         credentials::Credentials,
         endpoint::EndpointDefaults,
         expiry::Seconds,
-        snapshot::{Rules, Snapshot},
+        snapshot::{SigningRules, Snapshot},
     },
 };
 
@@ -44,7 +44,7 @@ pub struct SignerSettings {
     /// `signers.NAME`.
     pub name: String,
     /// Where its requests go, and for how long.
-    pub rules: Rules,
+    pub rules: SigningRules,
     /// Where its credentials come from.
     pub source: SourceSettings,
     /// `expiry.refresh_wait`: the longest that a request waits for credentials that are renewed for it.
@@ -127,7 +127,7 @@ impl Signer {
     ) {
         let endpoint_defaults = endpoint_defaults.into();
         let mut rules = self.settings.rules.clone();
-        rules.endpoint = rules.endpoint.or(&endpoint_defaults);
+        rules.endpoint = rules.endpoint.with_defaults(&endpoint_defaults);
         let new = Arc::new(Snapshot::new(credentials, rules));
         let old = self.snapshot.swap(Some(Arc::clone(&new)));
         self.refresh.send_modify(|state| state.replace_snapshot(old, &new, endpoint_defaults, clock.now()));
@@ -136,7 +136,7 @@ impl Signer {
 
     /// Checks whether the credentials have expired, so that everybody who follows the state learns of it.
     fn check_expiry(&self, clock: &Clock) {
-        let usable = self.snapshot().is_some_and(|now| now.credentials().usable_at(clock.now()));
+        let usable = self.snapshot().is_some_and(|now| now.credentials().is_usable_at(clock.now()));
         self.refresh.send_if_modified(|state| state.set_usable(usable));
     }
 

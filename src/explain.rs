@@ -75,7 +75,7 @@ fn explain_with_secrets(
     let parts = AuthenticationParts::read(url);
     let rules = signers.iter().map(|signer| &signer.rules().endpoint);
     let endpoints: Vec<_> =
-        rules.flat_map(|rules| [rules.in_url(), rules.endpoint.as_ref()]).flatten().collect();
+        rules.flat_map(|rules| [rules.url_endpoint(), rules.endpoint.as_ref()]).flatten().collect();
     let target = UrlTarget::find(url, used.host(url), &endpoints);
     let host = cut_host(&url.authority);
     let auth = match read_authentication(used, url, &parts) {
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::presign::{
-        credentials::Credentials, endpoint::EndpointRules, expiry::Seconds, snapshot::Rules,
+        credentials::Credentials, endpoint::EndpointRules, expiry::Seconds, snapshot::SigningRules,
     };
 
     /// The worked example of
@@ -174,7 +174,7 @@ mod tests {
             token.map(secret),
             None,
         );
-        let rules = Rules {
+        let rules = SigningRules {
             endpoint: EndpointRules::default(),
             default_expiry: Seconds::ONE,
             max_expiry: Seconds::ONE,

@@ -224,11 +224,11 @@ pub struct OperationLabel {
 }
 
 /// How many operations the metrics count, forms included.
-const OPERATION_LABELS: usize = operation::KINDS + 1;
+const OPERATION_LABELS: usize = operation::OPERATION_COUNT + 1;
 
 impl OperationLabel {
     /// A form, which is no operation of a URL.
-    pub const FORM: Self = Self { name: post::OPERATION, index: operation::KINDS };
+    pub const FORM: Self = Self { name: post::OPERATION_NAME, index: operation::OPERATION_COUNT };
 
     /// The label of an operation.
     pub fn of(operation: &Operation<'_>) -> Self {

@@ -15,8 +15,8 @@ use presignd::{
         operation,
         parameters::{Headers, Query},
         presigned::Presigned,
-        signing::Signing,
-        snapshot::{Rules, Snapshot},
+        snapshot::{SigningRules, Snapshot},
+        target_signer::TargetSigner,
     },
 };
 
@@ -27,7 +27,7 @@ use crate::{contenders::Contender, work};
 pub(crate) struct PresigndBatch {
     snapshot: Arc<Snapshot>,
     bucket: String,
-    cached: Option<(String, Signing)>,
+    cached: Option<(String, TargetSigner)>,
     expires_in: Seconds,
     url: String,
 }
@@ -56,14 +56,14 @@ impl PresigndBatch {
         self.url.len()
     }
 
-    fn presign(&mut self, key: &str) -> (Presigned, &Signing) {
+    fn presign(&mut self, key: &str) -> (Presigned, &TargetSigner) {
         let bucket = std::hint::black_box(&self.bucket);
         if self.cached.as_ref().is_none_or(|(other, _)| other != bucket) {
-            self.cached = Some((bucket.clone(), signing(&self.snapshot, bucket)));
+            self.cached = Some((bucket.clone(), target_signer(&self.snapshot, bucket)));
         }
-        let (_, signing) = self.cached.as_ref().expect("it was just cached");
+        let (_, signer) = self.cached.as_ref().expect("it was just cached");
         self.url.clear();
-        (write_url(signing, key, self.expires_in, &mut self.url), signing)
+        (write_url(signer, key, self.expires_in, &mut self.url), signer)
     }
 }
 
@@ -107,12 +107,12 @@ impl Contender for PresigndCounted {
             self.tally = Tally::new(self.metrics);
         }
         let watch = self.signed.is_multiple_of(8).then(Stopwatch::start);
-        let (presigned, signing) = self.batch.presign(key);
+        let (presigned, signer) = self.batch.presign(key);
         if let Some(watch) = watch {
-            self.tally.timed(signing.algorithm(), watch.elapsed());
+            self.tally.timed(signer.algorithm(), watch.elapsed());
         }
         let operation = OperationLabel::of(&operation::GET_OBJECT);
-        self.tally.signed(self.signer, operation, signing.target().kind(), &presigned);
+        self.tally.signed(self.signer, operation, signer.target().kind(), &presigned);
         self.signed += 1;
         self.batch.url.len()
     }
@@ -137,7 +137,7 @@ impl PresigndUnary {
 
     fn presigned(&self, key: &str) -> String {
         let mut url = String::new();
-        write_url(&signing(&self.snapshot, &self.bucket), key, self.expires_in, &mut url);
+        write_url(&target_signer(&self.snapshot, &self.bucket), key, self.expires_in, &mut url);
         url
     }
 }
@@ -157,7 +157,7 @@ fn snapshot(token: Option<&str>) -> Arc<Snapshot> {
     let credentials =
         Credentials::new(work::ACCESS_KEY.to_owned(), secret(work::SECRET_KEY), token.map(secret), None);
     let region = Some(work::REGION.parse().expect("a region"));
-    let rules = Rules {
+    let rules = SigningRules {
         endpoint: EndpointRules { region, ..Default::default() },
         default_expiry: expires_in(),
         max_expiry: SERVICE_MAXIMUM,
@@ -169,11 +169,11 @@ fn expires_in() -> Seconds {
     Seconds::rounded_down(work::EXPIRES_IN).expect("more than a second")
 }
 
-fn signing(snapshot: &Arc<Snapshot>, bucket: &str) -> Signing {
-    snapshot.signing(bucket, work::signed_at()).expect("a target")
+fn target_signer(snapshot: &Arc<Snapshot>, bucket: &str) -> TargetSigner {
+    snapshot.target_signer(bucket, work::signed_at()).expect("a target")
 }
 
-fn write_url(signing: &Signing, key: &str, expires_in: Seconds, url: &mut String) -> Presigned {
+fn write_url(signer: &TargetSigner, key: &str, expires_in: Seconds, url: &mut String) -> Presigned {
     let request = Request {
         key: ObjectKey::try_from(key).expect("a key"),
         operation: &operation::GET_OBJECT,
@@ -182,5 +182,5 @@ fn write_url(signing: &Signing, key: &str, expires_in: Seconds, url: &mut String
         expires_in: Some(expires_in),
         min_expires_in: None,
     };
-    presign::presign(&request, signing, url).expect("it can be signed")
+    presign::presign(request.check().expect("a request"), signer, url).expect("it can be signed")
 }

@@ -51,9 +51,10 @@ fn assert_own_url_is_understood(key: &str, signer: &Arc<Snapshot>) {
         expires_in: None,
         min_expires_in: None,
     };
-    let signing = signer.signing("my-bucket", now()).expect("it is a bucket");
+    let target_signer = signer.target_signer("my-bucket", now()).expect("it is a bucket");
     let mut url = String::new();
-    presign::presign(&request, &signing, &mut url).expect("it can be signed for");
+    let checked = request.check().expect("its parts are consistent");
+    presign::presign(checked, &target_signer, &mut url).expect("it can be signed for");
     let used = UsedRequest::new(&url, operation.method.as_str(), []).expect("it is a URL");
     let explanation = explain(&used, "", &[Arc::clone(signer)], now());
     assert_eq!(explanation.verdict, UrlVerdict::Valid, "{:?}", explanation.findings);

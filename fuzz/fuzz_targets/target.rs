@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     );
 
     let Some(rules) = rules(&settings) else { return Corpus::Keep };
-    let configured = rules.endpoint.in_url();
+    let configured = rules.endpoint.url_endpoint();
     if let Some(url) = configured {
         assert_eq!(url.to_string().parse::<EndpointUrl>().as_ref(), Ok(url));
     }

@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok(text) = str::from_utf8(data) else { return Corpus::Reject };
     let Some(case) = Case::read(text) else { return Corpus::Reject };
     let Some(rules) = rules(&case.settings) else { return Corpus::Reject };
-    let at_aws = rules.endpoint.in_url().is_none();
+    let at_aws = rules.endpoint.url_endpoint().is_none();
     let snapshot = snapshot(rules, case.with_token);
     match case.url(&snapshot) {
         Ok(url) => case.assert_properties(&url, &snapshot, at_aws),
@@ -91,9 +91,10 @@ impl<'a> Case<'a> {
             expires_in: None,
             min_expires_in: None,
         };
-        let signing = snapshot.signing(self.bucket, now()).map_err(|error| error.to_string())?;
+        let signer = snapshot.target_signer(self.bucket, now()).map_err(|error| error.to_string())?;
         let mut url = String::new();
-        presign::presign(&request, &signing, &mut url).map_err(|error| error.to_string())?;
+        let request = request.check().map_err(|error| error.to_string())?;
+        presign::presign(request, &signer, &mut url).map_err(|error| error.to_string())?;
         Ok(url)
     }
 

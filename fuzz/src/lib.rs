@@ -14,7 +14,7 @@ use presignd::{
     config::{Config, layers::Layers},
     presign::{
         credentials::{Credentials, Secret},
-        snapshot::{Rules, Snapshot},
+        snapshot::{SigningRules, Snapshot},
     },
 };
 
@@ -72,7 +72,7 @@ pub fn split_pairs(input: &str) -> Option<(Vec<(&str, &str)>, &str)> {
 }
 
 /// The rules of a signer with these settings, parsed as in production; `None` if the settings are rejected.
-pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
+pub fn rules(settings: &[(&str, &str)]) -> Option<SigningRules> {
     let variable = |name: &str| format!("PRESIGND_SIGNERS_DEFAULT_{}", name.to_uppercase());
     let variables: Vec<_> =
         settings.iter().map(|(name, value)| (variable(name), (*value).to_owned())).collect();
@@ -83,7 +83,7 @@ pub fn rules(settings: &[(&str, &str)]) -> Option<Rules> {
 }
 
 /// A snapshot with these rules and with credentials whose secret key and token contain [`CANARY`].
-pub fn snapshot(rules: Rules, with_token: bool) -> Arc<Snapshot> {
+pub fn snapshot(rules: SigningRules, with_token: bool) -> Arc<Snapshot> {
     let secret = |what: &str| Secret::from(format!("{CANARY}/{what}"));
     let token = with_token.then(|| secret("token+="));
     Arc::new(Snapshot::new(

@@ -16,7 +16,7 @@ use crate::{
     },
     presign::{
         endpoint::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError},
-        snapshot::Rules,
+        snapshot::SigningRules,
     },
 };
 
@@ -34,7 +34,7 @@ pub(super) fn parse_signers(layers: &Layers) -> Result<Vec<SignerSettings>, Conf
             let signer = SignerSection { layers, name };
             let endpoint = signer.parse_endpoint()?;
             let source = signer.parse_source(&endpoint)?;
-            let rules = Rules { endpoint, default_expiry, max_expiry };
+            let rules = SigningRules { endpoint, default_expiry, max_expiry };
             Ok(SignerSettings { name: name.to_owned(), rules, source, refresh_wait })
         })
         .collect()
@@ -71,7 +71,7 @@ impl SignerSection<'_> {
         let endpoint = self.parse("endpoint")?;
         Ok(EndpointRules {
             region: self.parse("region")?,
-            at_aws: matches!(endpoint, Some(EndpointSetting::Aws)),
+            force_aws: matches!(endpoint, Some(EndpointSetting::Aws)),
             endpoint: endpoint.and_then(|endpoint| match endpoint {
                 EndpointSetting::Aws => None,
                 EndpointSetting::Custom(url) => Some(url),

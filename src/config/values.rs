@@ -7,7 +7,7 @@ use super::{
     layers::{Layers, SettingValue},
 };
 use crate::presign::{
-    endpoint::without_user,
+    endpoint::mask_user,
     expiry::{SERVICE_MAXIMUM, Seconds},
 };
 
@@ -66,7 +66,7 @@ fn parse_with<T>(
 
 /// Removes user and password from an endpoint, because the message goes to the log.
 fn redact_user<'t>(name: &str, text: &'t str) -> Cow<'t, str> {
-    if name.ends_with("endpoint") { without_user(text) } else { Cow::Borrowed(text) }
+    if name.ends_with("endpoint") { mask_user(text) } else { Cow::Borrowed(text) }
 }
 
 fn require<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {

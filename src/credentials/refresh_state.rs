@@ -221,7 +221,7 @@ impl RefreshState {
             .take(MAX_PREVIOUS)
             .collect();
         self.endpoint_defaults = endpoint_defaults;
-        self.usable = new.credentials().usable_at(now);
+        self.usable = new.credentials().is_usable_at(now);
     }
 
     /// The state with which a signer starts that takes over these credentials with other rules.
@@ -242,7 +242,7 @@ mod tests {
         credentials::{Credentials, Secret},
         endpoint::EndpointRules,
         expiry::Seconds,
-        snapshot::Rules,
+        snapshot::SigningRules,
     };
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -333,7 +333,8 @@ mod tests {
         let secret = Secret::from("secret".to_owned());
         let end = end.map(|end| NOW + seconds(end));
         let expiry = Seconds::rounded_down(seconds(60)).unwrap();
-        let rules = Rules { endpoint: EndpointRules::default(), default_expiry: expiry, max_expiry: expiry };
+        let rules =
+            SigningRules { endpoint: EndpointRules::default(), default_expiry: expiry, max_expiry: expiry };
         Arc::new(Snapshot::new(Credentials::new(key.to_owned(), secret, None, end), rules))
     }
 

@@ -139,7 +139,7 @@ impl RefreshTask {
         let is_at_aws = defaults.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
         let seen = current.or(self.before.as_ref()).map(|seen| &**seen);
         let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
-        let loaded = loaded.ending_at(end);
+        let loaded = loaded.with_expiry(end);
         let outcome = schedule::compare(current.map(|current| &**current), &loaded, now);
         let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
         match outcome {
@@ -234,7 +234,7 @@ fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
     let name = signer.name();
     let rules = &snapshot.rules().endpoint;
     let region = rules.region.as_ref().map_or("none", |region| region.as_str());
-    let endpoint = rules.in_url().map_or("aws".to_owned(), ToString::to_string);
+    let endpoint = rules.url_endpoint().map_or("aws".to_owned(), ToString::to_string);
     info!(signer = name, region, endpoint, end_in, "credentials loaded");
     if is_presumed {
         warn!(

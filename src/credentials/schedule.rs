@@ -105,8 +105,8 @@ pub fn compare(held: Option<&Credentials>, loaded: &Credentials, now: SystemTime
         (Some(before), Some(after)) => after > before,
     };
     match held {
-        _ if !loaded.usable_at(now) => LoadOutcome::Expired,
-        Some(held) if loaded.are_the_same_as(held) && !lasts_longer(held) => LoadOutcome::NotNewer,
+        _ if !loaded.is_usable_at(now) => LoadOutcome::Expired,
+        Some(held) if loaded.is_same_as(held) && !lasts_longer(held) => LoadOutcome::NotNewer,
         _ => LoadOutcome::Newer,
     }
 }
@@ -124,10 +124,10 @@ pub fn presumed_end(
     now: SystemTime,
 ) -> Option<SystemTime> {
     let is_of_aws = is_at_aws || loaded.access_key_id().starts_with("ASIA");
-    if loaded.expires_at().is_some() || !loaded.are_temporary() || !is_of_aws {
+    if loaded.expires_at().is_some() || !loaded.is_temporary() || !is_of_aws {
         return loaded.expires_at();
     }
-    let first_seen = held.filter(|held| loaded.are_the_same_as(held)).and_then(Credentials::expires_at);
+    let first_seen = held.filter(|held| loaded.is_same_as(held)).and_then(Credentials::expires_at);
     Some(first_seen.unwrap_or(now + LONGEST_SESSION))
 }
 

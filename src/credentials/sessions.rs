@@ -183,7 +183,7 @@ impl Sessions {
 
 impl Slot {
     fn usable_at(&self, now: SystemTime) -> Option<Arc<LiveSession>> {
-        self.current.load_full().filter(|live| live.snapshot.credentials().usable_at(now))
+        self.current.load_full().filter(|live| live.snapshot.credentials().is_usable_at(now))
     }
 
     fn recent_failure(&self) -> Option<SessionError> {

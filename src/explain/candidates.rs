@@ -79,7 +79,7 @@ impl<'a> CandidateSearch<'a> {
         let text = canonical.text();
         self.hashed.set(self.hashed.get() + text.len());
         let scope = auth.scope_for(region, service);
-        verifier.fits(&sign::string_to_sign(auth.algorithm, &auth.date, scope, &text), &auth.signature)
+        verifier.is_valid(&sign::string_to_sign(auth.algorithm, &auth.date, scope, &text), &auth.signature)
     }
 
     /// The candidate that was signed.
@@ -142,9 +142,9 @@ impl<'a> CandidateSearch<'a> {
         used: &CanonicalParts,
         key_path: &str,
     ) -> impl Iterator<Item = (String, String)> {
-        self.snapshot.recent_endpoints().take(MAX_VARIED_PARTS).flat_map(move |prepared| {
-            let endpoint = prepared.endpoint();
-            let base = endpoint.url().get(endpoint.path_at()..).unwrap_or_default();
+        self.snapshot.recent_targets().take(MAX_VARIED_PARTS).flat_map(move |resolved| {
+            let endpoint = resolved.endpoint();
+            let base = endpoint.url().get(endpoint.path_offset()..).unwrap_or_default();
             let paths = [used.path.clone(), format!("{base}{}", used.path), format!("{base}{key_path}")];
             paths.map(|path| (endpoint.host().as_str().to_owned(), path))
         })
@@ -154,7 +154,7 @@ impl<'a> CandidateSearch<'a> {
     fn list_endpoints_by_rule(&self, used: &CanonicalParts, key_path: &str) -> Vec<(String, String)> {
         let (bucket, region) = (&self.request.target.bucket, &self.request.auth.region);
         let mut hosts = Vec::new();
-        if let Some(endpoint) = self.snapshot.rules().endpoint.in_url() {
+        if let Some(endpoint) = self.snapshot.rules().endpoint.url_endpoint() {
             let (authority, base) = split_endpoint(endpoint);
             hosts.push((authority.clone(), used.path.clone()));
             hosts.push((format!("{bucket}.{authority}"), used.path.clone()));
@@ -347,7 +347,7 @@ mod tests {
         credentials::{Credentials, Secret},
         endpoint::EndpointRules,
         expiry::Seconds,
-        snapshot::Rules,
+        snapshot::SigningRules,
     };
 
     #[test]
@@ -369,7 +369,7 @@ mod tests {
         for number in 0..20 {
             let secret = Secret::from(format!("secret-{number}"));
             let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, None, None);
-            let rules = Rules {
+            let rules = SigningRules {
                 endpoint: EndpointRules::default(),
                 default_expiry: Seconds::ONE,
                 max_expiry: Seconds::ONE,

@@ -10,7 +10,7 @@ use super::{
     target::UrlTarget,
 };
 use crate::presign::{
-    canonical::{CanonicalRequest, SignedHeaders, UNSIGNED_PAYLOAD, folded, write_header},
+    canonical::{CanonicalRequest, SignedHeaders, UNSIGNED_PAYLOAD, collapse_spaces, write_header},
     encode,
 };
 
@@ -50,7 +50,7 @@ impl CanonicalParts {
                 "host" => used.host(url),
                 _ => used.header(&name).unwrap_or_default(),
             };
-            (name, folded(value).collect())
+            (name, collapse_spaces(value).collect())
         };
         let payload = used.header("x-amz-content-sha256").map(str::to_owned);
         Self {

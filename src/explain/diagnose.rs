@@ -247,7 +247,7 @@ impl Diagnosis<'_> {
     fn check_token(&mut self, credentials: &Credentials) {
         let finding = match (credentials.session_token(), self.request.auth.token.as_deref()) {
             (None, None) => return,
-            (Some(own), Some(token)) if own.is(token) => {
+            (Some(own), Some(token)) if own.equals(token) => {
                 self.has_own_token = true;
                 return;
             }

@@ -1,4 +1,4 @@
-//! Access point ARNs, of S3 and of S3 on Outposts, each part checked on its own.
+//! Access point ARNs of S3, S3 Object Lambda and S3 on Outposts, each part validated.
 
 use std::{fmt, str::FromStr};
 
@@ -6,31 +6,31 @@ use thiserror::Error;
 
 use super::{name::Region, partition::Partition};
 
-/// An S3 access point, `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, or an Object Lambda access point, which has
-/// the service `s3-object-lambda`.
+/// The ARN of an S3 access point, `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, or of an Object Lambda access
+/// point, whose service is `s3-object-lambda`.
 ///
 /// Source: [Using access points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-access-points.html),
 /// [Using Object Lambda access points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/olap-use.html).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct AccessPointArn {
     service: &'static str,
-    place: Place,
+    location: ArnLocation,
     name: AccessPointName,
 }
 
-/// An S3 on Outposts access point:
-/// `arn:PARTITION:s3-outposts:REGION:ACCOUNT:outpost/OUTPOST-ID/accesspoint/NAME`, with `/` or `:` as separators of
-/// the last part.
+/// The ARN of an S3 on Outposts access point:
+/// `arn:PARTITION:s3-outposts:REGION:ACCOUNT:outpost/OUTPOST-ID/accesspoint/NAME`, with `/` or `:` as separators in
+/// the resource.
 ///
 /// Source: [Resource ARNs for S3 on Outposts](https://docs.aws.amazon.com/AmazonS3/latest/s3-outposts/S3OutpostsARN.html).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct OutpostsAccessPointArn {
-    place: Place,
+    location: ArnLocation,
     outpost: OutpostId,
     name: AccessPointName,
 }
 
-/// What an ARN names, as far as presignd can tell them apart.
+/// A supported ARN, by the kind of its resource.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Arn {
     /// An S3 access point.
@@ -43,7 +43,7 @@ pub enum Arn {
     ObjectLambda(AccessPointArn),
 }
 
-/// An S3 Multi-Region Access Point: `arn:PARTITION:s3::ACCOUNT:accesspoint/ALIAS.mrap`. It has no region.
+/// The ARN of an S3 Multi-Region Access Point: `arn:PARTITION:s3::ACCOUNT:accesspoint/ALIAS.mrap`. It has no region.
 ///
 /// Source: [Multi-Region Access Points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiRegionAccessPointRequests.html).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -57,7 +57,7 @@ pub struct MultiRegionArn {
 struct MultiRegionAlias(Box<str>);
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Place {
+struct ArnLocation {
     partition: &'static str,
     region: Region,
     account: AccountId,
@@ -72,63 +72,66 @@ struct OutpostId(Box<str>);
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct AccessPointName(Box<str>);
 
-/// Which part of an ARN is wrong, and what it should be.
+/// Which part of an ARN is invalid, and its correct form.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ArnError {
     /// Fewer than the six parts of an ARN.
-    #[error("the ARN has {0} parts between colons: it needs arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE")]
+    #[error(
+        "the ARN has {0} parts separated by colons: the format is arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE"
+    )]
     Parts(usize),
-    /// A partition that presignd does not know.
+    /// An unknown partition.
     #[error(
         "the ARN's partition is {0:?}: \
-         presignd knows aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e and aws-iso-f"
+         it must be aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e or aws-iso-f"
     )]
     Partition(String),
-    /// An ARN of a bucket, as policies have it.
-    #[error("the ARN names a bucket: give the bucket's name, {0:?}, and the key on its own")]
+    /// The ARN of a bucket or an object, as used in IAM policies.
+    #[error("the ARN names a bucket: set bucket to the name, {0:?}, and set the object's key in key")]
     Bucket(String),
-    /// Not an S3 service.
+    /// Not a supported service.
     #[error("the ARN's service is {0:?}: it must be s3-outposts, s3 or s3-object-lambda")]
     Service(String),
-    /// Not a region.
-    #[error("the ARN's region is {0:?}: write it as AWS does, such as us-east-1")]
+    /// Not a region name.
+    #[error("the ARN's region is {0:?}: it must be a region name, such as us-east-1")]
     Region(String),
-    /// The region is of another partition than the ARN says.
-    #[error("the ARN's region {region} is in partition {found}, but the ARN says {partition}")]
+    /// The region is not in the partition of the ARN.
+    #[error("the ARN's region {region} is in partition {actual}, but the ARN says {partition}")]
     RegionPartition {
         /// The ARN's region.
         region: String,
-        /// The partition it is in.
-        found: &'static str,
+        /// The partition of that region.
+        actual: &'static str,
         /// The partition that the ARN names.
         partition: &'static str,
     },
     /// Not twelve digits.
     #[error("the ARN's account is {0:?}: an AWS account ID has 12 digits")]
     Account(String),
-    /// The resource has another shape.
-    #[error("the ARN's resource is {found:?}: it must be {expected}")]
+    /// The resource has another format.
+    #[error("the ARN's resource is {resource:?}: it must be {expected}")]
     Resource {
-        /// The resource as it was given.
-        found: String,
-        /// The shape that it must have.
+        /// The resource in the ARN.
+        resource: String,
+        /// The format that it must have.
         expected: &'static str,
     },
     /// Not an Outpost ID.
     #[error(
-        "the ARN's Outpost ID is {0:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904"
+        "the ARN's Outpost ID is {0:?}: \
+         it must be op- and 17 lower-case hexadecimal digits, such as op-01ac5d28a6a232904"
     )]
     OutpostId(String),
     /// Not an access point name.
     #[error(
-        "the ARN's access point name is {0:?}: it has 3 to 50 lower-case letters, digits and '-', \
-         and begins and ends with a letter or a digit"
+        "the ARN's access point name is {0:?}: it must have 3 to 50 lower-case letters, digits and '-', \
+         and must begin and end with a letter or a digit"
     )]
     AccessPointName(String),
     /// Not the alias of a Multi-Region Access Point.
     #[error(
-        "the ARN has no region, so it names a Multi-Region Access Point, but its alias is {0:?}: \
-         give the alias that S3 made, such as mfzwi23gnjvgw.mrap, or the region of an access point"
+        "the ARN has no region, so it must name a Multi-Region Access Point, but its alias is {0:?}: \
+         give the alias that S3 generated, such as mfzwi23gnjvgw.mrap, or add the region of the access point"
     )]
     MultiRegionAlias(String),
 }
@@ -149,84 +152,91 @@ impl FromStr for Arn {
         match service {
             "s3" if region.is_empty() && account.is_empty() => Err(ArnError::Bucket(resource.to_owned())),
             "s3" if region.is_empty() => {
-                multi_region(partition, account, resource).map(Self::MultiRegionAccessPoint)
+                parse_multi_region(partition, account, resource).map(Self::MultiRegionAccessPoint)
             }
-            "s3" => {
-                access_point("s3", Place::parse(partition, region, account)?, resource).map(Self::AccessPoint)
-            }
+            "s3" => parse_access_point("s3", ArnLocation::parse(partition, region, account)?, resource)
+                .map(Self::AccessPoint),
             "s3-object-lambda" => {
-                let place = Place::parse(partition, region, account)?;
-                access_point("s3-object-lambda", place, resource).map(Self::ObjectLambda)
+                let location = ArnLocation::parse(partition, region, account)?;
+                parse_access_point("s3-object-lambda", location, resource).map(Self::ObjectLambda)
             }
             "s3-outposts" => {
-                outposts(Place::parse(partition, region, account)?, resource).map(Self::Outposts)
+                parse_outposts(ArnLocation::parse(partition, region, account)?, resource).map(Self::Outposts)
             }
             other => Err(ArnError::Service(other.to_owned())),
         }
     }
 }
 
-fn access_point(service: &'static str, place: Place, resource: &str) -> Result<AccessPointArn, ArnError> {
+fn parse_access_point(
+    service: &'static str,
+    location: ArnLocation,
+    resource: &str,
+) -> Result<AccessPointArn, ArnError> {
     let parts: Vec<&str> = resource.split(['/', ':']).collect();
     match parts.as_slice() {
-        ["accesspoint", name] => Ok(AccessPointArn { service, place, name: name.parse()? }),
-        _ => Err(ArnError::Resource { found: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
+        ["accesspoint", name] => Ok(AccessPointArn { service, location, name: name.parse()? }),
+        _ => Err(ArnError::Resource { resource: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
     }
 }
 
-fn multi_region(partition: &'static str, account: &str, resource: &str) -> Result<MultiRegionArn, ArnError> {
+fn parse_multi_region(
+    partition: &'static str,
+    account: &str,
+    resource: &str,
+) -> Result<MultiRegionArn, ArnError> {
     match resource.split_once(['/', ':']) {
         Some(("accesspoint", alias)) => {
             Ok(MultiRegionArn { partition, account: account.parse()?, alias: alias.parse()? })
         }
-        _ => Err(ArnError::Resource { found: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
+        _ => Err(ArnError::Resource { resource: resource.to_owned(), expected: ACCESS_POINT_RESOURCE }),
     }
 }
 
-fn outposts(place: Place, resource: &str) -> Result<OutpostsAccessPointArn, ArnError> {
+fn parse_outposts(location: ArnLocation, resource: &str) -> Result<OutpostsAccessPointArn, ArnError> {
     let parts: Vec<&str> = resource.split(['/', ':']).collect();
     match parts.as_slice() {
         ["outpost", outpost, "accesspoint", name] => {
-            Ok(OutpostsAccessPointArn { place, outpost: outpost.parse()?, name: name.parse()? })
+            Ok(OutpostsAccessPointArn { location, outpost: outpost.parse()?, name: name.parse()? })
         }
-        _ => Err(ArnError::Resource { found: resource.to_owned(), expected: OUTPOSTS_RESOURCE }),
+        _ => Err(ArnError::Resource { resource: resource.to_owned(), expected: OUTPOSTS_RESOURCE }),
     }
 }
 
 impl AccessPointArn {
-    /// The region that the access point is in.
+    /// The region of the access point.
     pub fn region(&self) -> &Region {
-        &self.place.region
+        &self.location.region
     }
 }
 
 impl OutpostsAccessPointArn {
-    /// The region that the Outpost belongs to.
+    /// The region of the Outpost.
     pub fn region(&self) -> &Region {
-        &self.place.region
+        &self.location.region
     }
 }
 
 impl MultiRegionArn {
-    /// The partition that the access point is in.
+    /// The partition of the access point.
     pub fn partition(&self) -> &'static str {
         self.partition
     }
 
-    /// The spelling without the account: S3 finds the access point by its alias alone, which is unique in the
-    /// partition, and neither the host nor the signature has the account in it. What a caller writes there binds nothing,
-    /// so nothing may be decided by it.
+    /// The ARN without the account. S3 identifies the access point only by its alias, which is unique in the partition;
+    /// neither the host nor the signature contains the account. The caller can write any account there, so no decision
+    /// may depend on it.
     pub fn without_account(&self) -> String {
         format!("arn:{}:s3:::accesspoint/{}", self.partition, self.alias.0)
     }
 }
 
-impl Place {
+impl ArnLocation {
     fn parse(partition: &'static str, region: &str, account: &str) -> Result<Self, ArnError> {
         let region: Region = region.parse().map_err(|_| ArnError::Region(region.to_owned()))?;
         if region.partition() != partition {
-            let found = region.partition();
-            return Err(ArnError::RegionPartition { region: region.to_string(), found, partition });
+            let actual = region.partition();
+            return Err(ArnError::RegionPartition { region: region.to_string(), actual, partition });
         }
         Ok(Self { partition, region, account: account.parse()? })
     }
@@ -236,20 +246,20 @@ impl FromStr for AccountId {
     type Err = ArnError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-        if fits { Ok(Self(text.into())) } else { Err(ArnError::Account(text.to_owned())) }
+        let is_valid = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+        if is_valid { Ok(Self(text.into())) } else { Err(ArnError::Account(text.to_owned())) }
     }
 }
 
 impl FromStr for OutpostId {
     type Err = ArnError;
 
-    /// The pattern is the one that the S3 on Outposts API documents for `OutpostId`:
+    /// Source: the pattern of `OutpostId` in the S3 on Outposts API,
     /// [CreateEndpoint](https://docs.aws.amazon.com/AmazonS3/latest/API/API_s3outposts_CreateEndpoint.html).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        let fits = text.strip_prefix("op-").is_some_and(|id| id.len() == 17 && id.bytes().all(hex));
-        if fits { Ok(Self(text.into())) } else { Err(ArnError::OutpostId(text.to_owned())) }
+        let is_valid = text.strip_prefix("op-").is_some_and(|id| id.len() == 17 && id.bytes().all(hex));
+        if is_valid { Ok(Self(text.into())) } else { Err(ArnError::OutpostId(text.to_owned())) }
     }
 }
 
@@ -258,18 +268,18 @@ impl FromStr for AccessPointName {
 
     /// Source: [Access point naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/creating-access-points.html).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = (3..=50).contains(&text.len())
+        let is_valid = (3..=50).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if fits { Ok(Self(text.into())) } else { Err(ArnError::AccessPointName(text.to_owned())) }
+        if is_valid { Ok(Self(text.into())) } else { Err(ArnError::AccessPointName(text.to_owned())) }
     }
 }
 
-/// The one spelling that is compared and handed on: `/` between the parts of the resource.
+/// The canonical spelling, with `/` between the parts of the resource.
 impl fmt::Display for OutpostsAccessPointArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { partition, region, account } = &self.place;
+        let ArnLocation { partition, region, account } = &self.location;
         let (outpost, name) = (&self.outpost.0, &self.name.0);
         write!(f, "arn:{partition}:s3-outposts:{region}:{}:outpost/{outpost}/accesspoint/{name}", account.0)
     }
@@ -278,28 +288,28 @@ impl fmt::Display for OutpostsAccessPointArn {
 impl FromStr for MultiRegionAlias {
     type Err = ArnError;
 
-    /// S3 makes the alias: letters and digits, then `.mrap`. Source:
+    /// S3 generates the alias: lower-case letters and digits, then `.mrap`. Source:
     /// [Rules for naming Multi-Region Access Points](https://docs.aws.amazon.com/AmazonS3/latest/userguide/multi-region-access-point-naming.html).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let made = |id: &str| {
+        let is_generated = |id: &str| {
             (1..=58).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
-        let fits = text.strip_suffix(".mrap").is_some_and(made);
-        if fits { Ok(Self(text.into())) } else { Err(ArnError::MultiRegionAlias(text.to_owned())) }
+        let is_valid = text.strip_suffix(".mrap").is_some_and(is_generated);
+        if is_valid { Ok(Self(text.into())) } else { Err(ArnError::MultiRegionAlias(text.to_owned())) }
     }
 }
 
-/// The one spelling that is compared and handed on: `/` between the parts of the resource.
+/// The canonical spelling, with `/` between the parts of the resource.
 impl fmt::Display for MultiRegionArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "arn:{}:s3::{}:accesspoint/{}", self.partition, self.account.0, self.alias.0)
     }
 }
 
-/// The one spelling that is compared and handed on: `/` between the parts of the resource.
+/// The canonical spelling, with `/` between the parts of the resource.
 impl fmt::Display for AccessPointArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { partition, region, account } = &self.place;
+        let ArnLocation { partition, region, account } = &self.location;
         let (service, name) = (self.service, &self.name.0);
         write!(f, "arn:{partition}:{service}:{region}:{}:accesspoint/{name}", account.0)
     }
@@ -313,7 +323,7 @@ mod tests {
         "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/example-ap";
 
     #[test]
-    fn an_outposts_arn_is_the_same_with_slashes_colons_or_both() {
+    fn outposts_arn_accepts_slashes_and_colons() {
         for text in [
             OUTPOSTS,
             "arn:aws:s3-outposts:us-west-2:123456789012:outpost:op-01ac5d28a6a232904:accesspoint:example-ap",
@@ -326,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn each_partition_is_taken_with_its_own_regions() {
+    fn every_partition_accepts_its_own_regions() {
         for (partition, region) in [
             ("aws", "eu-west-1"),
             ("aws-cn", "cn-north-1"),
@@ -344,13 +354,13 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_an_outposts_arn_is_refused_by_name_when_it_is_wrong() {
+    fn invalid_part_of_outposts_arn_is_named() {
         let cases = [
             ("arn:aws", "the ARN has 2 parts"),
             ("arn:aws:s3-outposts:us-west-2:123456789012", "the ARN has 5 parts"),
             (&OUTPOSTS.replace("arn:aws:", "arn:aws-moon:"), "partition is \"aws-moon\""),
             (&OUTPOSTS.replace("s3-outposts", "s3-outpost"), "service is \"s3-outpost\""),
-            ("arn:aws:s3:::my-bucket", "give the bucket's name, \"my-bucket\""),
+            ("arn:aws:s3:::my-bucket", "set bucket to the name, \"my-bucket\""),
             (&OUTPOSTS.replace("us-west-2", ""), "region is \"\""),
             (&OUTPOSTS.replace("us-west-2", "us_west_2"), "region is \"us_west_2\""),
             (&OUTPOSTS.replace("us-west-2", "cn-north-1"), "is in partition aws-cn, but the ARN says aws"),
@@ -379,10 +389,12 @@ mod tests {
     }
 
     #[test]
-    fn a_multi_region_access_point_has_no_region_and_the_alias_that_s3_made() {
+    fn multi_region_arn_needs_a_generated_alias() {
         let text = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
         for text in [text, &text.replace("point/", "point:")] {
-            let Arn::MultiRegionAccessPoint(arn) = text.parse().unwrap() else { panic!("{text} is one") };
+            let Arn::MultiRegionAccessPoint(arn) = text.parse().unwrap() else {
+                panic!("{text} is a Multi-Region ARN")
+            };
             assert_eq!(arn.to_string(), "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap");
         }
         for (wrong, message) in [
@@ -398,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_point_arn_has_one_spelling() {
+    fn access_point_arn_has_one_canonical_spelling() {
         for separator in ['/', ':'] {
             let text = format!("arn:aws:s3:eu-west-1:123456789012:accesspoint{separator}reports");
             let Arn::AccessPoint(arn) = text.parse().unwrap() else {

@@ -1,11 +1,11 @@
-//! AWS credentials as the core needs them: the secret never leaves, and the signing keys derived from it stay with it.
+//! AWS credentials, together with the signing keys derived from them.
 
 use std::{fmt, time::SystemTime};
 
 pub use super::secret::Secret;
-use super::{keys::SigningKeys, time::whole_seconds};
+use super::{keys::SigningKeys, time::round_down_to_second};
 
-/// One set of credentials, with the signing keys derived from it so far.
+/// One set of credentials, and the cache of its signing keys.
 pub struct Credentials {
     access_key_id: String,
     secret_access_key: Secret,
@@ -15,7 +15,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Credentials as a provider hands them out. Those of an IAM user have no token and no end.
+    /// Credentials from a provider. Those of an IAM user have no session token and do not expire.
     pub fn new(
         access_key_id: String,
         secret_access_key: Secret,
@@ -25,45 +25,46 @@ impl Credentials {
         Self { access_key_id, secret_access_key, session_token, expires_at, keys: SigningKeys::default() }
     }
 
-    /// The same, but with this end.
+    /// The same credentials with another expiry time.
     #[must_use]
-    pub fn ending_at(self, expires_at: Option<SystemTime>) -> Self {
+    pub fn with_expiry(self, expires_at: Option<SystemTime>) -> Self {
         Self { expires_at, ..self }
     }
 
-    /// The access key ID. It stands in every URL and is not a secret, but it names an account: it is not logged.
+    /// The access key ID. It is part of every URL and not a secret, but identifies an account, so it is not logged.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
 
-    /// When these credentials end; nothing when they do not.
+    /// When these credentials expire; none if they do not.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }
 
-    /// Access key ID, secret and token, for AWS's own client, which signs with them. For nothing else.
+    /// Access key ID, secret access key and session token, only for AWS's client, which signs requests with them.
     pub fn expose_to_aws(&self) -> (&str, &str, Option<&str>) {
         let token = self.session_token.as_ref().map(Secret::expose);
         (&self.access_key_id, self.secret_access_key.expose(), token)
     }
 
-    /// Whether these are the same key and token as others: what is signed with either works as long.
-    pub fn are_the_same_as(&self, other: &Self) -> bool {
+    /// Whether these are the same keys and session token: URLs signed with either are valid for the same time.
+    pub fn is_same_as(&self, other: &Self) -> bool {
         self.access_key_id == other.access_key_id
             && self.secret_access_key.expose() == other.secret_access_key.expose()
             && self.session_token.as_ref().map(Secret::expose)
                 == other.session_token.as_ref().map(Secret::expose)
     }
 
-    /// Whether there is a session token: then the credentials end, whether or not their provider says when.
-    pub fn are_temporary(&self) -> bool {
+    /// Whether there is a session token. Such credentials expire, even if their provider does not say when.
+    pub fn is_temporary(&self) -> bool {
         self.session_token.is_some()
     }
 
-    /// Whether a URL signed at this time would work for a second at least.
-    pub fn usable_at(&self, now: SystemTime) -> bool {
-        let signed_at = whole_seconds(now);
-        self.expires_at.is_none_or(|end| end.duration_since(signed_at).is_ok_and(|left| left.as_secs() >= 1))
+    /// Whether a URL signed at this time would be valid for at least one second.
+    pub fn is_usable_at(&self, now: SystemTime) -> bool {
+        let signed_at = round_down_to_second(now);
+        self.expires_at
+            .is_none_or(|end| end.duration_since(signed_at).is_ok_and(|remaining| remaining.as_secs() >= 1))
     }
 
     pub(super) fn secret_access_key(&self) -> &Secret {
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_secret_is_printed() {
+    fn debug_output_contains_no_secrets() {
         let secret = || Secret::from("canary-secret".to_owned());
         let credentials = Credentials::new("AKIDCANARY".into(), secret(), Some(secret()), None);
         let printed = format!("{credentials:?} {credentials:#?} {:?}", secret());

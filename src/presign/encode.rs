@@ -1,10 +1,10 @@
-//! The one percent-encoder, for paths and for queries.
+//! The percent-encoder for paths and queries.
 //!
 //! Source: `UriEncode` in
 //! [Create a signed request](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html):
-//! every byte but the unreserved characters of RFC 3986 becomes `%XY`, in capitals; `/` stays in paths alone.
+//! every byte except the unreserved characters of RFC 3986 becomes `%XY` with capital letters; paths keep `/`.
 
-/// `%00` to `%FF`, one behind the other.
+/// `%00` to `%FF`, concatenated.
 const ESCAPES: &str = {
     const TEXT: [u8; 3 * 256] = {
         let mut text = [b'%'; 3 * 256];
@@ -22,7 +22,7 @@ const ESCAPES: &str = {
     }
 };
 
-/// Which bytes stand for themselves in a query; a path adds the slash.
+/// Which bytes are not encoded in a query. A path does not encode the slash, either.
 const UNRESERVED: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -35,32 +35,32 @@ const UNRESERVED: [bool; 256] = {
     table
 };
 
-/// Appends a key to a path: slashes stay, and nothing is folded, so that `a//b` and `../c` survive.
+/// Appends an encoded key to a path. Slashes stay, and the path is not normalized: `a//b` and `../c` stay as they are.
 pub fn path(text: &str, out: &mut String) {
     encode::<true>(text, out);
 }
 
-/// Appends a name or a value to a query.
+/// Appends an encoded name or value to a query.
 pub fn query(text: &str, out: &mut String) {
     encode::<false>(text, out);
 }
 
 fn encode<const KEEP_SLASH: bool>(text: &str, out: &mut String) {
-    let mut plain_from = 0;
-    for (at, byte) in text.bytes().enumerate() {
+    let mut plain_start = 0;
+    for (index, byte) in text.bytes().enumerate() {
         if UNRESERVED[usize::from(byte)] || (KEEP_SLASH && byte == b'/') {
             continue;
         }
-        // What lies between two escapes is ASCII; between the bytes of one character lies nothing.
-        if plain_from < at {
-            out.push_str(&text[plain_from..at]);
+        // Safe to slice: unencoded bytes are ASCII, and all bytes of any other character are encoded.
+        if plain_start < index {
+            out.push_str(&text[plain_start..index]);
         }
         let escape = 3 * usize::from(byte);
         out.push_str(&ESCAPES[escape..escape + 3]);
-        plain_from = at + 1;
+        plain_start = index + 1;
     }
-    if plain_from < text.len() {
-        out.push_str(&text[plain_from..]);
+    if plain_start < text.len() {
+        out.push_str(&text[plain_start..]);
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn only_unreserved_characters_stand_for_themselves_and_slashes_in_paths() {
+    fn only_unreserved_characters_and_path_slashes_stay() {
         let rows = [
             ("", "", ""),
             ("azAZ09-._~", "azAZ09-._~", "azAZ09-._~"),

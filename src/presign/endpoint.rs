@@ -1,4 +1,4 @@
-//! Where a request goes and what its signature is for. The only home of aws-sdk-s3, and of it only the endpoint rules.
+//! The endpoint and the signing scope of a target. The only module that uses aws-sdk-s3, and only its endpoint rules.
 
 mod refusal;
 mod rules;
@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use self::refusal::{MULTI_REGION, OUTPOSTS_ALIAS};
 pub use self::{
     refusal::EndpointError,
-    rules::{Addressing, EndpointDefaults, EndpointRules, EndpointUrl, EndpointUrlError, without_user},
+    rules::{Addressing, EndpointDefaults, EndpointRules, EndpointUrl, EndpointUrlError, mask_user},
 };
 use super::{
     canonical::Host,
@@ -21,31 +21,31 @@ use super::{
     target::{Target, TargetKind},
 };
 
-/// Where requests for one target go. It is known before any key is looked at.
+/// The endpoint of one target. It does not depend on the key, so no key can change the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {
-    /// `https://HOST[:PORT]`, then the base path without a slash at its end.
+    /// `https://HOST[:PORT]` and the base path, without a trailing slash.
     url: String,
-    /// Where in `url` the base path begins.
-    path_at: usize,
-    /// The value of the `Host` header: without the scheme's own port.
+    /// The byte offset of the base path in `url`.
+    path_offset: usize,
+    /// The value of the `Host` header, without the default port of the scheme.
     host: Host,
-    /// What signatures for this target are for.
+    /// The scope of signatures for this target.
     scope: Scope,
-    /// Whether they are made with the credentials of an S3 Express session.
+    /// Whether requests are signed with the credentials of an S3 Express session.
     needs_session: bool,
     kind: TargetKind,
 }
 
 impl Endpoint {
-    /// `https://HOST[:PORT]`, then the base path without a slash at its end.
+    /// `https://HOST[:PORT]` and the base path, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where in [`Self::url`] the path begins.
-    pub(crate) fn path_at(&self) -> usize {
-        self.path_at
+    /// The byte offset of the path in [`Self::url`].
+    pub(crate) fn path_offset(&self) -> usize {
+        self.path_offset
     }
 
     /// The value of the `Host` header.
@@ -53,12 +53,12 @@ impl Endpoint {
         &self.host
     }
 
-    /// What signatures for this target are for.
+    /// The scope of signatures for this target.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Whether signatures for this target are made with the credentials of an S3 Express session.
+    /// Whether requests for this target are signed with the credentials of an S3 Express session.
     pub fn needs_session(&self) -> bool {
         self.needs_session
     }
@@ -69,22 +69,22 @@ impl Endpoint {
     }
 }
 
-/// The endpoint of a target, by AWS's own rules.
+/// Resolves the endpoint of a target with AWS's endpoint rules.
 ///
 /// # Errors
-/// When the rules lack a region, or AWS's rules refuse the combination.
+/// When no region is set, or AWS's rules reject the combination of target and settings.
 pub fn resolve(target: &Target, rules: &EndpointRules) -> Result<Endpoint, EndpointError> {
     let region = rules.region.as_ref().or_else(|| target.region()).ok_or(EndpointError::NoRegion)?;
     check_arn(target, region, rules)?;
     let resolved = DefaultResolver::new()
-        .resolve_endpoint(&params(target, region, rules)?)
+        .resolve_endpoint(&build_params(target, region, rules)?)
         .now_or_never()
-        .ok_or_else(|| unexpected("the endpoint rules did not answer"))?
-        .map_err(|error| EndpointError::of_rules(&error.to_string()))?;
-    endpoint(&resolved, target.kind(), region, rules)
+        .ok_or_else(|| unexpected("AWS's endpoint rules gave no result"))?
+        .map_err(|error| EndpointError::from_rules_message(&error.to_string()))?;
+    build_endpoint(&resolved, target.kind(), region, rules)
 }
 
-/// Whether there is an endpoint for any bucket at all: for one whose name fits everywhere.
+/// Checks that the rules allow an endpoint for an ordinary bucket.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -95,7 +95,7 @@ pub fn check(rules: &EndpointRules) -> Result<(), EndpointError> {
     }
 }
 
-/// What an ARN names must be within the signer's reach.
+/// Checks that the signer's region and endpoint can serve an ARN or alias.
 fn check_arn(target: &Target, region: &Region, rules: &EndpointRules) -> Result<(), EndpointError> {
     if let Some(arn) = target.partition()
         && arn != region.partition()
@@ -109,23 +109,23 @@ fn check_arn(target: &Target, region: &Region, rules: &EndpointRules) -> Result<
     {
         return Err(EndpointError::ArnRegion { arn: arn.clone(), region: region.clone() });
     }
-    match (target, rules.in_url()) {
-        // AWS's rules would go to AWS all the same, with the credentials of another server.
-        (Target::MultiRegionAccessPoint(_), Some(_)) => Err(EndpointError::OnlyAtAws(MULTI_REGION)),
-        (Target::OutpostsAlias(_), Some(_)) => Err(EndpointError::OnlyAtAws(OUTPOSTS_ALIAS)),
-        (_, Some(url)) if target.needs_host() && url.is_ip_address() => Err(EndpointError::IpAddress),
+    match (target, rules.url_endpoint()) {
+        // AWS's rules would ignore the custom endpoint and use AWS, with the credentials of another server.
+        (Target::MultiRegionAccessPoint(_), Some(_)) => Err(EndpointError::OnlyOnAws(MULTI_REGION)),
+        (Target::OutpostsAlias(_), Some(_)) => Err(EndpointError::OnlyOnAws(OUTPOSTS_ALIAS)),
+        (_, Some(url)) if target.needs_host_name() && url.is_ip_address() => Err(EndpointError::IpAddress),
         _ => Ok(()),
     }
 }
 
-fn params(target: &Target, region: &Region, rules: &EndpointRules) -> Result<Params, EndpointError> {
-    // AWS's rules see to it for names without dots alone.
-    let at_ip_address = rules.in_url().is_some_and(EndpointUrl::is_ip_address);
+fn build_params(target: &Target, region: &Region, rules: &EndpointRules) -> Result<Params, EndpointError> {
+    // AWS's rules force path style at an IP address only for names without dots.
+    let is_at_ip_address = rules.url_endpoint().is_some_and(EndpointUrl::is_ip_address);
     Params::builder()
-        .bucket(target.for_rules())
+        .bucket(target.endpoint_parameter())
         .region(region.as_str())
-        .force_path_style(rules.addressing == Addressing::Path || at_ip_address)
-        .set_endpoint(rules.in_url().map(ToString::to_string))
+        .force_path_style(rules.addressing == Addressing::Path || is_at_ip_address)
+        .set_endpoint(rules.url_endpoint().map(ToString::to_string))
         .set_use_fips(rules.fips)
         .set_use_dual_stack(rules.dual_stack)
         .set_accelerate(rules.accelerate)
@@ -135,57 +135,60 @@ fn params(target: &Target, region: &Region, rules: &EndpointRules) -> Result<Par
         .map_err(|error| unexpected(&error.to_string()))
 }
 
-fn unexpected(what: &str) -> EndpointError {
-    EndpointError::Unexpected(what.to_owned())
+fn unexpected(problem: &str) -> EndpointError {
+    EndpointError::Unexpected(problem.to_owned())
 }
 
-fn endpoint(
+fn build_endpoint(
     resolved: &Resolved,
     kind: TargetKind,
     region: &Region,
     rules: &EndpointRules,
 ) -> Result<Endpoint, EndpointError> {
     let url = resolved.url().trim_end_matches('/').to_owned();
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| unexpected("its URL has no scheme"))?;
+    let (scheme, rest) =
+        url.split_once("://").ok_or_else(|| unexpected("the endpoint's URL has no scheme"))?;
     let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
-    let own_port = if scheme == "https" { ":443" } else { ":80" };
-    let host = Host::new(authority.strip_suffix(own_port).unwrap_or(authority).to_owned());
-    let path_at = scheme.len() + "://".len() + authority.len();
-    let scope = scope(resolved, region, rules)?;
-    let needs_session = named(resolved, WITH_SESSION).is_some();
-    Ok(Endpoint { url, path_at, host, scope, needs_session, kind })
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let host = Host::new(authority.strip_suffix(default_port).unwrap_or(authority).to_owned());
+    let path_offset = scheme.len() + "://".len() + authority.len();
+    let scope = build_scope(resolved, region, rules)?;
+    let needs_session = find_auth_scheme(resolved, S3_EXPRESS_SCHEME).is_some();
+    Ok(Endpoint { url, path_offset, host, scope, needs_session, kind })
 }
 
-/// The name that AWS's rules have for signatures with the credentials of an S3 Express session.
-const WITH_SESSION: &str = "sigv4-s3express";
+/// The auth scheme in AWS's rules for signatures with the credentials of an S3 Express session.
+const S3_EXPRESS_SCHEME: &str = "sigv4-s3express";
 
-/// What a signature is for. For Outposts the rules list SigV4A first: it is taken when the signer asks for it, or when
-/// there is nothing else.
-fn scope(resolved: &Resolved, region: &Region, rules: &EndpointRules) -> Result<Scope, EndpointError> {
+/// The scope of signatures. For Outposts, AWS's rules list SigV4A first; it is used only if `rules.sigv4a` is set, or if
+/// the endpoint does not support SigV4.
+fn build_scope(resolved: &Resolved, region: &Region, rules: &EndpointRules) -> Result<Scope, EndpointError> {
     let text =
         |scheme: &AuthScheme, name: &str| scheme.get(name).and_then(Document::as_string).map(str::to_owned);
     let prefers_sigv4a = rules.sigv4a == Some(true);
-    // A session's credentials sign as others do.
-    let sigv4 = named(resolved, WITH_SESSION).or_else(|| named(resolved, "sigv4"));
-    let (scheme, regions) = match (sigv4, named(resolved, "sigv4a")) {
+    // Session credentials sign with SigV4.
+    let sigv4 = find_auth_scheme(resolved, S3_EXPRESS_SCHEME).or_else(|| find_auth_scheme(resolved, "sigv4"));
+    let (scheme, regions) = match (sigv4, find_auth_scheme(resolved, "sigv4a")) {
         (Some(sigv4), other) if other.is_none() || !prefers_sigv4a => {
             let region = match text(sigv4, "signingRegion") {
-                Some(text) => text.parse().map_err(|_| unexpected("its signing region is none"))?,
+                Some(text) => text
+                    .parse()
+                    .map_err(|_| unexpected("the endpoint's signing region is not a region name"))?,
                 None => region.clone(),
             };
             (sigv4, Regions::One(region))
         }
-        (_, Some(sigv4a)) => (sigv4a, Regions::Set(region_set(sigv4a))),
-        (_, None) => return Err(unexpected("it can be signed with neither SigV4 nor SigV4A")),
+        (_, Some(sigv4a)) => (sigv4a, Regions::Set(read_region_set(sigv4a))),
+        (_, None) => return Err(unexpected("the endpoint supports neither SigV4 nor SigV4A")),
     };
     Ok(Scope { regions, service: text(scheme, "signingName").unwrap_or("s3".to_owned()).into() })
 }
 
-fn named<'r>(resolved: &'r Resolved, name: &str) -> Option<&'r AuthScheme> {
+fn find_auth_scheme<'r>(resolved: &'r Resolved, name: &str) -> Option<&'r AuthScheme> {
     resolved.auth_schemes().iter().find(|scheme| scheme.name() == name)
 }
 
-fn region_set(sigv4a: &AuthScheme) -> Box<str> {
+fn read_region_set(sigv4a: &AuthScheme) -> Box<str> {
     let set = sigv4a.get("signingRegionSet").and_then(Document::as_array).map_or(&[][..], Vec::as_slice);
     set.iter().filter_map(Document::as_string).collect::<Vec<_>>().join(",").into()
 }
@@ -198,7 +201,7 @@ mod tests {
         resolve(&bucket.parse().unwrap(), rules).unwrap()
     }
 
-    fn place(scope: &Scope) -> &str {
+    fn region_of(scope: &Scope) -> &str {
         match &scope.regions {
             Regions::One(region) => region.as_str(),
             Regions::Set(set) => set,
@@ -217,7 +220,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::too_many_lines, reason = "it is a table")]
-    fn each_target_has_the_endpoint_and_the_scope_that_aws_documents() {
+    fn endpoint_and_scope_are_as_aws_documents() {
         let outposts =
             "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/reports";
         let govcloud = outposts.replace("aws:", "aws-us-gov:").replace("us-west-2", "us-gov-west-1");
@@ -289,7 +292,7 @@ mod tests {
             let endpoint = resolved(bucket, &rules(region, None, Addressing::VirtualHost));
             let scope = endpoint.scope();
             assert_eq!(
-                (endpoint.url(), place(scope), &*scope.service),
+                (endpoint.url(), region_of(scope), &*scope.service),
                 (url, scope_region, service),
                 "{bucket} from {region}"
             );
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_endpoint_keeps_its_port_and_base_path_and_the_host_header_drops_the_usual_port() {
+    fn custom_endpoint_keeps_port_and_base_path() {
         let rows = [
             (
                 "http://127.0.0.1:9000",
@@ -324,44 +327,41 @@ mod tests {
             let endpoint = resolved("bucket", &rules("us-east-1", Some(text), addressing));
             assert_eq!((endpoint.url(), endpoint.host().as_str()), (url, host), "{text}");
             assert_eq!(
-                endpoint.url().get(endpoint.path_at()..).unwrap().starts_with('/'),
+                endpoint.url().get(endpoint.path_offset()..).unwrap().starts_with('/'),
                 url.ends_with("/bucket")
             );
         }
     }
 
     #[test]
-    fn an_arn_of_another_partition_is_refused_with_what_to_do() {
+    fn arn_of_another_partition_is_rejected() {
         let china =
             "arn:aws-cn:s3-outposts:cn-north-1:123456789012:outpost/op-01234567890123456/accesspoint/abc";
         let error =
             resolve(&china.parse().unwrap(), &rules("us-east-1", None, Addressing::VirtualHost)).unwrap_err();
-        assert!(
-            error.to_string().contains("use a signer whose credentials are of partition aws-cn"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("use a signer with credentials for partition aws-cn"), "{error}");
     }
 
     #[test]
-    fn what_aws_alone_has_is_not_signed_for_with_the_credentials_of_another_server() {
+    fn aws_only_targets_are_rejected_at_custom_endpoints() {
         let endpoint = rules("us-east-1", Some("https://minio.local"), Addressing::VirtualHost);
         let public_endpoint = endpoint.endpoint.clone();
         let public = EndpointRules { endpoint: None, public_endpoint, ..endpoint.clone() };
-        for (target, what) in [
+        for (target, kind) in [
             ("arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", MULTI_REGION),
             ("test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3", OUTPOSTS_ALIAS),
             ("test-accessp-e0b1d075431d83bebde8xz5w8ijx1qzlbp3i3ebeta0--op-s3", OUTPOSTS_ALIAS),
         ] {
             for rules in [&endpoint, &public] {
                 let error = resolve(&target.parse().unwrap(), rules).unwrap_err();
-                assert_eq!(error, EndpointError::OnlyAtAws(what), "{target}");
+                assert_eq!(error, EndpointError::OnlyOnAws(kind), "{target}");
                 assert!(error.to_string().contains("give the ARN"), "{error}");
             }
         }
     }
 
     #[test]
-    fn multi_region_access_points_are_where_their_partition_has_them() {
+    fn multi_region_endpoints_use_the_suffix_of_the_partition() {
         let arn = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
         for (region, partition, suffix) in [
             ("us-east-1", "aws", "amazonaws.com"),
@@ -376,12 +376,12 @@ mod tests {
             let arn = arn.replace("arn:aws:", &format!("arn:{partition}:"));
             let endpoint = resolved(&arn, &rules(region, None, Addressing::VirtualHost));
             assert_eq!(endpoint.url(), format!("https://mfzwi23gnjvgw.mrap.accesspoint.s3-global.{suffix}"));
-            assert_eq!(place(endpoint.scope()), "*");
+            assert_eq!(region_of(endpoint.scope()), "*");
         }
     }
 
     #[test]
-    fn outposts_of_every_partition_are_found_there() {
+    fn outposts_endpoints_use_the_suffix_of_the_partition() {
         for (region, partition, suffix) in [
             ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
             ("us-iso-east-1", "aws-iso", "c2s.ic.gov"),
@@ -397,18 +397,18 @@ mod tests {
     }
 
     #[test]
-    fn what_multi_region_access_points_do_not_have_is_refused_in_our_words() {
+    fn unsupported_multi_region_settings_are_named() {
         let target: Target = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap".parse().unwrap();
         let plain = || rules("us-east-1", None, Addressing::VirtualHost);
-        for (rules, said) in [
+        for (rules, remedy) in [
             (EndpointRules { dual_stack: Some(true), ..plain() }, "signers.NAME.dual_stack = false"),
             (EndpointRules { fips: Some(true), ..plain() }, "signers.NAME.fips = false"),
             (EndpointRules { accelerate: Some(true), ..plain() }, "without signers.NAME.accelerate"),
             (EndpointRules { addressing: Addressing::Path, ..plain() }, "without signers.NAME.path_style"),
         ] {
             let error = resolve(&target, &rules).unwrap_err();
-            assert!(matches!(error, EndpointError::Refused(_)), "{error}");
-            assert!(error.to_string().contains(said), "{error}");
+            assert!(matches!(error, EndpointError::Rejected(_)), "{error}");
+            assert!(error.to_string().contains(remedy), "{error}");
             assert!(!error.to_string().contains("alias,"), "{error}");
         }
     }
@@ -419,22 +419,22 @@ mod tests {
         assert_eq!(check(&plain()), Ok(()));
         assert_eq!(check(&EndpointRules::default()), Err(EndpointError::NoRegion));
         let both = EndpointRules { fips: Some(true), accelerate: Some(true), ..plain() };
-        assert!(matches!(check(&both), Err(EndpointError::Refused(_))));
+        assert!(matches!(check(&both), Err(EndpointError::Rejected(_))));
     }
 
     #[test]
-    fn without_a_region_only_an_arn_can_be_signed_for() {
+    fn without_region_only_arns_resolve() {
         let none = EndpointRules::default();
         assert_eq!(resolve(&"bucket".parse().unwrap(), &none), Err(EndpointError::NoRegion));
         let arn = "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/abc";
-        assert_eq!(place(resolved(arn, &none).scope()), "us-west-2");
+        assert_eq!(region_of(resolved(arn, &none).scope()), "us-west-2");
     }
 
     const OUTPOSTS: &str =
         "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/abc";
 
     #[test]
-    fn outposts_are_signed_for_by_sigv4a_when_the_signer_asks_and_buckets_by_sigv4_all_the_same() {
+    fn sigv4a_setting_applies_to_outposts_only() {
         let set = |sigv4a| EndpointRules { sigv4a, ..rules("us-west-2", None, Addressing::VirtualHost) };
         let alias = "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3";
         for (bucket, sigv4a, expected) in [
@@ -445,15 +445,15 @@ mod tests {
             ("bucket", Some(true), "us-west-2"),
         ] {
             let endpoint = resolved(bucket, &set(sigv4a));
-            assert_eq!(place(endpoint.scope()), expected, "{bucket} {sigv4a:?}");
+            assert_eq!(region_of(endpoint.scope()), expected, "{bucket} {sigv4a:?}");
         }
     }
 
     #[test]
-    fn the_url_has_the_public_endpoint_where_there_are_two() {
+    fn public_endpoint_takes_precedence_in_urls() {
         let public: Option<EndpointUrl> = Some("https://files.example/s3".parse().unwrap());
-        let behind = rules("us-east-1", Some("http://minio:9000"), Addressing::Path);
-        let both = EndpointRules { public_endpoint: public, ..behind };
+        let internal = rules("us-east-1", Some("http://minio:9000"), Addressing::Path);
+        let both = EndpointRules { public_endpoint: public, ..internal };
         let endpoint = resolved("bucket", &both);
         assert_eq!(
             (endpoint.url(), endpoint.host().as_str()),
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_bucket_is_signed_for_s3express_without_a_session_or_with_one() {
+    fn directory_bucket_needs_session_unless_disabled() {
         let set = |disable_session_auth| EndpointRules {
             disable_session_auth,
             ..rules("us-east-1", None, Addressing::VirtualHost)
@@ -470,7 +470,7 @@ mod tests {
         for (disabled, needs_session) in [(Some(true), false), (Some(false), true), (None, true)] {
             let endpoint = resolved("logs--use1-az4--x-s3", &set(disabled));
             assert_eq!(
-                (endpoint.url(), place(endpoint.scope()), &*endpoint.scope().service),
+                (endpoint.url(), region_of(endpoint.scope()), &*endpoint.scope().service),
                 (
                     "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
                     "us-east-1",
@@ -483,13 +483,13 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_of_another_region_is_refused_to_a_signer_that_keeps_to_its_own() {
+    fn arn_of_another_region_needs_use_arn_region() {
         let set = |use_arn_region| EndpointRules {
             use_arn_region,
             ..rules("us-east-1", None, Addressing::VirtualHost)
         };
-        for taken in [None, Some(true)] {
-            assert_eq!(place(resolved(OUTPOSTS, &set(taken)).scope()), "us-west-2");
+        for allowed in [None, Some(true)] {
+            assert_eq!(region_of(resolved(OUTPOSTS, &set(allowed)).scope()), "us-west-2");
         }
         let error = resolve(&OUTPOSTS.parse().unwrap(), &set(Some(false))).unwrap_err();
         assert!(matches!(error, EndpointError::ArnRegion { .. }), "{error}");
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ip_address_has_every_name_in_its_path_and_no_arn() {
+    fn ip_address_endpoint_uses_path_style_and_rejects_arns() {
         for (text, host) in [
             ("http://127.0.0.1:9000", "127.0.0.1:9000"),
             ("http://[::1]:9000/base", "[::1]:9000"),
@@ -512,7 +512,7 @@ mod tests {
             for arn in [OUTPOSTS, "arn:aws:s3:us-east-1:123456789012:accesspoint/reports"] {
                 let error = resolve(&arn.parse().unwrap(), &at).unwrap_err();
                 assert_eq!(error, EndpointError::IpAddress, "{arn}");
-                assert!(error.to_string().contains("needs a host name"), "{error}");
+                assert!(error.to_string().contains("needs an endpoint with a host name"), "{error}");
             }
         }
     }

@@ -13,81 +13,82 @@ use super::{
     target::TargetError,
 };
 
-/// Why a request is not signed. Each says what to change; none repeats a value that may be secret.
+/// Why a request is not signed. Each message says what to change, and none repeats a value that may be secret.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Error {
-    /// `bucket` is wrong.
+    /// `bucket` is invalid.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// `key` is wrong.
+    /// `key` is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A header or a query parameter is wrong.
+    /// A header or a query parameter is invalid or missing.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// The target has no endpoint.
+    /// The target has no endpoint under the rules of the signer.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A directory bucket is signed for with the credentials of a session of its own.
-    #[error("the directory bucket needs a session, and there is none yet: try again shortly")]
+    /// The target is a directory bucket, which needs the credentials of an S3 Express session.
+    #[error("the directory bucket has no S3 Express session yet: try again shortly")]
     NeedsSession,
-    /// A part of a form is wrong, or the target takes no forms.
+    /// A part of a form is invalid, or S3 does not support forms for the target.
     #[error(transparent)]
     Post(#[from] PostError),
-    /// The URL, or the form, would work for less than the caller needs.
+    /// The URL or form would expire before `min_expires_in`.
     #[error(
-        "it could work for {} only, less than the min_expires_in of {}: {}",
-        format_duration(grant.granted.as_duration()),
+        "min_expires_in is {}, but at most {} can be granted: {}",
         format_duration(minimum.as_duration()),
-        explain(*grant)
+        format_duration(grant.granted.as_duration()),
+        describe_limit(*grant)
     )]
     TooShort {
-        /// What could be granted, as far as it is not over yet.
+        /// The longest lifetime that can be granted, counted from now.
         grant: Grant,
-        /// What the caller needs.
+        /// `min_expires_in`.
         minimum: Seconds,
     },
-    /// A URL handed out late in its window would work no more.
+    /// A URL that is returned late in its reuse window would already have expired.
     #[error(
-        "reuse_window is {} and expires_in counts from its beginning, where the URL works for {} ({}): \
-         reuse_window must be shorter than that, or a URL handed out at its end would not work",
+        "reuse_window is {}, but its URLs expire {} after the window begins ({}): \
+         reuse_window must be shorter, or URLs from the end of the window would already have expired",
         format_duration(window.as_duration()),
-        format_duration(lasting.granted.as_duration()),
-        explain(*lasting)
+        format_duration(lifetime.granted.as_duration()),
+        describe_limit(*lifetime)
     )]
     WindowTooLong {
         /// `reuse_window`.
         window: Seconds,
-        /// How long its URLs work from its beginning on, whatever the credentials.
-        lasting: Grant,
+        /// The lifetime of its URLs from the beginning of the window, not limited by credentials.
+        lifetime: Grant,
     },
-    /// A signature needs randomness, and there is none.
+    /// The operating system returned no random bytes for a signature.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
-    /// The credentials have ended.
-    #[error("the signer's credentials have expired and no newer ones are there yet: try again shortly")]
+    /// The credentials have expired.
+    #[error("the signer's credentials have expired, and no newer ones are loaded yet: try again shortly")]
     Expired(#[from] Expired),
 }
 
 impl From<WindowError> for Error {
     fn from(error: WindowError) -> Self {
         match error {
-            WindowError::TooLong { window, lasting } => Self::WindowTooLong { window, lasting },
+            WindowError::TooLong { window, lifetime } => Self::WindowTooLong { window, lifetime },
             WindowError::Expired(expired) => Self::Expired(expired),
         }
     }
 }
 
-fn explain(grant: Grant) -> &'static str {
+/// Which limit gives this grant, for a message.
+fn describe_limit(grant: Grant) -> &'static str {
     use super::expiry::ClampReason::{
         CredentialExpiry, None, PolicyMaximum, ServerMaximum, ServiceMaximum, SessionExpiry,
     };
     match grant.reason {
-        None => "expires_in asks for no more",
-        ServiceMaximum => "S3 allows 7 days at most",
-        ServerMaximum => "this server's expiry.max allows no more",
-        PolicyMaximum => "the rule that allows this request allows no more",
-        CredentialExpiry => "the credentials behind it end then",
-        SessionExpiry => "the S3 Express session behind it ends then",
+        None => "expires_in does not ask for more",
+        ServiceMaximum => "S3 allows at most 7 days",
+        ServerMaximum => "limited by this server's expiry.max",
+        PolicyMaximum => "limited by the rule that allows this request",
+        CredentialExpiry => "the credentials expire then",
+        SessionExpiry => "the S3 Express session expires then",
     }
 }

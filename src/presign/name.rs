@@ -1,4 +1,4 @@
-//! Names that are checked once, where they come in, and trusted from there on.
+//! Names of buckets, keys and regions, validated when they are parsed.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use super::partition::Partition;
 /// Source: [Naming Amazon S3 objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// A bucket name or an alias that S3 puts in the place of one.
+/// A bucket name, or an alias that S3 accepts instead of one.
 ///
-/// 3 to 63 characters by today's rules; names from before 2018 may have 255, capitals and underscores, and still
-/// exist, so they are taken too. Source:
+/// Today's rules allow 3 to 63 characters. Older buckets, which still exist, may have up to 255 characters, capital
+/// letters and underscores, so these are accepted too. Source:
 /// [Bucket naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct BucketName(Box<str>);
 
 impl BucketName {
-    /// The name as it was given.
+    /// The name, unchanged.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -29,16 +29,17 @@ impl BucketName {
 /// Why a text is not a bucket name.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum BucketNameError {
-    /// There is no name at all.
+    /// The text is empty.
     #[error("bucket is empty: give a bucket name, an access point ARN or an access point alias")]
     Empty,
-    /// Outside 3 to 255 characters.
+    /// Not 3 to 255 characters.
     #[error(
-        "the length of the bucket name is {0}: S3 bucket names have 3 to 63 characters (255 before 2018)"
+        "the length of the bucket name is {0}: \
+         it must have 3 to 63 characters (up to 255 if created before March 2018)"
     )]
     Length(usize),
-    /// A character that no bucket name has.
-    #[error("bucket name has the character {0:?}: S3 bucket names have letters, digits, '-', '.' and '_'")]
+    /// A character that bucket names cannot have.
+    #[error("bucket name contains {0:?}: use only letters, digits, '-', '.' and '_'")]
     Character(char),
     /// The first or the last character is not a letter or digit.
     #[error("bucket name must begin and end with a letter or a digit")]
@@ -46,7 +47,7 @@ pub enum BucketNameError {
     /// Two dots in a row.
     #[error("bucket name must not have two dots in a row")]
     Dots,
-    /// It would be read as an address.
+    /// It is an IPv4 address.
     #[error("bucket name must not be formatted as an IP address")]
     IpAddress,
 }
@@ -78,8 +79,8 @@ impl TryFrom<&str> for BucketName {
 }
 
 fn begins_and_ends_alphanumeric(text: &str) -> bool {
-    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    edge(text.as_bytes().first()) && edge(text.as_bytes().last())
+    let is_alphanumeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    is_alphanumeric(text.as_bytes().first()) && is_alphanumeric(text.as_bytes().last())
 }
 
 /// An object key as S3 stores it: not percent-encoded, and signed as it is.
@@ -87,7 +88,7 @@ fn begins_and_ends_alphanumeric(text: &str) -> bool {
 pub struct ObjectKey<'a>(&'a str);
 
 impl<'a> ObjectKey<'a> {
-    /// The key as it was given.
+    /// The key, unchanged.
     pub fn as_str(self) -> &'a str {
         self.0
     }
@@ -96,17 +97,19 @@ impl<'a> ObjectKey<'a> {
 /// Why a text is not an object key.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum KeyError {
-    /// The operation works on an object.
-    #[error("key is empty: {operation} works on an object, so give its key")]
+    /// The operation needs the key of an object.
+    #[error("key is empty: {operation} needs an object key")]
     Empty {
         /// The operation's name.
         operation: &'static str,
     },
-    /// Longer than S3 stores.
-    #[error("key has {0} bytes: S3 keys have at most {MAX_KEY_BYTES} bytes of UTF-8")]
+    /// Over [`MAX_KEY_BYTES`].
+    #[error("key has {0} bytes: S3 allows at most {MAX_KEY_BYTES} bytes of UTF-8")]
     TooLong(usize),
-    /// The operation works on the whole bucket.
-    #[error("{operation} works on the bucket: leave key empty (to narrow a listing, set its prefix)")]
+    /// The operation works on the bucket and has no key.
+    #[error(
+        "key is set, but {operation} works on the bucket: leave key empty (to filter a listing, set prefix)"
+    )]
     Unexpected {
         /// The operation's name.
         operation: &'static str,
@@ -116,7 +119,7 @@ pub enum KeyError {
 impl<'a> TryFrom<&'a str> for ObjectKey<'a> {
     type Error = KeyError;
 
-    /// An empty text is a key here; whether an operation may go without is the operation's to say.
+    /// An empty text is accepted: whether the key is required depends on the operation.
     fn try_from(text: &'a str) -> Result<Self, Self::Error> {
         if text.len() > MAX_KEY_BYTES {
             return Err(KeyError::TooLong(text.len()));
@@ -125,12 +128,12 @@ impl<'a> TryFrom<&'a str> for ObjectKey<'a> {
     }
 }
 
-/// An AWS region, or the word that an S3-compatible server uses for one (`us-east-1`, `auto`, `garage`).
+/// A region of AWS or of an S3-compatible server, such as `us-east-1`, `auto` or `garage`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Region(Box<str>);
 
 impl Region {
-    /// The region as it was given.
+    /// The region, unchanged.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -141,9 +144,9 @@ impl Region {
     }
 }
 
-/// A text that cannot be a region, which this sentence completes: "it must be …".
+/// The text is not a region name. The message completes the sentence "it must be …".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("a region as AWS writes it, such as us-east-1")]
+#[error("a region name, such as us-east-1")]
 pub struct RegionError;
 
 impl std::str::FromStr for Region {
@@ -168,14 +171,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bucket_names_of_today_and_of_before_2018_are_taken() {
+    fn old_and_new_bucket_names_are_accepted() {
         for name in ["abc", "my-bucket", "my.dotted.bucket", "My_Old_Bucket", &"a".repeat(255)] {
             assert_eq!(BucketName::try_from(name).unwrap().as_str(), name);
         }
     }
 
     #[test]
-    fn a_text_that_is_no_bucket_name_is_refused_with_its_reason() {
+    fn invalid_bucket_names_are_rejected_with_a_reason() {
         let rows = [
             ("", BucketNameError::Empty),
             ("ab", BucketNameError::Length(2)),
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_could_change_the_host_is_no_region() {
+    fn regions_that_could_change_the_host_are_rejected() {
         for text in ["", "us east", "US-EAST-1", "x/y", "x.evil.example", "-a", "a-"] {
             assert!(text.parse::<Region>().is_err(), "{text:?}");
         }

@@ -1,53 +1,52 @@
-//! The S3 operations that can be signed: one row each.
+//! The table of S3 operations that can be signed.
 //!
-//! The parameters of each operation are in `service::operations`, with its field in the contract; here is what signing
-//! needs.
+//! It has what signing needs. The parameters of each operation, and the fields of the API that set them, are in
+//! `service::request::operations`.
 
 use std::fmt;
 
 use super::parameters::{ParameterError, is_token};
 
-/// An S3 operation: the fixed part of its request. Those of the table are `'static`; [`Operation::http`] makes another.
+/// The fixed part of an S3 operation's request. Operations of the table are `'static`; [`Operation::http`] creates others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation<'a> {
-    /// S3's name of it, as in the API reference, in policies and in metrics.
+    /// The name in the S3 API reference, in policies and in metrics.
     pub name: &'static str,
     /// The HTTP method.
-    pub method: Method<'a>,
-    /// Whether it works on an object or on the whole bucket.
+    pub method: HttpMethod<'a>,
+    /// Whether it works on an object or on the bucket.
     pub level: Level,
-    /// The query parameter that tells this operation from others with the same method, where there is one.
+    /// The query parameter that distinguishes this operation from others with the same method, if any.
     pub subresource: Option<(&'static str, &'static str)>,
-    /// Headers and query parameters without which S3 refuses it, by their names on the wire.
+    /// Names of the headers and query parameters that S3 requires.
     pub required: &'static [&'static str],
-    /// A number below [`KINDS`] that no other operation has, for tables of metrics: 0 is [`HTTP`], and the others follow
-    /// in the order of [`OPERATIONS`].
+    /// A unique number below [`OPERATION_COUNT`], for tables of metrics: 0 for [`HTTP`], the others in the order of
+    /// [`OPERATIONS`].
     pub index: usize,
 }
 
-/// Any S3 call by its method, here GET: its query and headers make it what it is. [`Operation::http`] has another
-/// method.
+/// Any S3 call, given by its HTTP method, headers and query. The method here is GET; [`Operation::http`] sets another.
 ///
-/// It has one name in policies and in metrics, whatever it does: a rule that allows `GetObject` does not allow it.
+/// It has the same name in policies and metrics for every call: a rule that allows `GetObject` does not allow it.
 pub static HTTP: Operation<'static> = Operation {
     name: "Http",
-    method: Method::Get,
+    method: HttpMethod::Get,
     level: Level::Either,
     subresource: None,
     required: &[],
     index: 0,
 };
 
-/// How many kinds of operations there are, [`HTTP`] among them.
-pub const KINDS: usize = OPERATIONS.len() + 1;
+/// The number of operations, including [`HTTP`].
+pub const OPERATION_COUNT: usize = OPERATIONS.len() + 1;
 
 impl<'a> Operation<'a> {
-    /// Any S3 call with this method.
-    pub fn http(method: Method<'a>) -> Self {
+    /// The [`HTTP`] operation with this method.
+    pub fn http(method: HttpMethod<'a>) -> Self {
         Self { method, ..HTTP.clone() }
     }
 
-    /// Whether it is a call by its method.
+    /// Whether it is the [`HTTP`] operation, with any method.
     pub fn is_http(&self) -> bool {
         self.index == HTTP.index
     }
@@ -56,17 +55,17 @@ impl<'a> Operation<'a> {
 /// What an operation works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// An object: a key is needed.
+    /// An object: the key is required.
     Object,
-    /// The bucket: a key has no place.
+    /// The bucket: no key is allowed.
     Bucket,
-    /// The object when there is a key, otherwise the bucket.
+    /// The object if a key is set, otherwise the bucket.
     Either,
 }
 
-/// The HTTP methods that S3 operations use, and any other.
+/// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method<'a> {
+pub enum HttpMethod<'a> {
     /// GET
     Get,
     /// HEAD
@@ -77,28 +76,28 @@ pub enum Method<'a> {
     Post,
     /// DELETE
     Delete,
-    /// A method that no operation of the table has.
+    /// A method that no operation of the table uses.
     Other(MethodName<'a>),
 }
 
-/// The name of an HTTP method, checked.
+/// The validated name of an HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodName<'a>(&'a str);
 
-/// The longest name of a method.
+/// The maximum length of a method's name.
 const MAX_METHOD_BYTES: usize = 32;
 
-impl<'a> Method<'a> {
-    /// The method as it stands in a request line.
+impl<'a> HttpMethod<'a> {
+    /// The method as in a request line.
     pub fn as_str(self) -> &'a str {
         match self {
             Self::Other(MethodName(name)) => name,
-            known => known.line().trim_ascii_end(),
+            known => known.canonical_line().trim_ascii_end(),
         }
     }
 
-    /// The same as the first line of a canonical request, in one piece; another method has no piece of its own.
-    pub(super) fn line(self) -> &'static str {
+    /// The first line of a canonical request, with its line feed. Empty for [`Self::Other`], whose line must be formatted.
+    pub(super) fn canonical_line(self) -> &'static str {
         match self {
             Self::Get => "GET\n",
             Self::Head => "HEAD\n",
@@ -110,19 +109,19 @@ impl<'a> Method<'a> {
     }
 }
 
-impl<'a> TryFrom<&'a str> for Method<'a> {
+impl<'a> TryFrom<&'a str> for HttpMethod<'a> {
     type Error = ParameterError;
 
-    /// A token of [RFC 9110, section 9.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.1), without small letters:
-    /// methods are case-sensitive, and HTTP clients would not send others as they are.
+    /// A token of [RFC 9110, section 9.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.1), without lower-case letters:
+    /// methods are case-sensitive, but some HTTP clients change lower-case methods.
     fn try_from(text: &'a str) -> Result<Self, Self::Error> {
         let known = [Self::Get, Self::Head, Self::Put, Self::Post, Self::Delete];
         if let Some(known) = known.into_iter().find(|known| known.as_str() == text) {
             return Ok(known);
         }
-        let fits = (1..=MAX_METHOD_BYTES).contains(&text.len())
+        let is_valid = (1..=MAX_METHOD_BYTES).contains(&text.len())
             && text.bytes().all(|byte| is_token(byte) && !byte.is_ascii_lowercase());
-        if fits {
+        if is_valid {
             Ok(Self::Other(MethodName(text)))
         } else {
             Err(ParameterError::Method(text.chars().take(MAX_METHOD_BYTES).collect()))
@@ -130,23 +129,23 @@ impl<'a> TryFrom<&'a str> for Method<'a> {
     }
 }
 
-impl fmt::Display for Method<'_> {
+impl fmt::Display for HttpMethod<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// Declares each operation as a constant and all of them as one table.
+/// Declares a static for each operation, and the table [`OPERATIONS`].
 macro_rules! operations {
     ($($constant:ident: $name:literal $method:ident $level:ident $(? $key:literal = $value:literal)? [$($required:literal),*];)+) => {
-        #[expect(non_camel_case_types, reason = "numbers the rows; the names are those of the constants")]
+        #[expect(non_camel_case_types, reason = "the names are those of the statics")]
         enum Index { $($constant),+ }
 
         $(
             #[doc = concat!("<https://docs.aws.amazon.com/AmazonS3/latest/API/API_", $name, ".html>")]
             pub static $constant: Operation<'static> = Operation {
                 name: $name,
-                method: Method::$method,
+                method: HttpMethod::$method,
                 level: Level::$level,
                 subresource: operations!(@subresource $($key = $value)?),
                 required: &[$($required),*],
@@ -154,7 +153,7 @@ macro_rules! operations {
             };
         )+
 
-        /// Every operation but [`HTTP`].
+        /// Every operation except [`HTTP`].
         pub static OPERATIONS: [&Operation<'static>; [$($name),+].len()] = [$(&$constant),+];
     };
     (@subresource) => { None };
@@ -198,25 +197,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_operation_has_an_index_of_its_own() {
+    fn operation_indexes_are_unique_and_consecutive() {
         let indexes: Vec<_> =
             [&HTTP].into_iter().chain(OPERATIONS).map(|operation| operation.index).collect();
-        assert_eq!(indexes, (0..KINDS).collect::<Vec<_>>());
+        assert_eq!(indexes, (0..OPERATION_COUNT).collect::<Vec<_>>());
     }
 
     #[test]
-    fn only_a_call_by_method_is_http() {
-        assert!(HTTP.is_http() && Operation::http(Method::Put).is_http());
+    fn only_http_operations_are_http() {
+        assert!(HTTP.is_http() && Operation::http(HttpMethod::Put).is_http());
         assert!(!OPERATIONS.iter().any(|operation| operation.is_http()));
     }
 
     #[test]
-    fn a_method_is_any_token_in_capitals() {
+    fn method_is_a_token_without_lower_case() {
         for text in ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PROPFIND", "M-SEARCH"] {
-            assert_eq!(Method::try_from(text).unwrap().as_str(), text);
+            assert_eq!(HttpMethod::try_from(text).unwrap().as_str(), text);
         }
         for text in ["", "get", "Get", "GET ", "GET\n", "G/T", "GÉT", &"X".repeat(33)] {
-            assert!(matches!(Method::try_from(text), Err(ParameterError::Method(_))), "{text:?}");
+            assert!(matches!(HttpMethod::try_from(text), Err(ParameterError::Method(_))), "{text:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The headers and query parameters of a request: checked as they come in, in canonical order when they leave.
+//! The headers and query parameters of a request: validated when added, written in canonical order.
 
 use std::borrow::Cow;
 
@@ -6,25 +6,25 @@ use thiserror::Error;
 
 use super::encode;
 
-/// The most headers, and the most query parameters, of one request.
+/// The maximum number of headers, and of query parameters, in one request.
 pub const MAX_PARAMETERS: usize = 100;
 
-/// The most bytes in a header's value or a query parameter's; S3 takes 8 KB of headers in all.
+/// The maximum size, in bytes, of the name or the value of a header or query parameter. S3 allows 8 KB for all headers.
 pub const MAX_VALUE_BYTES: usize = 8 * 1024;
 
-/// Headers that the signature covers in another way, or that change between the holder of the URL and S3.
+/// Headers that callers cannot set, and why: presignd sets them, or proxies may change them on the way to S3.
 const FORBIDDEN_HEADERS: [(&str, &str); 21] = [
-    ("host", "it is always signed, with the value that the target has"),
-    ("authorization", "the URL carries the authentication in its query"),
-    ("x-amz-algorithm", "the URL carries it in its query"),
-    ("x-amz-credential", "the URL carries it in its query"),
-    ("x-amz-date", "the URL carries it in its query"),
-    ("x-amz-expires", "set expires_in"),
-    ("x-amz-signature", "the URL carries it in its query"),
-    ("x-amz-signedheaders", "the URL carries it in its query"),
-    ("x-amz-security-token", "the URL carries it in its query"),
-    ("x-amz-content-sha256", "a presigned URL signs UNSIGNED-PAYLOAD"),
-    ("x-amz-s3session-token", "the URL carries it in its query"),
+    ("host", "it is always signed, with the host of the URL"),
+    ("authorization", "the query of the URL carries the authentication"),
+    ("x-amz-algorithm", "presignd adds it to the query of the URL"),
+    ("x-amz-credential", "presignd adds it to the query of the URL"),
+    ("x-amz-date", "presignd adds it to the query of the URL"),
+    ("x-amz-expires", "set expires_in instead"),
+    ("x-amz-signature", "presignd adds it to the query of the URL"),
+    ("x-amz-signedheaders", "presignd adds it to the query of the URL"),
+    ("x-amz-security-token", "presignd adds it to the query of the URL"),
+    ("x-amz-content-sha256", "presigned URLs are signed with UNSIGNED-PAYLOAD"),
+    ("x-amz-s3session-token", "presignd adds it to the query of the URL"),
     ("proxy-authenticate", "it may change on the way to S3, which would break the signature"),
     ("proxy-authorization", "it may change on the way to S3, which would break the signature"),
     ("proxy-connection", "it may change on the way to S3, which would break the signature"),
@@ -37,12 +37,12 @@ const FORBIDDEN_HEADERS: [(&str, &str); 21] = [
     ("expect", "it may change on the way to S3, which would break the signature"),
 ];
 
-/// Query parameters of other ways to authenticate: S3 refuses a request that has two.
+/// Query parameters of SigV2. S3 rejects a request with two kinds of authentication.
 ///
 /// Source: [Authenticating requests (SigV2)](https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html).
 const FORBIDDEN_QUERY: [&str; 3] = ["AWSAccessKeyId", "Signature", "Expires"];
 
-/// Authentication parameters of SigV4: presignd writes them.
+/// Authentication parameters of SigV4, which presignd writes.
 ///
 /// Source: [Authenticating requests: using query parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
 const AUTHENTICATION_QUERY: [&str; 10] = [
@@ -58,12 +58,12 @@ const AUTHENTICATION_QUERY: [&str; 10] = [
     "X-Amz-Content-Sha256",
 ];
 
-/// Query parameters that make S3 do another thing than the method alone says: they choose the operation.
+/// Query parameters that select the operation, in addition to the method.
 ///
-/// A typed operation sets its own; taken from a caller's `query` they would turn `GetObject` into `GetObjectAcl`
-/// behind the back of every rule that names operations. Source: the request syntax of each page of the
+/// A typed operation sets its own. In a caller's `query` they would turn `GetObject` into `GetObjectAcl`, which would
+/// bypass every rule that names operations. Source: the request syntax of each page of the
 /// [S3 API reference](https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html);
-/// `tests/python/s3_model.py` holds them against botocore's model of S3.
+/// `tests/python/s3_model.py` compares them with botocore's model of S3.
 pub(crate) const OPERATION_QUERY: [&str; 45] = [
     "abac",
     "accelerate",
@@ -112,107 +112,105 @@ pub(crate) const OPERATION_QUERY: [&str; 45] = [
     "website",
 ];
 
-/// Headers that make a PUT do another thing.
+/// Headers that change the operation of a PUT.
 const OPERATION_HEADERS: [&str; 2] = ["x-amz-copy-source", "x-amz-rename-source"];
 
-/// The headers to sign beside `host`: names in lower case, values trimmed, sorted by name.
+/// The headers to sign in addition to `host`: names in lower case, values trimmed, sorted by name.
 #[derive(Clone, Default)]
 pub struct Headers<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-/// The query parameters to sign beside the authentication, not yet encoded.
+/// The query parameters to sign in addition to the authentication parameters, not percent-encoded.
 #[derive(Clone, Default)]
 pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-/// Why a header or a query parameter cannot be signed. Values are never repeated: they may be secrets (SSE-C keys).
+/// Why a header or query parameter is rejected. Messages never contain values, which may be secrets (SSE-C keys).
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ParameterError {
-    /// Not a header name.
-    #[error("{0:?} is not a header name: header names have letters, digits and !#$%&'*+-.^_`|~")]
+    /// Not a valid header name.
+    #[error("{0:?} is not a header name: use only letters, digits and !#$%&'*+-.^_`|~")]
     HeaderName(String),
-    /// Not a header value.
+    /// Not a valid header value.
     #[error(
-        "the value of header {0} has a control character or a character outside ASCII: \
-         encode it first (RFC 8187 for file names, base64 or percent-encoding for the rest)"
+        "the value of header {0} contains a control character or a non-ASCII character: \
+         encode it first (RFC 8187 for file names, otherwise Base64 or percent-encoding)"
     )]
     HeaderValue(String),
-    /// A header that may not be signed by the caller.
-    #[error("header {name} may not be given: {why}")]
+    /// A header that callers cannot set.
+    #[error("header {name} cannot be set: {why}")]
     ForbiddenHeader {
         /// The header.
         name: String,
         /// Why not.
         why: &'static str,
     },
-    /// The same header twice.
+    /// The same header is set twice.
     #[error("header {0} is given twice: set it once, in the operation or in headers")]
     HeaderTwice(String),
-    /// A header or a query parameter that would make the request another operation.
-    #[error(
-        "{0} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
-    )]
-    ChoosesOperation(String),
-    /// The same beside `http`, which has a place for it.
-    #[error("{name} chooses the operation, so it may not be given beside one: put it into {place}")]
-    ChoosesHttp {
-        /// The header or the query parameter.
+    /// A header or query parameter that would change the operation of the request.
+    #[error("{0} would change the operation: use the operation that has this parameter, or http")]
+    ChangesOperation(String),
+    /// The same in a request whose operation is `http`, which has a field for such parameters.
+    #[error("{name} would change the operation: set it in {field} instead")]
+    ChangesHttpOperation {
+        /// The header or query parameter.
         name: String,
-        /// Where it belongs.
-        place: &'static str,
+        /// The field of the request to set instead.
+        field: &'static str,
     },
     /// Not an HTTP method.
-    #[error("{0:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE")]
+    #[error("{0:?} is not an HTTP method: use capital letters, such as GET, HEAD, PUT, POST or DELETE")]
     Method(String),
-    /// A nameless query parameter.
-    #[error("a query parameter has an empty name")]
+    /// A query parameter without a name.
+    #[error("a query parameter has an empty name: give it a name")]
     QueryName,
-    /// A query parameter that presignd writes, or that belongs to another way to authenticate.
-    #[error("query parameter {0} may not be given: it belongs to the authentication that presignd adds")]
+    /// A query parameter that presignd writes, or that belongs to SigV2.
+    #[error("query parameter {0} cannot be set: it is reserved for authentication, which presignd adds")]
     ForbiddenQuery(String),
-    /// The same query parameter twice.
+    /// The same query parameter is set twice.
     #[error("query parameter {} is given twice: set it once, in the operation or in query", .0.escape_debug())]
     QueryTwice(String),
-    /// A parameter without which S3 refuses the request.
-    #[error("{operation} needs {name}: S3 refuses the request without it")]
+    /// A required parameter is not set.
+    #[error("{name} is not set: {operation} requires it")]
     Missing {
         /// The operation.
         operation: &'static str,
-        /// The parameter's name on the wire.
+        /// The name of the header or query parameter.
         name: &'static str,
     },
     /// A number outside its range.
     #[error("{name} is {value}: it must be from {min} to {max}")]
     Range {
-        /// The parameter's name on the wire.
+        /// The name of the header or query parameter.
         name: &'static str,
-        /// What was given.
+        /// The rejected value.
         value: i64,
-        /// The least.
+        /// The minimum.
         min: i64,
-        /// The most.
+        /// The maximum.
         max: i64,
     },
-    /// A time that cannot be written.
-    #[error("{0} is not a time between the years 1 and 9999")]
+    /// A time that the header or query parameter cannot express.
+    #[error("{0} is out of range: it must be a time in the years 1 to 9999")]
     Time(&'static str),
-    /// Too many of them.
-    #[error("more than {MAX_PARAMETERS} headers or query parameters")]
+    /// Over [`MAX_PARAMETERS`].
+    #[error("too many headers or query parameters: at most {MAX_PARAMETERS} of each are allowed")]
     TooMany,
-    /// A value too long.
-    #[error("the value of {} is longer than {MAX_VALUE_BYTES} bytes", .0.escape_debug())]
+    /// A name or value over [`MAX_VALUE_BYTES`].
+    #[error("the name or the value of {} is too long: at most {MAX_VALUE_BYTES} bytes are allowed", .0.escape_debug())]
     TooLong(String),
 }
 
 impl ParameterError {
-    /// There is no HTTP method at all.
+    /// The error for a request without an HTTP method.
     pub fn no_method() -> Self {
         Self::Method(String::new())
     }
 
-    /// What is said of a parameter that stands beside `http`, when it belongs into `place`.
+    /// The same error for a request whose operation is `http`, where the parameter belongs in `field`.
     #[must_use]
-    pub fn beside_http(self, place: &'static str) -> Self {
+    pub fn for_http(self, field: &'static str) -> Self {
         match self {
-            Self::ChoosesOperation(name) => Self::ChoosesHttp { name, place },
+            Self::ChangesOperation(name) => Self::ChangesHttpOperation { name, field },
             other => other,
         }
     }
@@ -222,17 +220,19 @@ impl<'a> Headers<'a> {
     /// Adds a header.
     ///
     /// # Errors
-    /// When the header may not be signed, cannot stand in a request, or is there already.
+    /// When callers cannot set the header, its name or value is invalid, or it is set already.
     pub fn add(
         &mut self,
         name: impl Into<Cow<'a, str>>,
         value: impl Into<Cow<'a, str>>,
     ) -> Result<(), ParameterError> {
-        let (name, value) = (lower_case(name.into()), trimmed(value.into()));
+        let (name, value) = (to_lower_case(name.into()), trim(value.into()));
         if name.is_empty() || !name.bytes().all(is_token) {
             return Err(ParameterError::HeaderName(name.into_owned()));
         }
-        if let Some((_, why)) = FORBIDDEN_HEADERS.iter().find(|(forbidden, _)| is_read_as(&name, forbidden)) {
+        if let Some((_, why)) =
+            FORBIDDEN_HEADERS.iter().find(|(forbidden, _)| is_equivalent_header(&name, forbidden))
+        {
             return Err(ParameterError::ForbiddenHeader { name: name.into_owned(), why });
         }
         if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
@@ -241,30 +241,30 @@ impl<'a> Headers<'a> {
         check_size(self.0.len(), &name, &value)?;
         match self.0.binary_search_by(|(known, _)| known.as_ref().cmp(&name)) {
             Ok(_) => Err(ParameterError::HeaderTwice(name.into_owned())),
-            Err(place) => {
-                self.0.insert(place, (name, value));
+            Err(index) => {
+                self.0.insert(index, (name, value));
                 Ok(())
             }
         }
     }
 
-    /// Adds a header that the caller named freely, beside those of the operation.
+    /// Adds a header from the caller's `headers`, in addition to those of the operation.
     ///
     /// # Errors
-    /// As [`Self::add`], and when the header would make the request another operation.
-    pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
-        if chooses_operation(name) {
-            return Err(ParameterError::ChoosesOperation(name.to_ascii_lowercase()));
+    /// As [`Self::add`], and when the header would change the operation.
+    pub fn add_custom(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
+        if changes_operation(name) {
+            return Err(ParameterError::ChangesOperation(name.to_ascii_lowercase()));
         }
         self.add(name, value)
     }
 
-    /// Whether a header is there; the name is in lower case.
+    /// Whether a header is set. `name` must be in lower case.
     pub fn contains(&self, name: &str) -> bool {
         self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name)).is_ok()
     }
 
-    /// Whether there is none.
+    /// Whether no header is set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -279,7 +279,7 @@ impl<'a> Query<'a> {
     /// Adds a query parameter; name and value are not encoded.
     ///
     /// # Errors
-    /// When it belongs to the authentication, has no name, or is there already.
+    /// When it is reserved for authentication, has no name, or is set already.
     pub fn add(
         &mut self,
         name: impl Into<Cow<'a, str>>,
@@ -302,28 +302,28 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    /// Adds a parameter that the caller named freely, beside those of the operation.
+    /// Adds a parameter from the caller's `query`, in addition to those of the operation.
     ///
     /// # Errors
-    /// As [`Self::add`], and when the parameter would make the request another operation.
-    pub fn add_further(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
-        if chooses_operation(name) || (OPERATION_QUERY.contains(&name) && !self.contains(name)) {
-            return Err(ParameterError::ChoosesOperation(name.to_owned()));
+    /// As [`Self::add`], and when the parameter would change the operation.
+    pub fn add_custom(&mut self, name: &'a str, value: &'a str) -> Result<(), ParameterError> {
+        if changes_operation(name) || (OPERATION_QUERY.contains(&name) && !self.contains(name)) {
+            return Err(ParameterError::ChangesOperation(name.to_owned()));
         }
         self.add(name, value)
     }
 
-    /// Whether a parameter is there.
+    /// Whether a parameter is set.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// Names and values, as they were added.
+    /// Names and values, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// Encoded names and values that are not, sorted by name; `subresource` is one of them.
+    /// Pairs of encoded name and unencoded value, sorted by name, including `subresource`.
     pub(super) fn canonical<'q>(
         &'q self,
         subresource: Option<(&'q str, &'q str)>,
@@ -332,24 +332,24 @@ impl<'a> Query<'a> {
             return Vec::new();
         }
         let mut all: Vec<_> =
-            self.iter().chain(subresource).map(|(name, value)| (encoded_name(name), value)).collect();
+            self.iter().chain(subresource).map(|(name, value)| (encode_name(name), value)).collect();
         all.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         all
     }
 }
 
-/// Whether a server may take one header for another: what speaks CGI or WSGI to its application cannot tell `_` from `-`.
-fn is_read_as(name: &str, header: &str) -> bool {
-    let alike = |(one, other): (u8, u8)| one == other || (one == b'_' && other == b'-');
+/// Whether a server may treat one header as another: CGI and WSGI do not distinguish `_` from `-`.
+fn is_equivalent_header(name: &str, header: &str) -> bool {
+    let is_same = |(one, other): (u8, u8)| one == other || (one == b'_' && other == b'-');
     let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
-    name.len() == header.len() && lower.zip(header.bytes()).all(alike)
+    name.len() == header.len() && lower.zip(header.bytes()).all(is_same)
 }
 
-fn chooses_operation(name: &str) -> bool {
-    OPERATION_HEADERS.iter().any(|header| is_read_as(name, header))
+fn changes_operation(name: &str) -> bool {
+    OPERATION_HEADERS.iter().any(|header| is_equivalent_header(name, header))
 }
 
-fn encoded_name(name: &str) -> Cow<'_, str> {
+fn encode_name(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Cow::Borrowed(name);
     }
@@ -368,7 +368,7 @@ fn check_size(count: usize, name: &str, value: &str) -> Result<(), ParameterErro
     Ok(())
 }
 
-fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
+fn to_lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase())
     } else {
@@ -376,14 +376,14 @@ fn lower_case(name: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn trimmed(value: Cow<'_, str>) -> Cow<'_, str> {
+fn trim(value: Cow<'_, str>) -> Cow<'_, str> {
     match value {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches([' ', '\t'])),
         Cow::Owned(text) => Cow::Owned(text.trim_matches([' ', '\t']).to_owned()),
     }
 }
 
-/// A character of a header name: `token` of [RFC 9110, section 5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
+/// Whether a header name can contain this byte: `token` of [RFC 9110, section 5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
 pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -393,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_leave_in_lower_case_trimmed_and_sorted() {
+    fn headers_are_lower_case_trimmed_and_sorted() {
         let mut headers = Headers::default();
         headers.add("X-Amz-Meta-B", "  two  words ").unwrap();
         headers.add("content-type", "text/plain").unwrap();
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_presignd_or_the_way_to_s3_decides_is_refused() {
+    fn reserved_and_hop_by_hop_headers_are_rejected() {
         for name in [
             "host",
             "Host",
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_could_split_a_request_is_refused_without_its_value() {
+    fn header_that_could_split_a_request_is_rejected() {
         for (name, value) in [("a b", "x"), ("", "x"), ("a:b", "x"), ("a\r\nb", "x")] {
             let error = Headers::default().add(name, value).unwrap_err();
             assert!(matches!(error, ParameterError::HeaderName(_)), "{name:?}");
@@ -433,7 +433,7 @@ mod tests {
 
     /// Found by the fuzz target `url`.
     #[test]
-    fn no_error_holds_a_control_character_of_a_name() {
+    fn errors_escape_control_characters_in_names() {
         let mut query = Query::default();
         query.add("W\0loadId\n", "a").unwrap();
         let twice = query.add("W\0loadId\n", "b").unwrap_err();
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_or_a_query_parameter_given_twice_is_refused() {
+    fn duplicate_headers_and_query_parameters_are_rejected() {
         let mut headers = Headers::default();
         headers.add("Content-Type", "a").unwrap();
         assert_eq!(headers.add("content-type", "a"), Err(ParameterError::HeaderTwice("content-type".into())));
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn authentication_parameters_may_not_be_given_in_any_case() {
+    fn authentication_parameters_are_rejected_in_any_case() {
         for name in ["X-Amz-Signature", "x-amz-expires", "X-AMZ-DATE", "Signature", "AWSAccessKeyId"] {
             let error = Query::default().add(name, "x").unwrap_err();
             assert_eq!(error, ParameterError::ForbiddenQuery(name.into()));
@@ -462,23 +462,23 @@ mod tests {
     }
 
     #[test]
-    fn what_would_make_the_request_another_operation_is_refused() {
+    fn parameters_that_change_the_operation_are_rejected() {
         for name in OPERATION_QUERY {
-            let error = Query::default().add_further(name, "").unwrap_err();
-            assert_eq!(error, ParameterError::ChoosesOperation(name.into()));
+            let error = Query::default().add_custom(name, "").unwrap_err();
+            assert_eq!(error, ParameterError::ChangesOperation(name.into()));
         }
         for name in ["X-Amz-Copy-Source", "x_amz_copy_source", "x-amz_rename-SOURCE"] {
-            let error = Headers::default().add_further(name, "a/b").unwrap_err();
-            assert_eq!(error, ParameterError::ChoosesOperation(name.to_ascii_lowercase()));
-            let error = Query::default().add_further(name, "a/b").unwrap_err();
-            assert_eq!(error, ParameterError::ChoosesOperation(name.into()));
+            let error = Headers::default().add_custom(name, "a/b").unwrap_err();
+            assert_eq!(error, ParameterError::ChangesOperation(name.to_ascii_lowercase()));
+            let error = Query::default().add_custom(name, "a/b").unwrap_err();
+            assert_eq!(error, ParameterError::ChangesOperation(name.into()));
         }
-        Headers::default().add_further("x-amz-meta-copy_source", "a/b").unwrap();
-        Query::default().add_further("x-id", "GetObject").unwrap();
+        Headers::default().add_custom("x-amz-meta-copy_source", "a/b").unwrap();
+        Query::default().add_custom("x-id", "GetObject").unwrap();
     }
 
     #[test]
-    fn the_canonical_query_is_sorted_by_encoded_name() {
+    fn canonical_query_is_sorted_by_encoded_name() {
         let mut query = Query::default();
         for name in ["b", "a b", "a", "ä", "A"] {
             query.add(name, "1/2").unwrap();

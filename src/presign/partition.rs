@@ -1,13 +1,13 @@
 //! AWS's partitions.
 
-/// A group of regions with accounts, ARNs and host names of its own.
+/// An AWS partition: a group of regions with separate accounts, ARNs and host names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Partition {
-    /// As ARNs have it.
+    /// The name, as in ARNs.
     pub name: &'static str,
-    /// What the names of its regions begin with; empty for the commercial partition, which has no such prefix.
+    /// The prefix of its region names. Empty for the commercial partition, which has none.
     region_prefix: &'static str,
-    /// What the names of its hosts end with.
+    /// The suffix of its host names.
     pub dns_suffix: &'static str,
 }
 
@@ -27,7 +27,7 @@ const PARTITIONS: [Partition; 8] = [
 ];
 
 impl Partition {
-    /// Every partition that presignd knows.
+    /// Every known partition.
     pub fn all() -> impl Iterator<Item = Self> {
         PARTITIONS.into_iter()
     }
@@ -37,7 +37,7 @@ impl Partition {
         Self::all().find(|partition| partition.name == name)
     }
 
-    /// The partition of a region, by the prefix of its name.
+    /// The partition of a region, by the prefix of the region's name.
     pub fn of_region(region: &str) -> Self {
         let mut others = Self::all().filter(|partition| *partition != COMMERCIAL);
         others.find(|partition| region.starts_with(partition.region_prefix)).unwrap_or(COMMERCIAL)
@@ -53,7 +53,7 @@ mod tests {
     };
 
     #[test]
-    fn partition_and_dns_suffix_of_a_region_are_those_of_the_endpoint_rules() {
+    fn partitions_match_the_endpoint_rules() {
         for (region, name) in [
             ("us-east-1", "aws"),
             ("us-west-2", "aws"),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_for_an_unknown_partition_names_every_partition() {
+    fn unknown_partition_error_names_every_partition() {
         let error = ArnError::Partition("aws-moon".to_owned()).to_string();
         let names: Vec<_> = error.split([' ', ',', ':']).collect();
         for partition in Partition::all() {

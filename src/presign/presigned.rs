@@ -1,28 +1,23 @@
-//! The answer beside the URL: the truth about it.
+//! What was granted to a signed URL.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::expiry::{Grant, Seconds};
 
-/// What was granted to a URL. The URL itself, a bearer secret, is in the buffer that the caller gave.
+/// What was granted to a URL. The URL itself, a bearer secret, is in the buffer of the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Presigned {
     /// `X-Amz-Date`.
     pub signed_at: SystemTime,
-    /// What is granted, and why not more.
+    /// The granted lifetime, and which limit reduced it.
     pub grant: Grant,
-    /// What was asked for, the default filled in.
+    /// The requested lifetime, or the default if the request has none.
     pub requested: Seconds,
 }
 
 impl Presigned {
-    /// When the URL really stops working.
+    /// When the URL expires: S3 rejects it from then on.
     pub fn expires_at(&self) -> SystemTime {
         self.signed_at + self.grant.granted.as_duration()
-    }
-
-    /// How much of what was asked for is not granted.
-    pub fn taken_off(&self) -> Duration {
-        self.requested.as_duration().saturating_sub(self.grant.granted.as_duration())
     }
 }

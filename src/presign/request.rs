@@ -8,29 +8,43 @@ use super::{
     parameters::{Headers, ParameterError, Query},
 };
 
-/// What to sign for a target. Every part was checked when it was made.
+/// A request to sign. Each part was validated when it was created.
 pub struct Request<'a> {
-    /// The object; empty for operations on the bucket.
+    /// The object key; empty for operations on the bucket.
     pub key: ObjectKey<'a>,
-    /// What the URL's holder may do.
+    /// The operation that the URL allows.
     pub operation: &'a Operation<'a>,
-    /// Headers to sign.
+    /// The headers to sign.
     pub headers: &'a Headers<'a>,
-    /// Query parameters to sign.
+    /// The query parameters to sign.
     pub query: &'a Query<'a>,
-    /// How long the URL should work; without it, the server's default.
+    /// The requested lifetime; the server's default if unset.
     pub expires_in: Option<Seconds>,
-    /// How long the URL must work.
+    /// The minimum lifetime; a shorter one is an error.
     pub min_expires_in: Option<Seconds>,
 }
 
-/// Looks whether the parts of a request fit together, which needs no credentials.
-///
-/// # Errors
-/// When the key or a parameter is missing, or the key has no place.
-pub fn check(request: &Request<'_>) -> Result<(), Error> {
-    check_key(request)?;
-    Ok(check_required(request)?)
+/// A request whose parts are consistent, as checked by [`Request::check`].
+#[derive(Clone, Copy)]
+pub struct CheckedRequest<'a>(&'a Request<'a>);
+
+impl<'a> CheckedRequest<'a> {
+    /// The checked request.
+    pub fn get(self) -> &'a Request<'a> {
+        self.0
+    }
+}
+
+impl Request<'_> {
+    /// Checks that the parts of the request are consistent. This needs no credentials.
+    ///
+    /// # Errors
+    /// When the key or a required parameter is missing, or the operation does not allow a key.
+    pub fn check(&self) -> Result<CheckedRequest<'_>, Error> {
+        check_key(self)?;
+        check_required(self)?;
+        Ok(CheckedRequest(self))
+    }
 }
 
 fn check_key(request: &Request<'_>) -> Result<(), KeyError> {

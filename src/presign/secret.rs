@@ -1,22 +1,22 @@
-//! Texts that are secret. The home of subtle.
+//! Secret texts. The only module that uses subtle.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A text that is never printed and is wiped from memory when it is dropped.
+/// A text that is never printed, and is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself: for signing and for nothing else.
+    /// The text itself, only for signing.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether another text is the same. Texts of one length take the same time, wherever they differ.
-    pub(crate) fn is(&self, other: &str) -> bool {
+    /// Whether another text is equal, in constant time for texts of the same length.
+    pub(crate) fn equals(&self, other: &str) -> bool {
         self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
@@ -38,12 +38,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_equal_text_is_the_same() {
+    fn only_the_same_text_is_equal() {
         let secret = Secret::from("a secret".to_owned());
-        assert!(secret.is("a secret"));
+        assert!(secret.equals("a secret"));
         for other in ["", "a secre", "a secrets", "A secret", "a secreT"] {
-            assert!(!secret.is(other), "{other:?}");
+            assert!(!secret.equals(other), "{other:?}");
         }
-        assert!(Secret::from(String::new()).is(""));
+        assert!(Secret::from(String::new()).equals(""));
     }
 }

@@ -1,4 +1,5 @@
-//! SigV4 and SigV4A: from a canonical request to a signature. The home of const-hex, and with `keys` of the hash crates.
+//! SigV4 and SigV4A: computes signatures of canonical requests. The only module that uses const-hex; only it and `keys`
+//! use the hash crates.
 //!
 //! Source: [Create a signed AWS API request](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 
@@ -15,22 +16,22 @@ use super::{
     time::AmzDate,
 };
 
-/// How a URL is signed.
+/// A signing algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Algorithm {
-    /// HMAC with a key of one day, one region and one service.
+    /// HMAC with a key for one day, one region and one service.
     SigV4,
-    /// ECDSA with one key for every region.
+    /// ECDSA with one key for all days, regions and services.
     ///
     /// Source: [SigV4A](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html#how-sigv4a-works).
     SigV4A,
 }
 
 impl Algorithm {
-    /// Both, in the order of their discriminants.
+    /// Both algorithms, in the order of their discriminants.
     pub const ALL: [Self; 2] = [Self::SigV4, Self::SigV4A];
 
-    /// The name, in URLs and in metrics.
+    /// The name in URLs and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SigV4 => "AWS4-HMAC-SHA256",
@@ -39,26 +40,26 @@ impl Algorithm {
     }
 }
 
-/// What a signature is for: the credential scope without its date.
+/// What a signature is valid for: the credential scope without the date.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scope {
-    /// Where S3 takes it.
+    /// The region or regions.
     pub regions: Regions,
-    /// `s3` or `s3-outposts`.
+    /// The service, such as `s3` or `s3-outposts`.
     pub service: Box<str>,
 }
 
-/// Where a signature is good, which decides how it is made.
+/// The regions in which a signature is valid. They determine the algorithm.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Regions {
-    /// In one region, by SigV4.
+    /// One region, with SigV4.
     One(Region),
-    /// In several, by SigV4A: region names, perhaps with `*`, joined by commas.
+    /// A set of regions, with SigV4A: region names, which may contain `*`, joined by commas.
     Set(Box<str>),
 }
 
 impl Scope {
-    /// How a URL of this scope is signed.
+    /// The algorithm for signatures of this scope.
     pub fn algorithm(&self) -> Algorithm {
         match self.regions {
             Regions::One(_) => Algorithm::SigV4,
@@ -66,12 +67,12 @@ impl Scope {
         }
     }
 
-    /// Appends the credential scope of a day, with `separator` instead of the slashes.
+    /// Appends the credential scope for a date, with `separator` instead of slashes.
     pub(super) fn write(&self, date: &AmzDate, separator: &str, out: &mut String) {
-        self.on_day_of(date).write(separator, out);
+        self.with_date(date).write(separator, out);
     }
 
-    fn on_day_of<'a>(&'a self, date: &'a AmzDate) -> CredentialScope<'a> {
+    fn with_date<'a>(&'a self, date: &'a AmzDate) -> CredentialScope<'a> {
         let region = match &self.regions {
             Regions::One(region) => Some(region.as_str()),
             Regions::Set(_) => None,
@@ -80,12 +81,12 @@ impl Scope {
     }
 }
 
-/// What a signature is for: `YYYYMMDD/REGION/SERVICE/aws4_request`.
+/// A credential scope: `YYYYMMDD/REGION/SERVICE/aws4_request`.
 #[derive(Clone, Copy)]
 pub(crate) struct CredentialScope<'a> {
     /// `YYYYMMDD`.
     pub(crate) day: &'a str,
-    /// None with SigV4A: a URL has its set of regions in a query parameter.
+    /// None with SigV4A, where the set of regions is a query parameter.
     pub(crate) region: Option<&'a str>,
     pub(crate) service: &'a str,
 }
@@ -109,20 +110,22 @@ impl fmt::Display for CredentialScope<'_> {
     }
 }
 
-/// What signs for one scope at one time.
-pub(super) struct Pen {
+/// Signs requests for one scope at one time.
+pub(super) struct RequestSigner {
     algorithm: Algorithm,
-    ink: Ink,
+    state: SigningKeyState,
 }
 
-enum Ink {
-    /// The HMAC of the signing key, which has taken in as much of the string to sign as is known without a request.
+/// The signing key, prepared as far as possible without a request.
+/// The signing key, prepared as far as possible without a request.
+enum SigningKeyState {
+    /// The HMAC state of the signing key, already updated with the string to sign up to the hash of the request.
     SigV4(Hmac<Sha256>),
-    /// The key, and that much of the string to sign.
+    /// The key, and the string to sign up to the hash of the request.
     SigV4A(Arc<EcdsaKey>, Nonces, String),
 }
 
-impl Pen {
+impl RequestSigner {
     pub(super) fn new(
         credentials: &Credentials,
         date: &AmzDate,
@@ -130,47 +133,47 @@ impl Pen {
         scope: &Scope,
         nonces: Nonces,
     ) -> Self {
-        let beginning = string_to_sign_before_hash(scope.algorithm(), date.as_str(), scope.on_day_of(date));
-        let ink = match &scope.regions {
+        let prefix = string_to_sign_prefix(scope.algorithm(), date.as_str(), scope.with_date(date));
+        let state = match &scope.regions {
             Regions::One(region) => {
                 let secret = credentials.secret_access_key();
-                let mut state = credentials.keys().state(secret, date, now, region, &scope.service);
-                state.update(beginning.as_bytes());
-                Ink::SigV4(state)
+                let mut hmac = credentials.keys().get_or_derive(secret, date, now, region, &scope.service);
+                hmac.update(prefix.as_bytes());
+                SigningKeyState::SigV4(hmac)
             }
-            Regions::Set(_) => Ink::SigV4A(ecdsa_key(credentials), nonces, beginning),
+            Regions::Set(_) => SigningKeyState::SigV4A(ecdsa_key(credentials), nonces, prefix),
         };
-        Self { algorithm: scope.algorithm(), ink }
+        Self { algorithm: scope.algorithm(), state }
     }
 
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The signature of a request.
-    pub(super) fn signature(
+    /// Signs a canonical request.
+    pub(super) fn sign(
         &self,
         canonical: &CanonicalRequest<'_, impl SignedHeaders>,
     ) -> Result<Signature, NoRandomness> {
-        let hash = hash(canonical);
-        match &self.ink {
-            Ink::SigV4(state) => {
-                let mut mac = state.clone();
+        let hash = hash_canonical_request(canonical);
+        match &self.state {
+            SigningKeyState::SigV4(hmac) => {
+                let mut mac = hmac.clone();
                 mac.update(hash.as_str().as_bytes());
-                Ok(Signature::SigV4(hex(mac.finalize().into_bytes().into())))
+                Ok(Signature::SigV4(encode_hex(mac.finalize().into_bytes().into())))
             }
-            Ink::SigV4A(key, nonces, beginning) => {
-                let signature = key.sign(&[beginning, hash.as_str()].concat(), *nonces)?;
+            SigningKeyState::SigV4A(key, nonces, prefix) => {
+                let signature = key.sign(&[prefix, hash.as_str()].concat(), *nonces)?;
                 Ok(Signature::SigV4A(const_hex::encode(signature)))
             }
         }
     }
 }
 
-/// The signature of a POST policy, which is of its Base64 text and nothing else.
+/// Signs a POST policy. The string to sign is its Base64 text.
 ///
 /// Source: [Authenticating requests in browser-based uploads using POST](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html).
-pub(super) fn policy_signature(
+pub(super) fn sign_policy(
     credentials: &Credentials,
     date: &AmzDate,
     now: SystemTime,
@@ -178,33 +181,34 @@ pub(super) fn policy_signature(
     policy: &str,
 ) -> String {
     let secret = credentials.secret_access_key();
-    let mut mac = credentials.keys().state(secret, date, now, region, service);
+    let mut mac = credentials.keys().get_or_derive(secret, date, now, region, service);
     mac.update(policy.as_bytes());
-    hex(mac.finalize().into_bytes().into()).as_str().to_owned()
+    encode_hex(mac.finalize().into_bytes().into()).as_str().to_owned()
 }
 
-/// The string to sign of a canonical request from outside; `date` is its `X-Amz-Date`.
+/// The string to sign of a received request. `date` is its `X-Amz-Date`, `canonical` its canonical request.
 pub(crate) fn string_to_sign(
     algorithm: Algorithm,
     date: &str,
     scope: CredentialScope<'_>,
     canonical: &str,
 ) -> String {
-    let hash = hex(Sha256::digest(canonical).into());
-    string_to_sign_before_hash(algorithm, date, scope) + hash.as_str()
+    let hash = encode_hex(Sha256::digest(canonical).into());
+    string_to_sign_prefix(algorithm, date, scope) + hash.as_str()
 }
 
-/// What looks whether signatures from outside are those of one key. It gives none away.
+/// Checks received signatures against one signing key, without creating signatures.
 pub(crate) enum Verifier {
-    /// The HMAC of the signing key.
+    /// The HMAC state of the signing key.
     SigV4(Hmac<Sha256>),
-    /// The key pair, of which only the public key is used.
+    /// The key pair. Only the public key is used.
     SigV4A(Arc<EcdsaKey>),
 }
 
 impl Verifier {
-    /// For signatures of one day, region and service; SigV4A has one key for all of them. The key is not kept: what
-    /// comes from outside must not drive out the keys that are in use.
+    /// A verifier for one day, region and service. With SigV4A, one key serves all of them.
+    ///
+    /// The derived key is not cached: received requests must not evict the keys in use.
     pub(crate) fn new(
         credentials: &Credentials,
         algorithm: Algorithm,
@@ -214,35 +218,37 @@ impl Verifier {
     ) -> Self {
         match algorithm {
             Algorithm::SigV4 => {
-                Self::SigV4(keys::signing_key(credentials.secret_access_key(), day, region, service))
+                Self::SigV4(keys::derive_signing_key(credentials.secret_access_key(), day, region, service))
             }
             Algorithm::SigV4A => Self::SigV4A(ecdsa_key(credentials)),
         }
     }
 
-    /// Whether a signature, in hexadecimal, is that of a string to sign. It takes as long whether or not it is.
-    pub(crate) fn fits(&self, string_to_sign: &str, signature: &str) -> bool {
-        // As it is written: S3 compares texts.
-        let digits = signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let Some(signature) = const_hex::decode(signature).ok().filter(|_| digits) else { return false };
+    /// Whether a hexadecimal signature is the one of a string to sign, in constant time.
+    pub(crate) fn is_valid(&self, string_to_sign: &str, signature: &str) -> bool {
+        // S3 compares texts, so capital letters do not match.
+        let is_lower_hex = signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let Some(signature) = const_hex::decode(signature).ok().filter(|_| is_lower_hex) else {
+            return false;
+        };
         match self {
-            Self::SigV4(state) => {
-                state.clone().chain_update(string_to_sign.as_bytes()).verify_slice(&signature).is_ok()
+            Self::SigV4(hmac) => {
+                hmac.clone().chain_update(string_to_sign.as_bytes()).verify_slice(&signature).is_ok()
             }
             Self::SigV4A(key) => key.verifies(string_to_sign, &signature),
         }
     }
 }
 
-/// The key of SigV4A for these credentials.
+/// The cached SigV4A key of these credentials.
 fn ecdsa_key(credentials: &Credentials) -> Arc<EcdsaKey> {
-    credentials.keys().ecdsa(credentials.access_key_id(), credentials.secret_access_key())
+    credentials.keys().get_or_derive_ecdsa(credentials.access_key_id(), credentials.secret_access_key())
 }
 
 /// A signature in lower-case hexadecimal.
 pub(super) enum Signature {
     SigV4(Hex),
-    /// In DER, so that its length varies.
+    /// In DER, so the length varies.
     SigV4A(String),
 }
 
@@ -257,7 +263,7 @@ impl Signature {
 
 type Hex = const_hex::Buffer<32>;
 
-fn hex(bytes: [u8; 32]) -> Hex {
+fn encode_hex(bytes: [u8; 32]) -> Hex {
     let mut text = Hex::new();
     text.format(&bytes);
     text
@@ -266,7 +272,7 @@ fn hex(bytes: [u8; 32]) -> Hex {
 /// The string to sign, up to the hash of the request.
 ///
 /// Source: [Create a string to sign](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#create-string-to-sign).
-fn string_to_sign_before_hash(algorithm: Algorithm, date: &str, scope: CredentialScope<'_>) -> String {
+fn string_to_sign_prefix(algorithm: Algorithm, date: &str, scope: CredentialScope<'_>) -> String {
     let mut out = String::with_capacity(96);
     for part in [algorithm.as_str(), "\n", date, "\n"] {
         out.push_str(part);
@@ -276,11 +282,11 @@ fn string_to_sign_before_hash(algorithm: Algorithm, date: &str, scope: Credentia
     out
 }
 
-/// The hash of the canonical request.
-fn hash(canonical: &CanonicalRequest<'_, impl SignedHeaders>) -> Hex {
+/// Hashes a canonical request.
+fn hash_canonical_request(canonical: &CanonicalRequest<'_, impl SignedHeaders>) -> Hex {
     let mut hash = Sha256::new();
     canonical.write_to(&mut |text| hash.update(text));
-    hex(hash.finalize().into())
+    encode_hex(hash.finalize().into())
 }
 
 #[cfg(test)]
@@ -301,7 +307,7 @@ mod tests {
     /// [Authenticating Requests: Using Query Parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html),
     /// step by step.
     #[test]
-    fn each_step_of_the_worked_example_of_aws_is_as_published() {
+    fn aws_example_matches_at_each_step() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(EXAMPLE);
         let date = AmzDate::of(now);
         let scope = Scope { regions: Regions::One("us-east-1".parse().unwrap()), service: "s3".into() };
@@ -326,23 +332,23 @@ mod tests {
              host:examplebucket.s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
         );
         assert_eq!(
-            string_to_sign_before_hash(scope.algorithm(), date.as_str(), scope.on_day_of(&date))
-                + hash(&canonical).as_str(),
+            string_to_sign_prefix(scope.algorithm(), date.as_str(), scope.with_date(&date))
+                + hash_canonical_request(&canonical).as_str(),
             "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
              3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04"
         );
         let secret = Secret::from("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".into(), secret, None, None);
         let signature =
-            Pen::new(&credentials, &date, now, &scope, Nonces::Random).signature(&canonical).unwrap();
+            RequestSigner::new(&credentials, &date, now, &scope, Nonces::Random).sign(&canonical).unwrap();
         assert_eq!(signature.as_str(), "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
     }
 
     /// The worked example of
     /// [Browser-based upload using HTTP POST](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html):
-    /// its policy has line ends of its own, so that only its signature can be held against ours.
+    /// its policy has other line breaks than ours, so only the signature can be compared.
     #[test]
-    fn the_policy_of_the_worked_example_of_aws_has_the_published_signature() {
+    fn aws_example_policy_has_the_published_signature() {
         let policy = [
             r#"{ "expiration": "2015-12-30T12:00:00.000Z","#,
             r#"  "conditions": ["#,
@@ -374,7 +380,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(403_152);
         let region = "us-east-1".parse().unwrap();
         assert_eq!(
-            policy_signature(&credentials, &AmzDate::of(now), now, (&region, "s3"), &policy),
+            sign_policy(&credentials, &AmzDate::of(now), now, (&region, "s3"), &policy),
             "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e"
         );
     }

@@ -1,4 +1,4 @@
-//! What a signer signs with at one moment, and what was prepared from it.
+//! The credentials and rules of a signer at one moment, with a cache of resolved targets.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -7,25 +7,25 @@ use zeroize::Zeroizing;
 
 use super::{
     credentials::Credentials, encode, endpoint::EndpointRules, error::Error, expiry::Seconds,
-    prepared::Prepared,
+    resolved_target::ResolvedTarget,
 };
 
-/// How many targets are kept ready. A service uses a handful; a caller who goes through a million names only passes
-/// through, since the cache keeps what is asked for again.
-const KEPT_TARGETS: usize = 512;
+/// The maximum number of resolved targets in the cache. A service uses a few; a caller with a million bucket names does not
+/// evict them, since the cache prefers targets that are used again.
+const MAX_CACHED_TARGETS: usize = 512;
 
-/// The parameter of a session token of STS.
+/// The query parameter of an STS session token.
 const SECURITY_TOKEN: &str = "&X-Amz-Security-Token=";
 
-/// The parameter of the token of an S3 Express session, which has the other one's place in the order.
+/// The query parameter of the token of an S3 Express session. It replaces the other one, at the same position.
 ///
 /// Source: [Authorizing Zonal endpoint API operations with CreateSession](https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-create-session.html).
 const SESSION_TOKEN: &str = "&X-Amz-S3session-Token=";
 
-/// What an operator decided for the signer and the server.
+/// The configuration of a signer that applies to signing.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rules {
-    /// Where requests go.
+pub struct SigningRules {
+    /// The settings that determine endpoints.
     pub endpoint: EndpointRules,
     /// `expiry.default`.
     pub default_expiry: Seconds,
@@ -33,58 +33,62 @@ pub struct Rules {
     pub max_expiry: Seconds,
 }
 
-/// Credentials and rules that belong together, and stay whole for a call, whatever is renewed meanwhile. What was
-/// prepared from them goes with them.
+/// The credentials and rules of a signer at one moment. A call uses one snapshot throughout, even if the credentials are
+/// refreshed meanwhile.
 pub struct Snapshot {
     credentials: Arc<Credentials>,
-    rules: Rules,
-    /// For the credentials of an S3 Express session: when those end that it was made with.
-    session: Option<OwnEnd>,
-    /// `&X-Amz-Security-Token=…`, encoded; empty for credentials without a token.
+    rules: SigningRules,
+    /// Set if the credentials are those of an S3 Express session.
+    session: Option<ParentExpiry>,
+    /// `&X-Amz-Security-Token=…` or `&X-Amz-S3session-Token=…`, encoded; empty for credentials without a token.
     token: Zeroizing<String>,
-    targets: Cache<Box<str>, Arc<Prepared>>,
+    targets: Cache<Box<str>, Arc<ResolvedTarget>>,
 }
 
-/// When the credentials end that an S3 Express session was made with, if they do.
-type OwnEnd = Option<SystemTime>;
+/// When the credentials expire with which an S3 Express session was created; none if they do not.
+type ParentExpiry = Option<SystemTime>;
 
 impl Snapshot {
-    /// Nothing is prepared yet.
-    pub fn new(credentials: impl Into<Arc<Credentials>>, rules: Rules) -> Self {
-        Self::with(credentials.into(), rules, None)
+    /// A snapshot with an empty cache.
+    pub fn new(credentials: impl Into<Arc<Credentials>>, rules: SigningRules) -> Self {
+        Self::build(credentials.into(), rules, None)
     }
 
-    /// The credentials of an S3 Express session, which sign for its directory bucket; `own_end` is the end of those that it
-    /// was made with.
-    pub fn of_session(credentials: Credentials, rules: Rules, own_end: Option<SystemTime>) -> Self {
-        Self::with(Arc::new(credentials), rules, Some(own_end))
+    /// A snapshot with the credentials of an S3 Express session, which sign for its directory bucket.
+    /// `parent_expires_at` is when the credentials expire with which the session was created.
+    pub fn of_session(
+        credentials: Credentials,
+        rules: SigningRules,
+        parent_expires_at: Option<SystemTime>,
+    ) -> Self {
+        Self::build(Arc::new(credentials), rules, Some(parent_expires_at))
     }
 
-    fn with(credentials: Arc<Credentials>, rules: Rules, session: Option<OwnEnd>) -> Self {
+    fn build(credentials: Arc<Credentials>, rules: SigningRules, session: Option<ParentExpiry>) -> Self {
         let mut token = Zeroizing::new(String::new());
         if let Some(secret) = credentials.session_token() {
             token.reserve_exact(32 + 3 * secret.expose().len());
             token.push_str(if session.is_some() { SESSION_TOKEN } else { SECURITY_TOKEN });
             encode::query(secret.expose(), &mut token);
         }
-        Self { credentials, rules, session, token, targets: Cache::new(KEPT_TARGETS) }
+        Self { credentials, rules, session, token, targets: Cache::new(MAX_CACHED_TARGETS) }
     }
 
-    /// When the credentials end, and when the session does, if it is one.
-    pub(super) fn ends(&self) -> (Option<SystemTime>, Option<SystemTime>) {
+    /// When the credentials expire, and when the S3 Express session expires, if it is one.
+    pub(super) fn expiry_times(&self) -> (Option<SystemTime>, Option<SystemTime>) {
         match self.session {
-            Some(own_end) => (own_end, self.credentials.expires_at()),
+            Some(parent_expires_at) => (parent_expires_at, self.credentials.expires_at()),
             None => (self.credentials.expires_at(), None),
         }
     }
 
-    /// The credentials, and the keys derived from them.
+    /// The credentials.
     pub fn credentials(&self) -> &Arc<Credentials> {
         &self.credentials
     }
 
-    /// The operator's rules, with the region that the provider found where none was set.
-    pub fn rules(&self) -> &Rules {
+    /// The rules, with the defaults for unset settings.
+    pub fn rules(&self) -> &SigningRules {
         &self.rules
     }
 
@@ -92,27 +96,27 @@ impl Snapshot {
         &self.token
     }
 
-    /// Whether a bucket is signed for with the credentials of a session, which these are not.
+    /// Whether signing for a bucket needs the credentials of an S3 Express session, which these are not.
     pub fn needs_session(&self, bucket: &str) -> bool {
-        self.prepared(bucket).is_ok_and(|prepared| self.lacks_session_for(&prepared))
+        self.resolve(bucket).is_ok_and(|target| self.needs_session_for(&target))
     }
 
-    /// Whether a target needs the credentials of a session, which these are not.
-    pub(super) fn lacks_session_for(&self, prepared: &Prepared) -> bool {
-        self.session.is_none() && prepared.endpoint().needs_session()
+    /// Whether a target needs the credentials of an S3 Express session, which these are not.
+    pub(super) fn needs_session_for(&self, target: &ResolvedTarget) -> bool {
+        self.session.is_none() && target.endpoint().needs_session()
     }
 
-    /// Endpoints of targets that were signed for lately.
-    pub(crate) fn recent_endpoints(&self) -> impl Iterator<Item = Arc<Prepared>> {
-        self.targets.iter().map(|(_, prepared)| prepared)
+    /// The cached targets.
+    pub(crate) fn recent_targets(&self) -> impl Iterator<Item = Arc<ResolvedTarget>> {
+        self.targets.iter().map(|(_, target)| target)
     }
 
-    /// The target that a request calls `bucket`, and its endpoint; made when it is not there yet.
-    pub(super) fn prepared(&self, bucket: &str) -> Result<Arc<Prepared>, Error> {
-        if let Some(kept) = self.targets.get(bucket) {
-            return Ok(kept);
+    /// The target that the `bucket` of a request names, with its endpoint. Resolved if it is not cached.
+    pub(super) fn resolve(&self, bucket: &str) -> Result<Arc<ResolvedTarget>, Error> {
+        if let Some(cached) = self.targets.get(bucket) {
+            return Ok(cached);
         }
-        let new = Arc::new(Prepared::new(bucket, &self.rules.endpoint)?);
+        let new = Arc::new(ResolvedTarget::new(bucket, &self.rules.endpoint)?);
         self.targets.insert(bucket.into(), Arc::clone(&new));
         Ok(new)
     }
@@ -150,7 +154,7 @@ mod tests {
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE".to_owned(), secret, Some(token), None);
         let seconds = |number| Seconds::rounded_down(Duration::from_secs(number)).unwrap();
         let endpoint = EndpointRules { region: Some("us-east-1".parse().unwrap()), ..Default::default() };
-        let rules = Rules { endpoint, default_expiry: seconds(900), max_expiry: seconds(7 * DAY) };
+        let rules = SigningRules { endpoint, default_expiry: seconds(900), max_expiry: seconds(7 * DAY) };
         Arc::new(Snapshot::new(credentials, rules))
     }
 
@@ -165,14 +169,14 @@ mod tests {
             min_expires_in: None,
         };
         let mut url = String::new();
-        let signing = snapshot.signing(bucket, now).unwrap();
-        crate::presign::presign(&request, &signing, &mut url).unwrap();
+        let signer = snapshot.target_signer(bucket, now).unwrap();
+        crate::presign::presign(request.check().unwrap(), &signer, &mut url).unwrap();
         url
     }
 
     proptest! {
         #[test]
-        fn whatever_was_prepared_before_a_url_is_as_from_a_fresh_snapshot(
+        fn cached_and_fresh_snapshots_give_the_same_url(
             steps in prop::collection::vec((0..6_usize, 0..4 * DAY, any::<bool>()), 1..12),
         ) {
             let buckets = [
@@ -180,7 +184,7 @@ mod tests {
                 "arn:aws:s3:eu-west-1:123456789012:accesspoint/reports",
                 "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/demo",
             ];
-            // Rotation is another snapshot: both are in use for a while.
+            // After a rotation, the old and the new snapshot are both in use for a while.
             let used = [snapshot("old"), snapshot("new")];
             for (bucket, at, rotated) in steps {
                 let fresh = snapshot(["old", "new"][usize::from(rotated)]);
@@ -193,43 +197,44 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_with_ten_thousand_bucket_names_fills_no_memory_and_evicts_no_target_in_use() {
+    fn many_bucket_names_do_not_evict_targets_in_use() {
         let snapshot = snapshot("secret");
-        let in_use = snapshot.prepared("in-use").unwrap();
-        for number in 0..20 * KEPT_TARGETS {
-            snapshot.prepared(&format!("bucket-{number}")).unwrap();
+        let in_use = snapshot.resolve("in-use").unwrap();
+        for number in 0..20 * MAX_CACHED_TARGETS {
+            snapshot.resolve(&format!("bucket-{number}")).unwrap();
             if number % 100 == 0 {
-                snapshot.prepared("in-use").unwrap();
+                snapshot.resolve("in-use").unwrap();
             }
         }
-        assert!(snapshot.targets.len() <= KEPT_TARGETS, "{}", snapshot.targets.len());
-        assert!(Arc::ptr_eq(&in_use, &snapshot.prepared("in-use").unwrap()));
+        assert!(snapshot.targets.len() <= MAX_CACHED_TARGETS, "{}", snapshot.targets.len());
+        assert!(Arc::ptr_eq(&in_use, &snapshot.resolve("in-use").unwrap()));
     }
 
     #[test]
-    fn a_window_that_is_refused_derives_no_signing_key() {
+    fn rejected_window_derives_no_signing_key() {
         let snapshot = snapshot("secret");
         let seconds = |number| Seconds::rounded_down(Duration::from_secs(number)).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(400 * DAY);
         for days in 8..100 {
             let window = Some(seconds(days * DAY));
-            let refused = snapshot.signing_in_window("bucket", now, window, Some(seconds(7 * DAY))).err();
-            assert!(matches!(refused, Some(Error::WindowTooLong { .. })), "{days} days: {refused:?}");
+            let rejected =
+                snapshot.target_signer_in_window("bucket", now, window, Some(seconds(7 * DAY))).err();
+            assert!(matches!(rejected, Some(Error::WindowTooLong { .. })), "{days} days: {rejected:?}");
         }
-        assert_eq!(snapshot.credentials.keys().kept(), 0);
-        snapshot.signing_in_window("bucket", now, Some(seconds(DAY)), Some(seconds(2 * DAY))).unwrap();
-        assert_eq!(snapshot.credentials.keys().kept(), 1);
+        assert_eq!(snapshot.credentials.keys().count(), 0);
+        snapshot.target_signer_in_window("bucket", now, Some(seconds(DAY)), Some(seconds(2 * DAY))).unwrap();
+        assert_eq!(snapshot.credentials.keys().count(), 1);
     }
 
     #[test]
-    fn what_is_no_target_is_not_kept() {
+    fn invalid_target_is_not_cached() {
         let snapshot = snapshot("secret");
-        assert!(snapshot.prepared("arn:aws:s3:::x").is_err());
+        assert!(snapshot.resolve("arn:aws:s3:::x").is_err());
         assert_eq!(snapshot.targets.len(), 0);
     }
 
     #[test]
-    fn nothing_secret_is_printed() {
+    fn debug_output_contains_no_secrets() {
         let printed = format!("{:#?}", snapshot("canary"));
         assert!(!printed.contains("canary"), "{printed}");
     }

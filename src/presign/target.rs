@@ -1,4 +1,4 @@
-//! What a request's `bucket` names.
+//! The target that the `bucket` of a request names.
 
 use std::{borrow::Cow, str::FromStr};
 
@@ -9,7 +9,7 @@ use super::{
     name::{BucketName, BucketNameError, Region},
 };
 
-/// Where the objects are: the `bucket` of a request, told apart.
+/// What the `bucket` of a request names, by its kind.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Target {
     /// A general purpose bucket.
@@ -20,7 +20,7 @@ pub enum Target {
     AccessPointAlias(BucketName),
     /// An Object Lambda access point by its ARN.
     ObjectLambda(AccessPointArn),
-    /// An Object Lambda access point by its alias (`…--ol-s3`), which goes where the alias of an access point goes.
+    /// An Object Lambda access point by its alias (`…--ol-s3`); its endpoint is formed as that of an access point alias.
     ObjectLambdaAlias(BucketName),
     /// A Multi-Region Access Point by its ARN.
     MultiRegionAccessPoint(MultiRegionArn),
@@ -32,7 +32,7 @@ pub enum Target {
     OutpostsAlias(BucketName),
 }
 
-/// The kind of a target: a metric label, so the set is small and fixed.
+/// The kind of a target. It is a metric label, so the set is small and fixed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TargetKind {
     /// A general purpose bucket.
@@ -73,25 +73,25 @@ impl TargetKind {
     }
 }
 
-/// Why a `bucket` cannot be signed for.
+/// Why a `bucket` is not a valid target.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum TargetError {
     /// Not a bucket name.
     #[error(transparent)]
     Name(#[from] BucketNameError),
-    /// Not an ARN that presignd knows.
+    /// Not a valid ARN, or one of an unsupported service.
     #[error(transparent)]
     Arn(#[from] ArnError),
-    /// The alias of a Multi-Region Access Point, alone.
+    /// The alias of a Multi-Region Access Point without its ARN.
     #[error(
-        "{0:?} is the alias of a Multi-Region Access Point, which S3 knows by its ARN alone: \
+        "{0:?} is the alias of a Multi-Region Access Point, but S3 accepts only its ARN: \
          give arn:aws:s3::ACCOUNT:accesspoint/{0}"
     )]
     MultiRegionAlias(String),
-    /// It ends as a directory bucket does, and is none.
+    /// It has the suffix of a directory bucket, but not the format of its name.
     #[error(
-        "a name that ends in {0} is that of a directory bucket or of its access point, but this is none: \
-         it is NAME--ZONE-ID{0}, such as logs--use1-az4{0}, of 63 lower-case letters, digits and '-' at most"
+        "bucket ends in {0}, but is not a valid name of a directory bucket or of its access point: \
+         use NAME--ZONE-ID{0}, such as logs--use1-az4{0}, with at most 63 lower-case letters, digits and '-'"
     )]
     Directory(&'static str),
 }
@@ -109,7 +109,7 @@ impl Target {
         }
     }
 
-    /// The region that the target itself names, where it names one.
+    /// The region in the target's ARN, if it has one.
     pub fn region(&self) -> Option<&Region> {
         match self {
             Self::AccessPoint(arn) | Self::ObjectLambda(arn) => Some(arn.region()),
@@ -123,7 +123,7 @@ impl Target {
         }
     }
 
-    /// The partition that the target itself names, where it names one.
+    /// The partition in the target's ARN, if it is an ARN.
     pub fn partition(&self) -> Option<&'static str> {
         match self {
             Self::MultiRegionAccessPoint(arn) => Some(arn.partition()),
@@ -131,15 +131,16 @@ impl Target {
         }
     }
 
-    /// Whether it is named in the host and nowhere else.
-    pub(super) fn needs_host(&self) -> bool {
+    /// Whether the endpoint identifies the target only by its host name, never in the path.
+    pub(super) fn needs_host_name(&self) -> bool {
         matches!(self, Self::AccessPoint(_) | Self::ObjectLambda(_) | Self::Outposts(_))
     }
 
-    /// The target in its one canonical spelling, however the caller wrote it: what a policy, Explain and logs compare. It
-    /// has what the host or the scope of a signature binds, and no more: a Multi-Region Access Point is
-    /// `arn:PARTITION:s3:::accesspoint/ALIAS.mrap`, without the account that the caller wrote into its ARN, which S3 never
-    /// sees. A rule that names such an access point names it so.
+    /// The canonical spelling of the target, for comparisons in policies, Explain and logs.
+    ///
+    /// It contains only what the host or the scope of a signature contains. So a Multi-Region Access Point is
+    /// `arn:PARTITION:s3:::accesspoint/ALIAS.mrap`, without the account of the caller's ARN, which S3 never receives.
+    /// Rules must name such an access point in this form.
     pub fn canonical(&self) -> Cow<'_, str> {
         match self {
             Self::Bucket(name)
@@ -153,8 +154,8 @@ impl Target {
         }
     }
 
-    /// The target as AWS's endpoint rules read it.
-    pub(super) fn for_rules(&self) -> Cow<'_, str> {
+    /// The value of the parameter `Bucket` of AWS's endpoint rules.
+    pub(super) fn endpoint_parameter(&self) -> Cow<'_, str> {
         match self {
             Self::MultiRegionAccessPoint(arn) => Cow::Owned(arn.to_string()),
             other => other.canonical(),
@@ -175,7 +176,7 @@ impl FromStr for Target {
             };
         }
         let name = BucketName::try_from(text)?;
-        // The suffixes are S3's own and no bucket may end in them:
+        // S3 reserves these suffixes, so no bucket name ends in them:
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
         if text.ends_with("--op-s3") {
             return Ok(Self::OutpostsAlias(name));
@@ -190,23 +191,23 @@ impl FromStr for Target {
             return Err(TargetError::MultiRegionAlias(text.to_owned()));
         }
         match DIRECTORY_SUFFIXES.into_iter().find(|suffix| text.ends_with(suffix)) {
-            Some(suffix) if is_directory(text, suffix) => Ok(Self::Directory(name)),
+            Some(suffix) if is_directory_bucket(text, suffix) => Ok(Self::Directory(name)),
             Some(suffix) => Err(TargetError::Directory(suffix)),
             None => Ok(Self::Bucket(name)),
         }
     }
 }
 
-/// The ends of a directory bucket's name, and of its access points'.
+/// The suffixes of directory buckets and of their access points.
 const DIRECTORY_SUFFIXES: [&str; 2] = ["--x-s3", "--xa-s3"];
 
 /// Source: [Directory bucket naming rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html).
-fn is_directory(text: &str, suffix: &str) -> bool {
+fn is_directory_bucket(text: &str, suffix: &str) -> bool {
     let Some((name, zone)) = text.strip_suffix(suffix).and_then(|rest| rest.rsplit_once("--")) else {
         return false;
     };
-    let of_these = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    text.len() <= 63 && text.bytes().all(of_these) && !name.is_empty() && !zone.is_empty()
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= 63 && text.bytes().all(is_allowed) && !name.is_empty() && !zone.is_empty()
 }
 
 #[cfg(test)]
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_target_is_told_apart() {
+    fn every_target_kind_is_recognized() {
         let rows = [
             ("plain-bucket", TargetKind::Bucket),
             ("my.dotted.bucket", TargetKind::Bucket),
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_ends_as_another_kind_does_and_is_none_is_refused() {
+    fn reserved_suffix_with_wrong_format_is_rejected() {
         let rows = [
             ("mfzwi23gnjvgw.mrap", TargetError::MultiRegionAlias("mfzwi23gnjvgw.mrap".to_owned())),
             ("logs--x-s3", TargetError::Directory("--x-s3")),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_canonical_spelling_of_an_arn_is_read_as_the_same_target() {
+    fn canonical_arn_parses_to_the_same_target() {
         for text in [
             "arn:aws:s3:us-east-1:123456789012:accesspoint:reports",
             "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint:redact",
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_account_that_a_multi_region_access_point_is_given_with_binds_nothing_and_is_not_in_its_spelling() {
+    fn canonical_multi_region_arn_omits_the_account() {
         for text in [
             "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
             "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",

@@ -1,10 +1,10 @@
-//! Times as AWS and HTTP write them.
+//! Times in the formats of AWS.
 
 use std::time::{Duration, SystemTime};
 
 use time::UtcDateTime;
 
-/// A time in the form of `X-Amz-Date`: `20130524T000000Z`.
+/// A time in the format of `X-Amz-Date`: `20130524T000000Z`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct AmzDate(String);
 
@@ -27,17 +27,17 @@ impl AmzDate {
         &self.0
     }
 
-    /// The day alone: `20130524`.
+    /// The date without the time: `20130524`.
     pub(super) fn day(&self) -> &str {
         self.0.split_once('T').map_or(&self.0, |(day, _)| day)
     }
 }
 
-/// A time as JSON has it (ISO 8601), in whole seconds: `2013-05-24T00:00:00Z`.
-pub(super) fn iso8601(time: SystemTime) -> String {
+/// Formats a time in ISO 8601, in whole seconds: `2013-05-24T00:00:00Z`.
+pub(super) fn format_iso8601(time: SystemTime) -> String {
     let mut out = String::with_capacity(20);
-    for (at, character) in AmzDate::of(time).0.char_indices() {
-        out.extend(match at {
+    for (index, character) in AmzDate::of(time).0.char_indices() {
+        out.extend(match index {
             4 | 6 => Some('-'),
             11 | 13 => Some(':'),
             _ => None,
@@ -52,8 +52,8 @@ fn push_two_digits(number: i32, out: &mut String) {
     out.extend([digit(number / 10), digit(number)]);
 }
 
-/// The time without its fraction of a second.
-pub(super) fn whole_seconds(time: SystemTime) -> SystemTime {
+/// Rounds a time down to whole seconds.
+pub(super) fn round_down_to_second(time: SystemTime) -> SystemTime {
     let fraction = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     time - Duration::from_nanos(fraction.into())
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_has_two_digits_for_each_of_its_parts() {
+    fn amz_date_pads_every_part_to_two_digits() {
         for (seconds, text) in [
             (0, "19700101T000000Z"),
             (1_369_353_599, "20130523T235959Z"),
@@ -75,8 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_json_is_the_same_with_separators() {
+    fn iso8601_time_has_separators() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_599);
-        assert_eq!(iso8601(time), "2013-05-23T23:59:59Z");
+        assert_eq!(format_iso8601(time), "2013-05-23T23:59:59Z");
     }
 }

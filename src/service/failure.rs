@@ -16,7 +16,7 @@ use crate::{
         expiry::Expired,
         name::KeyError,
         parameters::ParameterError,
-        post::{Bound, PostError},
+        post::{PostError, SizeBound},
         target::TargetError,
     },
 };
@@ -169,10 +169,10 @@ impl Failure {
                 ("min_expires_in_seconds", minimum.get().to_string()),
                 ("clamp_reason", grant.reason.as_str().to_uppercase()),
             ],
-            Self::Core(CoreError::WindowTooLong { window, lasting }) => vec![
+            Self::Core(CoreError::WindowTooLong { window, lifetime }) => vec![
                 ("reuse_window_seconds", window.get().to_string()),
-                ("grantable_seconds", lasting.granted.get().to_string()),
-                ("clamp_reason", lasting.reason.as_str().to_uppercase()),
+                ("grantable_seconds", lifetime.granted.get().to_string()),
+                ("clamp_reason", lifetime.reason.as_str().to_uppercase()),
             ],
             Self::Item { index, failure, .. } => {
                 let mut inner = failure.metadata();
@@ -232,8 +232,8 @@ fn parameter_reason(error: &ParameterError) -> &'static str {
         ParameterError::Method(_) => "METHOD_INVALID",
         ParameterError::Range { .. }
         | ParameterError::Time(_)
-        | ParameterError::ChoosesOperation(_)
-        | ParameterError::ChoosesHttp { .. }
+        | ParameterError::ChangesOperation(_)
+        | ParameterError::ChangesHttpOperation { .. }
         | ParameterError::TooMany
         | ParameterError::TooLong(_) => "PARAMETER_INVALID",
     }
@@ -274,8 +274,8 @@ fn post_wire(field: &'static str, error: &PostError) -> Wire {
         | PostError::Filename(_)
         | PostError::LineBreak(_) => ("FIELD_INVALID", field),
         PostError::TooMany | PostError::TooLarge(_) => ("FORM_TOO_LARGE", field),
-        PostError::Size { bound: Bound::Min, .. } => ("SIZE_INVALID", "content_length_range.min"),
-        PostError::Size { bound: Bound::Max, .. } => ("SIZE_INVALID", "content_length_range.max"),
+        PostError::Size { bound: SizeBound::Min, .. } => ("SIZE_INVALID", "content_length_range.min"),
+        PostError::Size { bound: SizeBound::Max, .. } => ("SIZE_INVALID", "content_length_range.max"),
         PostError::Empty { .. } => ("SIZE_INVALID", "content_length_range"),
     };
     Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None }

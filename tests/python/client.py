@@ -74,7 +74,7 @@ class Client:
             self.stub.Presign(self.get(""), timeout=DEADLINE)
         except grpc.RpcError as error:
             assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error
-            assert error.details() == "key is empty: GetObject works on an object, so give its key"
+            assert error.details() == "key is empty: GetObject needs an object key"
             info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
             first, second = rpc_status.from_call(error).details
             assert first.Unpack(info) and second.Unpack(bad_request), "both details are there"

@@ -26,7 +26,7 @@ impl Given {
         Self {
             fips: rules.fips,
             dual_stack: rules.dual_stack,
-            endpoint: rules.at_aws || rules.endpoint.is_some(),
+            endpoint: rules.force_aws || rules.endpoint.is_some(),
             use_arn_region: rules.use_arn_region.is_some(),
             disable_session_auth: rules.disable_session_auth.is_some(),
         }
@@ -54,7 +54,7 @@ pub(super) fn resolve(sdk: &SdkConfig, given: Given) -> Result<EndpointDefaults,
     Ok(EndpointDefaults {
         region: region.map_err(|_| LoadError::Setting {
             name: "AWS_REGION, AWS_DEFAULT_REGION or region",
-            expected: "a region as AWS writes it, such as us-east-1",
+            expected: "a region name, such as us-east-1",
         })?,
         endpoint: endpoint.map(|text| text.parse()).transpose().map_err(|_| LoadError::Setting {
             name: "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or endpoint_url",

@@ -7,13 +7,15 @@ use crate::presign::name::Region;
 /// Why a target has no endpoint under these rules.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum EndpointError {
-    /// No region is known.
-    #[error("no region is known for this signer: set signers.NAME.region or AWS_REGION where presignd runs")]
+    /// Neither the signer nor the target has a region.
+    #[error(
+        "this signer has no region: set signers.NAME.region, or AWS_REGION in the environment of presignd"
+    )]
     NoRegion,
-    /// The ARN is of another partition than the signer.
+    /// The ARN is in another partition than the signer.
     #[error(
         "the ARN is in partition {arn}, but this signer's region {region} is in partition {signer}: \
-         use a signer whose credentials are of partition {arn}"
+         use a signer with credentials for partition {arn}"
     )]
     Partition {
         /// The ARN's partition.
@@ -23,10 +25,10 @@ pub enum EndpointError {
         /// The signer's partition.
         signer: &'static str,
     },
-    /// The ARN is of another region than the signer, which keeps to its own.
+    /// The ARN is in another region than the signer, and `use_arn_region` is false.
     #[error(
-        "the ARN is in region {arn}, but this signer is for {region} alone (signers.NAME.use_arn_region is false): \
-         use a signer for {arn}, or one without that setting"
+        "the ARN is in region {arn}, but this signer signs only for {region} (signers.NAME.use_arn_region is false): \
+         use a signer for {arn}, or set signers.NAME.use_arn_region = true"
     )]
     ArnRegion {
         /// The ARN's region.
@@ -34,64 +36,64 @@ pub enum EndpointError {
         /// The signer's region.
         region: Region,
     },
-    /// There is no such thing elsewhere than at AWS.
+    /// Only AWS has this kind of target, but the signer uses a custom endpoint.
     #[error(
-        "{0} is reached at AWS alone, but this signer has an endpoint of its own: \
-         give the ARN of an access point that is reached there, or use a signer without signers.NAME.public_endpoint and \
-         with signers.NAME.endpoint = \"aws\" (or without it and AWS_ENDPOINT_URL)"
+        "{0} exists only on AWS, but this signer uses a custom endpoint: \
+         give the ARN of an access point at that endpoint, or use a signer without signers.NAME.public_endpoint and with \
+         signers.NAME.endpoint = \"aws\" (or with neither endpoint nor AWS_ENDPOINT_URL)"
     )]
-    OnlyAtAws(&'static str),
-    /// An ARN's access point stands in the host, and the endpoint's host is an IP address.
+    OnlyOnAws(&'static str),
+    /// An access point ARN becomes part of the host name, but the endpoint is an IP address.
     #[error(
-        "an access point is named in the host, in front of the endpoint's, and so needs a host name there: \
-         use a signer whose endpoint (or public_endpoint) is not an IP address"
+        "an access point ARN needs an endpoint with a host name, but this signer's endpoint is an IP address: \
+         use a signer whose endpoint (or public_endpoint) has a host name"
     )]
     IpAddress,
-    /// AWS has no such combination: in our words.
+    /// AWS's rules reject the combination of target and settings. The message is one of [`REJECTIONS`].
     #[error("{0}")]
-    Refused(&'static str),
-    /// AWS's rules say something that presignd does not know.
-    #[error("S3 has no endpoint for this target: {0}")]
+    Rejected(&'static str),
+    /// AWS's rules reject the target with a message that is not in [`REJECTIONS`].
+    #[error("no S3 endpoint for this target: {0}")]
     Unexpected(String),
 }
 
-/// What [`EndpointError::OnlyAtAws`] is said of.
+/// Targets in [`EndpointError::OnlyOnAws`].
 pub(super) const MULTI_REGION: &str = "a Multi-Region Access Point";
 pub(super) const OUTPOSTS_ALIAS: &str = "the alias of an S3 on Outposts access point";
 
 impl EndpointError {
-    /// What AWS's rules say, in our words, naming the settings.
-    pub(super) fn of_rules(said: &str) -> Self {
-        match REASONS.iter().find(|(reason, _)| said.contains(reason)) {
-            Some((_, ours)) => Self::Refused(ours),
-            None => Self::Unexpected(said.to_owned()),
+    /// The error for a message of AWS's rules.
+    pub(super) fn from_rules_message(message: &str) -> Self {
+        match REJECTIONS.iter().find(|(part, _)| message.contains(part)) {
+            Some((_, explained)) => Self::Rejected(explained),
+            None => Self::Unexpected(message.to_owned()),
         }
     }
 }
 
-const NO_OUTPOSTS_ALIAS: &str =
-    "the Outposts access point alias is not one that S3 made: give it as S3 shows it, or the ARN";
+const INVALID_OUTPOSTS_ALIAS: &str =
+    "the Outposts access point alias is not valid: give the alias exactly as S3 shows it, or the ARN";
 
-/// What AWS's rules say, and the same in our words. The settings stand under `signers.NAME.`.
-const REASONS: [(&str, &str); 24] = [
+/// Parts of the messages of AWS's rules, and a message for each that names the settings to change.
+const REJECTIONS: [(&str, &str); 24] = [
     (
         "Accelerate cannot be used with FIPS",
         "S3 Transfer Acceleration has no FIPS endpoint: \
-         use a signer with signers.NAME.accelerate or signers.NAME.fips, not both",
+         use a signer with only one of signers.NAME.accelerate and signers.NAME.fips",
     ),
     (
         "Cannot set dual-stack in combination with a custom endpoint",
-        "dual-stack is a choice among AWS's own endpoints, and this signer has an endpoint of its own: \
+        "dual-stack exists only on AWS, but this signer uses a custom endpoint: \
          use a signer with signers.NAME.dual_stack = false, or without endpoint and public_endpoint",
     ),
     (
         "A custom endpoint cannot be combined with FIPS",
-        "FIPS is a choice among AWS's own endpoints, and this signer has an endpoint of its own: \
+        "FIPS exists only on AWS, but this signer uses a custom endpoint: \
          use a signer with signers.NAME.fips = false, or without endpoint and public_endpoint",
     ),
     (
         "A custom endpoint cannot be combined with S3 Accelerate",
-        "S3 Transfer Acceleration is AWS's own endpoint, and this signer has an endpoint of its own: \
+        "S3 Transfer Acceleration exists only on AWS, but this signer uses a custom endpoint: \
          use a signer without signers.NAME.accelerate, or without endpoint and public_endpoint",
     ),
     (
@@ -105,12 +107,12 @@ const REASONS: [(&str, &str); 24] = [
     ),
     (
         "Path-style addressing cannot be used with S3 Accelerate",
-        "S3 Transfer Acceleration needs the bucket in the host, where names with dots, capitals or '_' do not fit: \
-         use a signer without signers.NAME.accelerate, and without signers.NAME.path_style",
+        "S3 Transfer Acceleration needs the bucket in the host name, so the name cannot have dots, capitals or '_': \
+         use a signer without signers.NAME.accelerate or, if the name allows it, without signers.NAME.path_style",
     ),
     (
         "Path-style addressing cannot be used with ARN buckets",
-        "an access point is named in the host, never in the path, by its ARN: \
+        "an access point ARN cannot be used with path-style addressing: \
          use a signer without signers.NAME.path_style",
     ),
     (
@@ -119,12 +121,13 @@ const REASONS: [(&str, &str); 24] = [
     ),
     (
         "Unrecognized S3Express bucket name format",
-        "the zone in the directory bucket's name is none that AWS has: \
-         it stands before the end of the name, as in logs--use1-az4--x-s3",
+        "the zone ID in the directory bucket's name is not known to AWS: \
+         the format is NAME--ZONE-ID--x-s3, such as logs--use1-az4--x-s3",
     ),
     (
         "S3Express bucket name is not a valid virtual hostable name",
-        "the directory bucket's name does not fit into a host: it has 3 to 63 lower-case letters, digits and '-'",
+        "the directory bucket's name cannot be part of a host name: \
+         it must have 3 to 63 lower-case letters, digits and '-'",
     ),
     (
         "S3 Object Lambda does not support Dual-stack",
@@ -166,9 +169,9 @@ const REASONS: [(&str, &str); 24] = [
         "S3 Outposts does not support S3 Accelerate",
         "S3 on Outposts has no S3 Transfer Acceleration: use a signer without signers.NAME.accelerate",
     ),
-    ("Unrecognized hardware type", NO_OUTPOSTS_ALIAS),
-    ("Invalid Outposts Bucket alias", NO_OUTPOSTS_ALIAS),
-    ("The outpost Id must only contain", NO_OUTPOSTS_ALIAS),
-    // For what S3 tests before it is there.
-    ("Expected a endpoint to be specified", NO_OUTPOSTS_ALIAS),
+    ("Unrecognized hardware type", INVALID_OUTPOSTS_ALIAS),
+    ("Invalid Outposts Bucket alias", INVALID_OUTPOSTS_ALIAS),
+    ("The outpost Id must only contain", INVALID_OUTPOSTS_ALIAS),
+    // The aliases of the test stages of S3.
+    ("Expected a endpoint to be specified", INVALID_OUTPOSTS_ALIAS),
 ];

@@ -1,4 +1,4 @@
-//! What bears on the endpoint: what an operator set for a signer, and what was found where nothing was set.
+//! The settings that determine endpoints: those of a signer, and the defaults from the environment and the profile.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -6,34 +6,34 @@ use thiserror::Error;
 
 use crate::presign::name::Region;
 
-/// What an operator set for a signer that bears on the endpoint. What is left out here may be [`EndpointDefaults`].
+/// The settings of a signer that determine endpoints. [`EndpointDefaults`] apply to unset ones.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EndpointRules {
-    /// The region of targets that do not name their own.
+    /// The region for targets without a region of their own.
     pub region: Option<Region>,
-    /// An S3-compatible server, or a private link, in the place of AWS's own endpoint.
+    /// An S3-compatible server or a private link, instead of AWS's endpoint.
     pub endpoint: Option<EndpointUrl>,
-    /// AWS's own endpoints, whatever was found; `endpoint` is left out then.
-    pub at_aws: bool,
-    /// Another name for `endpoint`, by which the URL's user reaches it: when it is set, the URL has it.
+    /// Use AWS's endpoints even if the defaults have an endpoint. `endpoint` is unset then.
+    pub force_aws: bool,
+    /// The address of `endpoint` for the users of URLs. If set, URLs contain it instead of `endpoint`.
     pub public_endpoint: Option<EndpointUrl>,
-    /// How the bucket is put into the URL.
+    /// How URLs contain the bucket.
     pub addressing: Addressing,
-    /// AWS's FIPS endpoints. Unset: no.
+    /// Use AWS's FIPS endpoints. Default: false.
     pub fips: Option<bool>,
-    /// AWS's endpoints for IPv4 and IPv6. Unset: no.
+    /// Use AWS's endpoints for IPv4 and IPv6. Default: false.
     pub dual_stack: Option<bool>,
-    /// S3 Transfer Acceleration.
+    /// Use S3 Transfer Acceleration. Default: false.
     pub accelerate: Option<bool>,
-    /// Whether an ARN may name another region than the signer's. Unset: yes.
+    /// Whether an ARN may have another region than the signer. Default: true.
     pub use_arn_region: Option<bool>,
-    /// Whether directory buckets are signed for with the signer's own credentials, without a session. Unset: no.
+    /// Sign for directory buckets with the signer's own credentials, without an S3 Express session. Default: false.
     pub disable_session_auth: Option<bool>,
-    /// SigV4A wherever the target takes it, which beside Multi-Region Access Points is S3 on Outposts. Unset: no.
+    /// Use SigV4A where it is optional, which is S3 on Outposts. Multi-Region Access Points always use it. Default: false.
     pub sigv4a: Option<bool>,
 }
 
-/// What the AWS SDKs would find beside the credentials: in the environment and in the profile.
+/// The defaults of the AWS SDKs: variables of the environment, and settings of the profile.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EndpointDefaults {
     /// `AWS_REGION`, `region`.
@@ -51,22 +51,22 @@ pub struct EndpointDefaults {
 }
 
 impl EndpointRules {
-    /// These rules, with what was found where they say nothing.
+    /// These rules, with the defaults for unset settings.
     #[must_use]
-    pub fn or(self, found: &EndpointDefaults) -> Self {
+    pub fn with_defaults(self, defaults: &EndpointDefaults) -> Self {
         Self {
-            region: self.region.or_else(|| found.region.clone()),
-            endpoint: self.endpoint.or_else(|| found.endpoint.clone().filter(|_| !self.at_aws)),
-            fips: self.fips.or(found.fips),
-            dual_stack: self.dual_stack.or(found.dual_stack),
-            use_arn_region: self.use_arn_region.or(found.use_arn_region),
-            disable_session_auth: self.disable_session_auth.or(found.disable_session_auth),
+            region: self.region.or_else(|| defaults.region.clone()),
+            endpoint: self.endpoint.or_else(|| defaults.endpoint.clone().filter(|_| !self.force_aws)),
+            fips: self.fips.or(defaults.fips),
+            dual_stack: self.dual_stack.or(defaults.dual_stack),
+            use_arn_region: self.use_arn_region.or(defaults.use_arn_region),
+            disable_session_auth: self.disable_session_auth.or(defaults.disable_session_auth),
             ..self
         }
     }
 
-    /// The endpoint that the URL has, where it is not one of AWS.
-    pub fn in_url(&self) -> Option<&EndpointUrl> {
+    /// The custom endpoint in URLs; none for AWS's endpoints.
+    pub fn url_endpoint(&self) -> Option<&EndpointUrl> {
         self.public_endpoint.as_ref().or(self.endpoint.as_ref())
     }
 }
@@ -74,20 +74,20 @@ impl EndpointRules {
 /// How a bucket is put into the URL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Addressing {
-    /// `BUCKET.host`, except where it cannot be: a dot in the name under TLS, capitals, an IP address.
+    /// `BUCKET.host`. Path style if that is impossible: a dot in the name with TLS, capital letters, an IP address.
     #[default]
     VirtualHost,
     /// `host/BUCKET`, always.
     Path,
 }
 
-/// An endpoint given by the operator: `http` or `https`, a host, perhaps a port and a base path. Scheme and host are in
-/// lower case, as clients send them.
+/// A custom endpoint: `http` or `https`, a host, and optionally a port and a base path. Scheme and host are in lower
+/// case, as clients send them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EndpointUrl(String);
 
 impl EndpointUrl {
-    /// Whether the host is an IP address, in front of which no name can stand.
+    /// Whether the host is an IP address, so that the bucket cannot be part of the host name.
     pub fn is_ip_address(&self) -> bool {
         let authority = self.0.split('/').nth(2).unwrap_or_default();
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
@@ -95,8 +95,8 @@ impl EndpointUrl {
     }
 }
 
-/// A text that is not an endpoint, which this sentence completes: "it must be …". The text is not in it: a password may be
-/// in that.
+/// The text is not an endpoint. The message completes the sentence "it must be …" and does not repeat the text, which may
+/// contain a password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("an endpoint, http://HOST[:PORT][/BASE] or https://…, without user, query or fragment")]
 pub struct EndpointUrlError;
@@ -109,18 +109,18 @@ impl FromStr for EndpointUrl {
         let authority = uri.authority().ok_or(EndpointUrlError)?;
         let schemes = ["http", "https"];
         let scheme = uri.scheme_str().filter(|scheme| schemes.contains(scheme)).ok_or(EndpointUrlError)?;
-        let plain = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
+        let is_plain = uri.query().is_none() && !text.contains('#') && !authority.as_str().contains('@');
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => String::new(),
-            // Without zeros in front, as clients send it.
+            // Without leading zeros, as clients send it.
             Some(_) => format!(":{}", authority.port_u16().filter(|port| *port > 0).ok_or(EndpointUrlError)?),
             None => return Err(EndpointUrlError),
         };
-        let path_fits = uri.path().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
+        let is_valid_path = uri.path().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
             && !uri.path().split('/').any(|part| part == "." || part == "..");
-        if plain && path_fits && is_host(authority.host()) {
+        if is_plain && is_valid_path && is_host(authority.host()) {
             let base = uri.path().trim_end_matches('/');
-            // The rules put the bucket right behind a base path: it needs its slash.
+            // AWS's rules append the bucket directly to the base path, so it needs a trailing slash.
             let slash = if base.is_empty() { "" } else { "/" };
             Ok(Self(format!("{scheme}://{}{port}{base}{slash}", authority.host().to_ascii_lowercase())))
         } else {
@@ -129,26 +129,26 @@ impl FromStr for EndpointUrl {
     }
 }
 
-/// A text that should be an endpoint, fit to be shown: a user and a password in front of the host are left out.
-pub fn without_user(text: &str) -> Cow<'_, str> {
+/// Replaces the user and password in the text of an endpoint, which may be invalid, by `***`.
+pub fn mask_user(text: &str) -> Cow<'_, str> {
     let Some((before, host)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
     let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
     let separator = if scheme.is_empty() { "" } else { "://" };
     Cow::Owned(format!("{scheme}{separator}***@{host}"))
 }
 
-/// A name, an IPv4 address, or an IPv6 address in brackets.
+/// Whether the text is a host name, an IPv4 address, or an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
     let last = text.rsplit('.').next().unwrap_or_default();
     if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) {
-        // What ends in a number is an address to every client.
+        // Clients treat a host whose last label is a number as an IPv4 address.
         return text.parse::<std::net::Ipv4Addr>().is_ok();
     }
-    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    text.split('.').all(|label| !label.is_empty() && label.bytes().all(of_a_name))
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.split('.').all(|label| !label.is_empty() && label.bytes().all(is_allowed))
 }
 
 impl fmt::Display for EndpointUrl {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_taken_with_port_base_path_and_ipv6_and_its_host_in_lower_case() {
+    fn valid_endpoints_are_normalized() {
         for (text, url) in [
             ("http://minio:9000", "http://minio:9000"),
             ("http://minio:9000/", "http://minio:9000"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_tells_whether_its_host_is_an_ip_address() {
+    fn ip_address_hosts_are_recognized() {
         for (text, is) in [
             ("http://127.0.0.1:9000", true),
             ("https://10.0.0.7/base", true),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_endpoint_is_refused() {
+    fn invalid_endpoints_are_rejected() {
         for text in [
             "",
             "minio:9000",
@@ -222,7 +222,7 @@ mod tests {
 
     /// Found by the fuzz target `config`.
     #[test]
-    fn a_password_in_an_endpoint_is_not_repeated() {
+    fn password_in_endpoint_is_redacted() {
         for text in [
             "https://user:pa55word@s3.example",
             "user:pa55word@s3.example:9000",
@@ -231,16 +231,16 @@ mod tests {
         ] {
             assert_eq!(text.parse::<EndpointUrl>(), Err(EndpointUrlError));
             assert!(!EndpointUrlError.to_string().contains("pa55word"));
-            let shown = without_user(text);
+            let shown = mask_user(text);
             assert!(shown.contains("***@") && !shown.contains("pa55word"), "{shown}");
         }
     }
 
     #[test]
-    fn what_is_set_comes_before_what_is_found() {
-        let found = EndpointDefaults {
+    fn settings_take_precedence_over_defaults() {
+        let defaults = EndpointDefaults {
             region: Some("eu-west-1".parse().unwrap()),
-            endpoint: Some("http://found".parse().unwrap()),
+            endpoint: Some("http://default".parse().unwrap()),
             fips: Some(true),
             dual_stack: Some(true),
             use_arn_region: Some(false),
@@ -255,9 +255,9 @@ mod tests {
             disable_session_auth: Some(false),
             ..EndpointRules::default()
         };
-        assert_eq!(set.clone().or(&found), set);
+        assert_eq!(set.clone().with_defaults(&defaults), set);
         let EndpointDefaults { region, endpoint, fips, dual_stack, use_arn_region, disable_session_auth } =
-            found.clone();
+            defaults.clone();
         let all = EndpointRules {
             region,
             endpoint,
@@ -267,8 +267,11 @@ mod tests {
             disable_session_auth,
             ..EndpointRules::default()
         };
-        assert_eq!(EndpointRules::default().or(&found), all);
-        let at_aws = EndpointRules { at_aws: true, ..EndpointRules::default() };
-        assert_eq!(at_aws.or(&found), EndpointRules { at_aws: true, endpoint: None, ..all });
+        assert_eq!(EndpointRules::default().with_defaults(&defaults), all);
+        let force_aws = EndpointRules { force_aws: true, ..EndpointRules::default() };
+        assert_eq!(
+            force_aws.with_defaults(&defaults),
+            EndpointRules { force_aws: true, endpoint: None, ..all }
+        );
     }
 }

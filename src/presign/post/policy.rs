@@ -1,4 +1,5 @@
-//! The policy document, written as Python writes JSON, because boto3's signature is of those bytes. The home of Base64.
+//! The policy document, written as Python writes JSON: the signature covers these bytes and must match that of boto3. The
+//! only module that uses Base64.
 //!
 //! Source: [Creating a POST policy](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html).
 
@@ -6,31 +7,31 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use crate::presign::time::iso8601;
+use crate::presign::time::format_iso8601;
 
-/// One thing that S3 looks at.
+/// One condition that S3 checks.
 pub(super) enum Condition<'a> {
-    /// A field has this value.
+    /// A field must have this value.
     Exact(&'a str, &'a str),
-    /// The value of a field starts with this text.
+    /// The value of a field must start with this text.
     StartsWith(&'a str, &'a str),
-    /// The file has so many bytes, both bounds included.
+    /// The minimum and maximum size of the file in bytes, both included.
     Length(u64, u64),
 }
 
-/// The document in Base64: what is signed.
-pub(super) fn encoded<'a>(
+/// Encodes the policy in Base64, which is the text to sign.
+pub(super) fn encode_policy<'a>(
     expires_at: SystemTime,
     conditions: impl IntoIterator<Item = Condition<'a>>,
 ) -> String {
-    // The session token is in it.
-    let document = Zeroizing::new(document(expires_at, conditions));
+    // It contains the session token.
+    let document = Zeroizing::new(write_document(expires_at, conditions));
     aws_smithy_types::base64::encode(document.as_bytes())
 }
 
-fn document<'a>(expires_at: SystemTime, conditions: impl IntoIterator<Item = Condition<'a>>) -> String {
+fn write_document<'a>(expires_at: SystemTime, conditions: impl IntoIterator<Item = Condition<'a>>) -> String {
     let mut out = String::with_capacity(1024);
-    for piece in ["{\"expiration\": \"", &iso8601(expires_at), "\", \"conditions\": ["] {
+    for piece in ["{\"expiration\": \"", &format_iso8601(expires_at), "\", \"conditions\": ["] {
         out.push_str(piece);
     }
     let mut separator = "";
@@ -48,16 +49,16 @@ impl Condition<'_> {
         match self {
             Self::Exact(name, value) => {
                 out.push('{');
-                write_text("", name, out);
+                write_string("", name, out);
                 out.push_str(": ");
-                write_text("", value, out);
+                write_string("", value, out);
                 out.push('}');
             }
             Self::StartsWith(name, text) => {
                 out.push_str("[\"starts-with\", ");
-                write_text("$", name, out);
+                write_string("$", name, out);
                 out.push_str(", ");
-                write_text("", text, out);
+                write_string("", text, out);
                 out.push(']');
             }
             Self::Length(min, max) => {
@@ -72,10 +73,10 @@ impl Condition<'_> {
     }
 }
 
-/// A string of JSON, in ASCII: whatever is not becomes its UTF-16 code units, as `\uXXXX`.
-fn write_text(before: &str, text: &str, out: &mut String) {
+/// Writes `prefix` and `text` as one JSON string in ASCII. Other characters become UTF-16 code units, as `\uXXXX`.
+fn write_string(prefix: &str, text: &str, out: &mut String) {
     out.push('"');
-    for character in before.chars().chain(text.chars()) {
+    for character in prefix.chars().chain(text.chars()) {
         match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -111,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_written_as_python_writes_it() {
+    fn policy_has_the_format_of_python() {
         let conditions = [
             Condition::Exact("acl", "public-read"),
             Condition::StartsWith("key", "user/é😀\"\\\t\u{7f}"),
             Condition::Length(1, 5 << 30),
         ];
         assert_eq!(
-            document(at(1_451_476_800), conditions),
+            write_document(at(1_451_476_800), conditions),
             r#"{"expiration": "2015-12-30T12:00:00Z", "conditions": [{"acl": "public-read"}, "#.to_owned()
                 + r#"["starts-with", "$key", "user/\u00e9\ud83d\ude00\"\\\t\u007f"], "#
                 + r#"["content-length-range", 1, 5368709120]]}"#
@@ -127,13 +128,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_field_says_the_policy_is_json_in_ascii_that_says_the_same(name in ".*", value in "(?s).*") {
+        fn policy_is_ascii_json_for_any_field(name in ".*", value in "(?s).*") {
             let conditions = [Condition::Exact(&name, &value), Condition::StartsWith(&name, &value)];
-            let text = document(at(0), conditions);
+            let text = write_document(at(0), conditions);
             prop_assert!(text.is_ascii());
-            let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(
-                &read["conditions"],
+                &parsed["conditions"],
                 &serde_json::json!([{name.clone(): value.clone()}, ["starts-with", format!("${name}"), value]])
             );
         }

@@ -8,7 +8,7 @@ use time::{UtcDateTime, format_description::StaticFormatDescription, macros::for
 use crate::{
     pb::Http,
     presign::{
-        operation::{Method, Operation},
+        operation::{HttpMethod, Operation},
         parameters::{Headers, ParameterError, Query},
     },
     service::failure::Failure,
@@ -102,7 +102,7 @@ impl Field for Option<Timestamp> {
 
 /// A call by its method: here headers and query choose what the call does.
 pub(super) fn add_http<'a>(http: &'a Http, parts: &mut Parts<'a>) -> Result<(), Failure> {
-    let method = Method::try_from(http.method.as_str()).map_err(wrong_in("http.method"))?;
+    let method = HttpMethod::try_from(http.method.as_str()).map_err(wrong_in("http.method"))?;
     parts.http = Some(Operation::http(method));
     for (name, value) in &http.headers {
         parts.headers.add(name, value).map_err(wrong_in("http.headers"))?;

@@ -101,15 +101,15 @@ impl<'a> MergedRequest<'a> {
             add_parameters(message, &mut parts)?;
         }
         let wrong_in_map = |error: ParameterError, field, field_of_http| {
-            let error = if is_http { error.beside_http(field_of_http) } else { error };
+            let error = if is_http { error.for_http(field_of_http) } else { error };
             Failure::Parameter { field, error }
         };
         for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {
-            let added = parts.headers.add_further(name, value);
+            let added = parts.headers.add_custom(name, value);
             added.map_err(|error| wrong_in_map(error, "headers", "http.headers"))?;
         }
         for (name, value) in self.union(|request| &request.query, |own, default| own == default) {
-            let added = parts.query.add_further(name, value);
+            let added = parts.query.add_custom(name, value);
             added.map_err(|error| wrong_in_map(error, "query", "http.query"))?;
         }
         Ok(parts)

@@ -13,7 +13,7 @@ use crate::{
     metrics::OperationLabel,
     pb,
     presign::{
-        post::{self, Fields, Form, LengthRange, PostError, PostKey, PostRequest},
+        post::{self, Form, FormFields, LengthRange, PostError, PostKey, PostRequest},
         target::Target,
     },
     service::{
@@ -94,7 +94,7 @@ fn is_valid_and_authorized(
     let to_sign = to_core(request, &fields)?;
     validate_and_authorize(call, request, &to_sign)?;
     let credentials = snapshot.credentials_of(snapshot.signer(signer_or_default(&request.signer))?)?;
-    credentials.signing(&request.bucket, snapshot.now())?;
+    credentials.target_signer(&request.bucket, snapshot.now())?;
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn validate_and_authorize(
     to_sign: &PostRequest<'_>,
 ) -> Result<(), Failure> {
     let target: Target = request.bucket.parse()?;
-    post::check(&target)?;
+    post::check_target(&target)?;
     let signer = signer_or_default(&request.signer);
     authorize(call.context.caller, &Subject::Form { signer, target: &target, request: to_sign })
 }
@@ -120,16 +120,16 @@ fn sign(
     let to_sign = to_core(request, &fields)?;
     validate_and_authorize(call, request, &to_sign)?;
     let signer = snapshot.signer(signer_or_default(&request.signer))?;
-    let signing = snapshot.credentials_of(signer)?.signing(&request.bucket, snapshot.now())?;
+    let signing = snapshot.credentials_of(signer)?.target_signer(&request.bucket, snapshot.now())?;
     let stopwatch = Stopwatch::start();
-    let form = post::post(&to_sign, &signing)?;
+    let form = post::sign_form(&to_sign, &signing)?;
     recorder.timed(post::ALGORITHM, stopwatch.elapsed());
     Ok(form)
 }
 
-fn read_fields(request: &pb::PresignPostRequest) -> Result<Fields<'_>, Failure> {
+fn read_fields(request: &pb::PresignPostRequest) -> Result<FormFields<'_>, Failure> {
     let wrong_in = |field| move |error: PostError| Failure::Post { field, error };
-    let mut fields = Fields::default();
+    let mut fields = FormFields::default();
     for (name, value) in &request.fields {
         fields.add_exact(name, value).map_err(wrong_in("fields"))?;
     }
@@ -141,7 +141,7 @@ fn read_fields(request: &pb::PresignPostRequest) -> Result<Fields<'_>, Failure> 
 
 fn to_core<'a>(
     request: &'a pb::PresignPostRequest,
-    fields: &'a Fields<'a>,
+    fields: &'a FormFields<'a>,
 ) -> Result<PostRequest<'a>, Failure> {
     let range = request.content_length_range.as_ref();
     Ok(PostRequest {

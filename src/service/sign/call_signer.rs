@@ -14,8 +14,8 @@ use crate::{
     credentials::Signer,
     metrics::OperationLabel,
     presign::{
-        self, Request, error::Error as CoreError, expiry::Seconds, presigned::Presigned, sign::Algorithm,
-        signing::Signing, target::Target,
+        self, CheckedRequest, Request, error::Error as CoreError, expiry::Seconds, presigned::Presigned,
+        sign::Algorithm, target::Target, target_signer::TargetSigner,
     },
     service::{
         admission::call::Call,
@@ -48,7 +48,7 @@ struct PreparedTarget<'c> {
     bucket: Box<str>,
     /// `reuse_window`, which determines the signing time.
     window: Option<Seconds>,
-    signing: Signing,
+    signing: TargetSigner,
 }
 
 /// Bytes that take as long to read or write as a usual URL takes to sign.
@@ -124,19 +124,15 @@ impl<'c> CallSigner<'c> {
         let parts = RequestParts::read(request, defaults)?;
         let to_sign = parts.to_core()?;
         let window = request.reuse_window()?;
-        let index = match self.find_target(request, window) {
-            Some(index) => {
-                let target = self.targets[index].signing.target();
-                validate_and_authorize(self.call, request, &to_sign, target)?;
-                index
-            }
-            None => {
-                let target = request.bucket().parse()?;
-                validate_and_authorize(self.call, request, &to_sign, &target)?;
-                self.prepare_target(request, window, to_sign.expires_in)?
-            }
+        let (checked, index) = if let Some(index) = self.find_target(request, window) {
+            let target = self.targets[index].signing.target();
+            (validate_and_authorize(self.call, request, &to_sign, target)?, index)
+        } else {
+            let target = request.bucket().parse()?;
+            let checked = validate_and_authorize(self.call, request, &to_sign, &target)?;
+            (checked, self.prepare_target(request, window, to_sign.expires_in)?)
         };
-        let presigned = self.presign(&to_sign, index)?;
+        let presigned = self.presign(checked, index)?;
         self.append(&to_sign, presigned, write, out);
         let PreparedTarget { signer, signing, .. } = &self.targets[index];
         self.recorder.record(&Decision {
@@ -166,10 +162,10 @@ impl<'c> CallSigner<'c> {
         let (bucket, now) = (request.bucket(), self.snapshot.now());
         let signer = self.snapshot.signer(request.signer())?;
         let credentials = self.snapshot.credentials_of(signer)?;
-        let signing = match credentials.signing_in_window(bucket, now, window, expires_in) {
+        let signing = match credentials.target_signer_in_window(bucket, now, window, expires_in) {
             Err(CoreError::NeedsSession) => {
                 let session = self.snapshot.session(signer, bucket)?;
-                session.signing_in_window(bucket, now, window, expires_in)?
+                session.target_signer_in_window(bucket, now, window, expires_in)?
             }
             other => other?,
         };
@@ -181,7 +177,7 @@ impl<'c> CallSigner<'c> {
     }
 
     /// The signing stage. Some signatures are timed.
-    fn presign(&mut self, request: &Request<'_>, index: usize) -> Result<Presigned, Failure> {
+    fn presign(&mut self, request: CheckedRequest<'_>, index: usize) -> Result<Presigned, Failure> {
         let signing = &self.targets[index].signing;
         let algorithm = signing.algorithm();
         if algorithm == Algorithm::SigV4A {
@@ -210,14 +206,15 @@ impl<'c> CallSigner<'c> {
 }
 
 /// Checks what can be told from the request alone, and then whether the caller may have it signed.
-fn validate_and_authorize(
+fn validate_and_authorize<'r>(
     call: &Call,
     request: MergedRequest<'_>,
-    to_sign: &Request<'_>,
+    to_sign: &'r Request<'r>,
     target: &Target,
-) -> Result<(), Failure> {
-    presign::check(to_sign)?;
-    authorize(call.context.caller, &Subject::Url { signer: request.signer(), target, request: to_sign })
+) -> Result<CheckedRequest<'r>, Failure> {
+    let checked = to_sign.check()?;
+    authorize(call.context.caller, &Subject::Url { signer: request.signer(), target, request: to_sign })?;
+    Ok(checked)
 }
 
 /// Adds what a request needs of AWS before it can be signed; nothing for one that will fail.
@@ -239,7 +236,7 @@ pub(in crate::service) fn add_needs(
         let to_sign = parts.to_core()?;
         validate_and_authorize(call, request, &to_sign, &bucket.parse()?)?;
         let credentials = snapshot.credentials_of(snapshot.signer(signer)?)?;
-        match credentials.signing_in_window(bucket, snapshot.now(), reuse_window, expires_in) {
+        match credentials.target_signer_in_window(bucket, snapshot.now(), reuse_window, expires_in) {
             Ok(_) | Err(CoreError::NeedsSession) => Ok(()),
             Err(error) => Err(error.into()),
         }

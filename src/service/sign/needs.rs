@@ -14,7 +14,7 @@ use super::snapshot::{BucketSession, CallSnapshot};
 use crate::{
     credentials::{Signer, sessions::SessionError},
     presign::{
-        expiry::{Seconds, Window},
+        expiry::{ReuseWindow, Seconds},
         snapshot::Snapshot,
     },
     service::{ServiceState, admission::call::Deadline},
@@ -89,7 +89,7 @@ impl<'s> CredentialNeeds<'s> {
     fn remaining_lifetime(&self, signer: &Signer, needed: LifetimeNeeded) -> Duration {
         let now = self.snapshot.now();
         let asked = needed.expires_in.unwrap_or(signer.default_expiry()).as_duration();
-        let begins_at = |length| Window::at(now, length).begins_at();
+        let begins_at = |length| ReuseWindow::at(now, length).begins_at();
         let signed_at = needed.reuse_window.map_or(now, begins_at);
         asked.saturating_sub(now.duration_since(signed_at).unwrap_or_default())
     }

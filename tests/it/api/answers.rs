@@ -154,15 +154,14 @@ async fn a_minimum_that_cannot_be_met_is_a_failed_precondition_that_says_what_co
         (
             7_200,
             7_200,
-            "it could work for 1h only, less than the min_expires_in of 2h: \
-             this server's expiry.max allows no more",
+            "min_expires_in is 2h, but at most 1h can be granted: limited by this server's expiry.max",
             "3600",
             "SERVER_MAXIMUM",
         ),
         (
             60,
             61,
-            "it could work for 1m only, less than the min_expires_in of 1m 1s: expires_in asks for no more",
+            "min_expires_in is 1m 1s, but at most 1m can be granted: expires_in does not ask for more",
             "60",
             "NONE",
         ),

@@ -149,7 +149,7 @@ async fn all_or_nothing_fails_with_the_first_item_and_names_it() {
     let status =
         refused(client.batch_presign(together(vec![get("a"), get("b"), get(""), unknown.clone()])).await);
     let message = "request 2 of the batch failed, and all_or_nothing is set: \
-        key is empty: GetObject works on an object, so give its key";
+        key is empty: GetObject needs an object key";
     assert_eq!(
         Told::of(&status),
         Told::new(Code::InvalidArgument, "KEY_INVALID", Some("requests[2].key"), message)

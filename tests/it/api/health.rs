@@ -99,7 +99,8 @@ async fn the_server_stops_serving_when_its_credentials_end_and_there_are_no_newe
     all_are(&sidecar, NotServing).await;
     assert_eq!(pages(&sidecar).await, [200, 503, 200], "it did start once");
     let status = refused(client.presign(get("key")).await);
-    let message = "the signer's credentials have expired and no newer ones are there yet: try again shortly";
+    let message =
+        "the signer's credentials have expired, and no newer ones are loaded yet: try again shortly";
     assert_eq!(Told::of(&status), Told::new(Code::Unavailable, "CREDENTIALS_EXPIRED", None, message));
     assert!(says_when_to_retry(&status));
 

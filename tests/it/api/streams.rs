@@ -149,7 +149,7 @@ async fn a_bad_batch_ends_the_stream_after_the_answers_before_it() {
                 "KEY_INVALID",
                 "batch.requests[1].key",
                 "request 1 of the batch failed, and all_or_nothing is set: \
-                 key is empty: GetObject works on an object, so give its key",
+                 key is empty: GetObject needs an object key",
             ),
         ),
     ];

@@ -94,9 +94,9 @@ async fn a_window_that_a_url_could_not_outlive_is_refused_with_both_fields() {
     assert_eq!(
         Told::of(&status),
         told(
-            "reuse_window is 10m and expires_in counts from its beginning, where the URL works for 10m \
-             (expires_in asks for no more): reuse_window must be shorter than that, \
-             or a URL handed out at its end would not work"
+            "reuse_window is 10m, but its URLs expire 10m after the window begins \
+             (expires_in does not ask for more): reuse_window must be shorter, \
+             or URLs from the end of the window would already have expired"
         )
     );
     assert_eq!(metadata(&status)["grantable_seconds"], "600");
@@ -104,9 +104,9 @@ async fn a_window_that_a_url_could_not_outlive_is_refused_with_both_fields() {
     assert_eq!(
         Told::of(&status),
         told(
-            "reuse_window is 1h and expires_in counts from its beginning, where the URL works for 1h \
-             (this server's expiry.max allows no more): reuse_window must be shorter than that, \
-             or a URL handed out at its end would not work"
+            "reuse_window is 1h, but its URLs expire 1h after the window begins \
+             (limited by this server's expiry.max): reuse_window must be shorter, \
+             or URLs from the end of the window would already have expired"
         )
     );
     let negative = PresignRequest { reuse_window: Some(seconds(-1)), ..get("key") };

@@ -102,7 +102,7 @@ const CRATES: Rows = &[
     ("humantime", &["admin", "client", "config", "credentials", "explain::report", "presign::error"]),
     ("hyper", &["admin", "server", "service::response::body", "service::routes"]),
     ("hyper_util", &["admin", "client", "server::connections"]),
-    ("itoa", &["presign::post::policy", "presign::signing"]),
+    ("itoa", &["presign::post::policy", "presign::target_signer"]),
     ("memchr", &["service::sign::needs"]),
     ("metrics", &["metrics"]),
     ("metrics_exporter_prometheus", &["metrics"]),

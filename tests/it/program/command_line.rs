@@ -153,7 +153,7 @@ async fn invalid_arguments_fail_with_one_message() {
         ),
         (
             &["s3://b/key"],
-            "the length of the bucket name is 1: S3 bucket names have 3 to 63 characters (255 before 2018)",
+            "the length of the bucket name is 1: it must have 3 to 63 characters (up to 255 if created before March 2018)",
         ),
         (
             &["s3://plain-bucket/key", "--signer", "partner"],
@@ -165,7 +165,7 @@ async fn invalid_arguments_fail_with_one_message() {
         ),
         (
             &["s3://plain-bucket/key", "--min-expires-in", "1h"],
-            "it could work for 15m only, less than the min_expires_in of 1h: expires_in asks for no more",
+            "min_expires_in is 1h, but at most 15m can be granted: expires_in does not ask for more",
         ),
         (
             &["s3://plain-bucket/key", "--header", "Content-Type"],

@@ -20,19 +20,19 @@ async fn a_text_that_is_no_bucket_name_is_refused_with_its_reason() {
         name("", "bucket is empty: give a bucket name, an access point ARN or an access point alias"),
         name(
             "ab",
-            "the length of the bucket name is 2: S3 bucket names have 3 to 63 characters (255 before 2018)",
+            "the length of the bucket name is 2: it must have 3 to 63 characters (up to 255 if created before March 2018)",
         ),
         name(
             "bucket/key",
-            "bucket name has the character '/': S3 bucket names have letters, digits, '-', '.' and '_'",
+            "bucket name contains '/': use only letters, digits, '-', '.' and '_'",
         ),
         name(
             "evil.example#bucket",
-            "bucket name has the character '#': S3 bucket names have letters, digits, '-', '.' and '_'",
+            "bucket name contains '#': use only letters, digits, '-', '.' and '_'",
         ),
         name(
             "bücket",
-            "bucket name has the character 'ü': S3 bucket names have letters, digits, '-', '.' and '_'",
+            "bucket name contains 'ü': use only letters, digits, '-', '.' and '_'",
         ),
         name("-bucket", "bucket name must begin and end with a letter or a digit"),
         name("buc..ket", "bucket name must not have two dots in a row"),
@@ -48,13 +48,13 @@ async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
     };
     let outpost = |found: &str| {
         format!(
-            "the ARN's Outpost ID is {found:?}: it is op- and 17 hexadecimal digits, such as op-01ac5d28a6a232904"
+            "the ARN's Outpost ID is {found:?}: it must be op- and 17 lower-case hexadecimal digits, such as op-01ac5d28a6a232904"
         )
     };
     let name = |found: &str| {
         format!(
-            "the ARN's access point name is {found:?}: it has 3 to 50 lower-case letters, digits and '-', \
-             and begins and ends with a letter or a digit"
+            "the ARN's access point name is {found:?}: it must have 3 to 50 lower-case letters, digits and '-', \
+         and must begin and end with a letter or a digit"
         )
     };
     let id = "op-01234567890123456";
@@ -63,18 +63,18 @@ async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
             "aws:",
             "aws-moon:",
             "the ARN's partition is \"aws-moon\": \
-             presignd knows aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e and aws-iso-f",
+             it must be aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e or aws-iso-f",
         ),
         arn(
             "s3-outposts",
             "sqs",
             "the ARN's service is \"sqs\": it must be s3-outposts, s3 or s3-object-lambda",
         ),
-        arn("us-east-1", "", "the ARN's region is \"\": write it as AWS does, such as us-east-1"),
+        arn("us-east-1", "", "the ARN's region is \"\": it must be a region name, such as us-east-1"),
         arn(
             "us-east-1",
             "US East",
-            "the ARN's region is \"US East\": write it as AWS does, such as us-east-1",
+            "the ARN's region is \"US East\": it must be a region name, such as us-east-1",
         ),
         arn(
             "us-east-1",
@@ -102,11 +102,11 @@ async fn another_arn_of_s3_is_refused_with_what_to_give() {
     check(vec![
         wrong(
             "arn:aws",
-            "the ARN has 2 parts between colons: it needs arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE",
+            "the ARN has 2 parts separated by colons: the format is arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE",
         ),
         wrong(
             "arn:aws:s3:::plain-bucket",
-            "the ARN names a bucket: give the bucket's name, \"plain-bucket\", and the key on its own",
+            "the ARN names a bucket: set bucket to the name, \"plain-bucket\", and set the object's key in key",
         ),
         wrong(
             "arn:aws:s3:us-east-1:123456789012:bucket/reports",
@@ -124,7 +124,7 @@ async fn an_arn_of_another_partition_than_the_signers_is_refused() {
         "TARGET_REFUSED",
         "bucket",
         "the ARN is in partition aws-cn, but this signer's region us-east-1 is in partition aws: \
-         use a signer whose credentials are of partition aws-cn",
+         use a signer with credentials for partition aws-cn",
     )])
     .await;
 }
@@ -135,13 +135,13 @@ async fn a_name_that_ends_as_another_kind_does_and_is_none_is_refused_with_what_
     check(vec![
         name(
             "mfzwi23gnjvgw.mrap",
-            "\"mfzwi23gnjvgw.mrap\" is the alias of a Multi-Region Access Point, which S3 knows by its ARN alone: \
+            "\"mfzwi23gnjvgw.mrap\" is the alias of a Multi-Region Access Point, but S3 accepts only its ARN: \
              give arn:aws:s3::ACCOUNT:accesspoint/mfzwi23gnjvgw.mrap",
         ),
         name(
             "Logs--use1-az4--x-s3",
-            "a name that ends in --x-s3 is that of a directory bucket or of its access point, but this is none: \
-             it is NAME--ZONE-ID--x-s3, such as logs--use1-az4--x-s3, of 63 lower-case letters, digits and '-' at most",
+            "bucket ends in --x-s3, but is not a valid name of a directory bucket or of its access point: \
+             use NAME--ZONE-ID--x-s3, such as logs--use1-az4--x-s3, with at most 63 lower-case letters, digits and '-'",
         ),
     ])
     .await;

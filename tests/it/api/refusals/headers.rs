@@ -17,8 +17,8 @@ fn query(name: &str) -> pb::PresignRequest {
 
 #[tokio::test]
 async fn a_header_value_that_could_split_a_request_is_refused_and_not_repeated() {
-    let message = "the value of header x-amz-meta-name has a control character or a character outside ASCII: \
-        encode it first (RFC 8187 for file names, base64 or percent-encoding for the rest)";
+    let message = "the value of header x-amz-meta-name contains a control character or a non-ASCII character: \
+         encode it first (RFC 8187 for file names, otherwise Base64 or percent-encoding)";
     let values = ["\n", "\r\nx-amz-acl: public-read", "\u{0}", "\ta", "\u{1b}[0m", "\u{7f}", "ü", "\u{2028}"];
     let value = |text: &str| format!("{CANARY}{text}{CANARY}");
     let further = values.iter().map(|text| {
@@ -38,8 +38,7 @@ async fn a_header_value_that_could_split_a_request_is_refused_and_not_repeated()
 #[tokio::test]
 async fn a_text_that_is_no_header_name_is_refused() {
     let row = |name: &str| {
-        let message =
-            format!("{name:?} is not a header name: header names have letters, digits and !#$%&'*+-.^_`|~");
+        let message = format!("{name:?} is not a header name: use only letters, digits and !#$%&'*+-.^_`|~");
         invalid(header(name), "HEADER_INVALID", "headers", &message)
     };
     check(["x amz", "", "x:y", "x\r\ny", "x-ü", "x(y)"].map(row).into()).await;
@@ -47,21 +46,21 @@ async fn a_text_that_is_no_header_name_is_refused() {
 
 #[tokio::test]
 async fn a_header_that_signing_or_the_connection_owns_is_refused_in_any_case() {
-    let url = "the URL carries it in its query";
+    let url = "presignd adds it to the query of the URL";
     let way = "it may change on the way to S3, which would break the signature";
     let row = |(name, why): (&str, &str)| {
-        let message = format!("header {} may not be given: {why}", name.to_lowercase());
+        let message = format!("header {} cannot be set: {why}", name.to_lowercase());
         invalid(header(name), "HEADER_INVALID", "headers", &message)
     };
     let rows = [
-        ("host", "it is always signed, with the value that the target has"),
-        ("Host", "it is always signed, with the value that the target has"),
-        ("authorization", "the URL carries the authentication in its query"),
+        ("host", "it is always signed, with the host of the URL"),
+        ("Host", "it is always signed, with the host of the URL"),
+        ("authorization", "the query of the URL carries the authentication"),
         ("x-amz-date", url),
         ("X-Amz-Date", url),
         ("x-amz-security-token", url),
         ("X-Amz-S3session-Token", url),
-        ("x-amz-content-sha256", "a presigned URL signs UNSIGNED-PAYLOAD"),
+        ("x-amz-content-sha256", "presigned URLs are signed with UNSIGNED-PAYLOAD"),
         ("connection", way),
         ("keep-alive", way),
         ("proxy-authenticate", way),
@@ -130,20 +129,19 @@ async fn a_query_parameter_of_the_authentication_is_refused_in_any_case() {
     ];
     let row = |name: &str| {
         let message = format!(
-            "query parameter {name} may not be given: it belongs to the authentication that presignd adds"
+            "query parameter {name} cannot be set: it is reserved for authentication, which presignd adds"
         );
         invalid(query(name), "QUERY_INVALID", "query", &message)
     };
-    let nameless = invalid(query(""), "QUERY_INVALID", "query", "a query parameter has an empty name");
+    let nameless =
+        invalid(query(""), "QUERY_INVALID", "query", "a query parameter has an empty name: give it a name");
     check(names.map(row).into_iter().chain([nameless]).collect()).await;
 }
 
 #[tokio::test]
 async fn a_sub_resource_that_makes_it_another_operation_is_refused() {
     let chooses = |name: &str| {
-        format!(
-            "{name} chooses the operation, so it may not be given beside one: use the operation that has it, or http"
-        )
+        format!("{name} would change the operation: use the operation that has this parameter, or http")
     };
     let smuggled =
         |request, field: &str, name: &str| invalid(request, "PARAMETER_INVALID", field, &chooses(name));

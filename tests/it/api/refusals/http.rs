@@ -17,7 +17,7 @@ fn http(method: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Presi
 async fn what_is_no_method_is_refused() {
     let row = |method: &str| {
         let message = format!(
-            "{method:?} is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE"
+            "{method:?} is not an HTTP method: use capital letters, such as GET, HEAD, PUT, POST or DELETE"
         );
         invalid(http(method, &[("retention", "")], &[]), "METHOD_INVALID", "http.method", &message)
     };
@@ -25,7 +25,7 @@ async fn what_is_no_method_is_refused() {
         http("", &[], &[]),
         "METHOD_INVALID",
         "http.method",
-        "\"\" is not an HTTP method: give one in capitals, such as GET, HEAD, PUT, POST or DELETE",
+        "\"\" is not an HTTP method: use capital letters, such as GET, HEAD, PUT, POST or DELETE",
     );
     check(vec![nothing, row(""), row("get"), row("GET /x HTTP/1.1\r\nx:"), row("GÉT"), row("GET ")]).await;
 }
@@ -33,19 +33,19 @@ async fn what_is_no_method_is_refused() {
 #[tokio::test]
 async fn the_authentication_and_the_host_may_not_be_passed() {
     let header = |name: &str, why: &str| {
-        let message = format!("header {} may not be given: {why}", name.to_lowercase());
+        let message = format!("header {} cannot be set: {why}", name.to_lowercase());
         invalid(http("GET", &[], &[(name, "x")]), "HEADER_INVALID", "http.headers", &message)
     };
     let query = |name: &str| {
         let message = format!(
-            "query parameter {name} may not be given: it belongs to the authentication that presignd adds"
+            "query parameter {name} cannot be set: it is reserved for authentication, which presignd adds"
         );
         invalid(http("GET", &[(name, "x")], &[]), "QUERY_INVALID", "http.query", &message)
     };
     check(vec![
-        header("Host", "it is always signed, with the value that the target has"),
-        header("Authorization", "the URL carries the authentication in its query"),
-        header("x-amz-security-token", "the URL carries it in its query"),
+        header("Host", "it is always signed, with the host of the URL"),
+        header("Authorization", "the query of the URL carries the authentication"),
+        header("x-amz-security-token", "presignd adds it to the query of the URL"),
         header("transfer-encoding", "it may change on the way to S3, which would break the signature"),
         query("X-Amz-Expires"),
         query("x-amz-signature"),
@@ -82,13 +82,13 @@ async fn what_is_passed_twice_or_beside_the_operation_is_refused_where_it_stands
             beside,
             "PARAMETER_INVALID",
             "query",
-            "acl chooses the operation, so it may not be given beside one: put it into http.query",
+            "acl would change the operation: set it in http.query instead",
         ),
         invalid(
             copies,
             "PARAMETER_INVALID",
             "headers",
-            "x-amz-copy-source chooses the operation, so it may not be given beside one: put it into http.headers",
+            "x-amz-copy-source would change the operation: set it in http.headers instead",
         ),
     ])
     .await;

@@ -52,8 +52,8 @@ async fn check(rows: Vec<Row<'_>>) {
 async fn a_target_that_takes_no_forms_is_refused() {
     let not_offered = |kind: &str| {
         format!(
-            "S3 has no form uploads (POST Object) for a target of the kind {kind}: \
-             presign PutObject, or name a bucket"
+            "S3 does not support form uploads (POST Object) for the target kind {kind}: \
+             presign PutObject instead, or use a bucket"
         )
     };
     let arn = "a form cannot be signed for an access point ARN: \
@@ -84,33 +84,33 @@ async fn a_bucket_or_a_key_that_is_none_is_refused() {
             "bucket",
             "bucket is empty: give a bucket name, an access point ARN or an access point alias",
         ),
-        (key(""), "KEY_INVALID", "key", "key is empty: PostObject works on an object, so give its key"),
-        (key(&long), "KEY_INVALID", "key", "key has 1025 bytes: S3 keys have at most 1024 bytes of UTF-8"),
+        (key(""), "KEY_INVALID", "key", "key is empty: PostObject needs an object key"),
+        (key(&long), "KEY_INVALID", "key", "key has 1025 bytes: S3 allows at most 1024 bytes of UTF-8"),
         (
             key(&format!("{long}${{filename}}")),
             "KEY_INVALID",
             "key",
-            "key has 1025 bytes: S3 keys have at most 1024 bytes of UTF-8",
+            "key has 1025 bytes: S3 allows at most 1024 bytes of UTF-8",
         ),
         (
             key("a/${filename}.txt"),
             "KEY_INVALID",
             "key",
-            "key has ${filename} before its end: S3 puts the file's name in its place, \
-             so that nothing behind it could be required; let it end the key",
+            "key contains ${filename} before its end: S3 replaces it with the file name, \
+             so the text after it cannot be checked; put ${filename} at the end of the key",
         ),
         (
             key("${filename}${filename}"),
             "KEY_INVALID",
             "key",
-            "key has ${filename} before its end: S3 puts the file's name in its place, \
-             so that nothing behind it could be required; let it end the key",
+            "key contains ${filename} before its end: S3 replaces it with the file name, \
+             so the text after it cannot be checked; put ${filename} at the end of the key",
         ),
         (
             key("a\nb"),
             "KEY_INVALID",
             "key",
-            "key has a line break: browsers change line breaks in a form, and the key would not be the one signed",
+            "key contains a line break: browsers change line breaks in forms, so the key would not match the signed one",
         ),
     ];
     check(rows.map(|(form, reason, field, message)| (form, reason, field, message.to_owned())).into()).await;
@@ -118,15 +118,15 @@ async fn a_bucket_or_a_key_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn a_field_that_may_not_be_given_is_refused_in_any_case_and_in_either_map() {
-    let ours = "presignd writes it";
-    let sigv2 = "it belongs to SigV2, and presignd signs by SigV4";
+    let ours = "presignd sets it";
+    let sigv2 = "it belongs to SigV2, but presignd signs with SigV4";
     let mut rows = Vec::new();
     for (name, why) in [
-        ("key", "set key"),
-        ("bucket", "set bucket"),
-        ("Bucket", "set bucket"),
-        ("file", "it is the file itself, which stands last in the form"),
-        ("content-length-range", "set content_length_range"),
+        ("key", "set key of the request instead"),
+        ("bucket", "set bucket of the request instead"),
+        ("Bucket", "set bucket of the request instead"),
+        ("file", "it is the file itself, the last field of the form"),
+        ("content-length-range", "set content_length_range instead"),
         ("policy", ours),
         ("Policy", ours),
         ("x-amz-algorithm", ours),
@@ -137,7 +137,7 @@ async fn a_field_that_may_not_be_given_is_refused_in_any_case_and_in_either_map(
         ("AWSAccessKeyId", sigv2),
         ("signature", sigv2),
     ] {
-        let message = format!("field {name} may not be given: {why}");
+        let message = format!("field {name} cannot be set: {why}");
         rows.push((field(name, "x"), "FIELD_INVALID", "fields", message.clone()));
         rows.push((starts_with(name, ""), "FIELD_INVALID", "starts_with", message));
     }
@@ -147,15 +147,15 @@ async fn a_field_that_may_not_be_given_is_refused_in_any_case_and_in_either_map(
 #[tokio::test]
 async fn a_field_that_no_form_could_carry_or_match_is_refused() {
     let name = |name: &str| {
-        format!("{name:?} is not the name of a form field: names have letters, digits and !#$%&'*+-.^_`|~")
+        format!("{name:?} is not a form field name: use only letters, digits and !#$%&'*+-.^_`|~")
     };
-    let filename = "field success_action_redirect has ${filename} in it: S3 puts the file's name in its place \
-                    before it compares, so it would never match; give what stands before it in starts_with, \
-                    and have the form supply the value";
-    let line = "field tagging has a line break: browsers change line breaks in a form, and the value would not match";
+    let filename = "field success_action_redirect contains ${filename}: S3 replaces it with the file name \
+                    before it compares, so the value would never match; \
+                    set the text before ${filename} in starts_with, and the whole value in the form";
+    let line = "field tagging contains a line break: browsers change line breaks in forms, so the value would not match";
     let redirect = "https://example.com/?name=${filename}";
     let twice =
-        |name: &str| format!("field {name} is given twice: the case of its letters does not matter to S3");
+        |name: &str| format!("field {name} is set twice: S3 ignores the case of field names, so set it once");
     let mut both = field("ACL", "private");
     both.starts_with.insert("acl".to_owned(), String::new());
     let mut exact = field("acl", "private");
@@ -186,9 +186,14 @@ async fn a_field_that_no_form_could_carry_or_match_is_refused() {
             both,
             "FIELD_INVALID",
             "starts_with",
-            "field acl is in fields and in starts_with: leave it out of one of them".to_owned(),
+            "field acl is in both fields and starts_with: remove it from one of them".to_owned(),
         ),
-        (many, "FORM_TOO_LARGE", "starts_with", "more than 100 fields in fields and starts_with".to_owned()),
+        (
+            many,
+            "FORM_TOO_LARGE",
+            "starts_with",
+            "too many fields: fields and starts_with together can have at most 100".to_owned(),
+        ),
     ])
     .await;
 }
@@ -204,18 +209,20 @@ async fn a_form_longer_than_s3_takes_is_refused_with_its_length() {
     let bytes = message.strip_prefix("the form would have ").unwrap();
     let (bytes, rest) = bytes.split_once(' ').unwrap();
     assert!((20_481..22_000).contains(&bytes.parse().unwrap()), "{message}");
-    assert_eq!(rest, "bytes beside its file: S3 takes 20480, and each field stands in the policy, too");
+    assert_eq!(
+        rest,
+        "bytes without its file: S3 allows at most 20480; \
+         send fewer or shorter fields (each is also in the policy)"
+    );
 }
 
 #[tokio::test]
 async fn a_size_that_no_file_can_have_is_refused_with_its_bound() {
     let bound = |bound: &str, value: i64| {
-        format!(
-            "content_length_range has {bound} {value}: it must be from 0 to 5368709120, the 5 GiB that S3 takes"
-        )
+        format!("content_length_range.{bound} is {value}: it must be from 0 to 5368709120 bytes (5 GiB)")
     };
     let [min, max] = ["content_length_range.min", "content_length_range.max"];
-    let empty = "content_length_range has min 2 and max 1: no file has a size between them";
+    let empty = "content_length_range has min 2 and max 1: min must not be greater than max";
     check(vec![
         (size(-1, 5), "SIZE_INVALID", min, bound("min", -1)),
         (size(i64::MIN, i64::MAX), "SIZE_INVALID", min, bound("min", i64::MIN)),
@@ -243,8 +250,7 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
         Told::new(Code::InvalidArgument, "DURATION_INVALID", Some("expires_in"), short)
     );
     let status = refused(client.presign_post(lasting(7_200, 7_200)).await);
-    let kept = "it could work for 1h only, less than the min_expires_in of 2h: \
-                this server's expiry.max allows no more";
+    let kept = "min_expires_in is 2h, but at most 1h can be granted: limited by this server's expiry.max";
     assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, kept));
     assert_eq!(metadata(&status)["grantable_seconds"], "3600");
     let status = refused(client.presign_post(but(|form| form.signer = "partner".to_owned())).await);

@@ -23,26 +23,26 @@ async fn a_request_without_an_operation_or_with_a_bad_key_is_told_what_to_change
             but(|request| request.key.clear()),
             "KEY_INVALID",
             "key",
-            "key is empty: GetObject works on an object, so give its key",
+            "key is empty: GetObject needs an object key",
         ),
         invalid(
             but(|request| request.key = "k".repeat(1_025)),
             "KEY_INVALID",
             "key",
-            "key has 1025 bytes: S3 keys have at most 1024 bytes of UTF-8",
+            "key has 1025 bytes: S3 allows at most 1024 bytes of UTF-8",
         ),
         // 342 characters of three bytes: bytes are counted.
         invalid(
             but(|request| request.key = "€".repeat(342)),
             "KEY_INVALID",
             "key",
-            "key has 1026 bytes: S3 keys have at most 1024 bytes of UTF-8",
+            "key has 1026 bytes: S3 allows at most 1024 bytes of UTF-8",
         ),
         invalid(
             request("key", list()),
             "KEY_INVALID",
             "key",
-            "ListObjectsV2 works on the bucket: leave key empty (to narrow a listing, set its prefix)",
+            "key is set, but ListObjectsV2 works on the bucket: leave key empty (to filter a listing, set prefix)",
         ),
     ])
     .await;
@@ -97,35 +97,26 @@ async fn an_operation_without_what_s3_needs_for_it_is_refused() {
     check(vec![
         missing(
             Operation::CopyObject(pb::CopyObject::default()),
-            "CopyObject needs x-amz-copy-source: S3 refuses the request without it",
+            "x-amz-copy-source is not set: CopyObject requires it",
         ),
-        missing(
-            Operation::UploadPartCopy(copy),
-            "UploadPartCopy needs x-amz-copy-source: S3 refuses the request without it",
-        ),
+        missing(Operation::UploadPartCopy(copy), "x-amz-copy-source is not set: UploadPartCopy requires it"),
         missing(
             Operation::UploadPart(pb::UploadPart { upload_id: "upload".to_owned(), ..Default::default() }),
-            "UploadPart needs partNumber: S3 refuses the request without it",
+            "partNumber is not set: UploadPart requires it",
         ),
-        missing(
-            Operation::UploadPart(part(1)),
-            "UploadPart needs uploadId: S3 refuses the request without it",
-        ),
+        missing(Operation::UploadPart(part(1)), "uploadId is not set: UploadPart requires it"),
         missing(
             Operation::CompleteMultipartUpload(pb::CompleteMultipartUpload::default()),
-            "CompleteMultipartUpload needs uploadId: S3 refuses the request without it",
+            "uploadId is not set: CompleteMultipartUpload requires it",
         ),
         missing(
             Operation::AbortMultipartUpload(pb::AbortMultipartUpload::default()),
-            "AbortMultipartUpload needs uploadId: S3 refuses the request without it",
+            "uploadId is not set: AbortMultipartUpload requires it",
         ),
-        missing(
-            Operation::ListParts(pb::ListParts::default()),
-            "ListParts needs uploadId: S3 refuses the request without it",
-        ),
+        missing(Operation::ListParts(pb::ListParts::default()), "uploadId is not set: ListParts requires it"),
         missing(
             Operation::GetObjectAttributes(pb::GetObjectAttributes::default()),
-            "GetObjectAttributes needs x-amz-object-attributes: S3 refuses the request without it",
+            "x-amz-object-attributes is not set: GetObjectAttributes requires it",
         ),
     ])
     .await;
@@ -158,7 +149,7 @@ async fn a_number_or_a_time_that_s3_cannot_take_is_refused() {
         ),
         wrong(
             Operation::GetObject(pb::GetObject { if_modified_since: since, ..Default::default() }),
-            "if-modified-since is not a time between the years 1 and 9999",
+            "if-modified-since is out of range: it must be a time in the years 1 to 9999",
         ),
     ])
     .await;

@@ -1,4 +1,4 @@
-//! What repeats from URL to URL of one target, done once.
+//! A target with its endpoint, resolved once and cached.
 
 use super::{
     endpoint::{self, Endpoint, EndpointRules},
@@ -8,12 +8,12 @@ use super::{
 
 /// A target, and its endpoint under a signer's rules.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct ResolvedTarget {
     target: Target,
     endpoint: Endpoint,
 }
 
-impl Prepared {
+impl ResolvedTarget {
     pub(super) fn new(bucket: &str, rules: &EndpointRules) -> Result<Self, Error> {
         let target: Target = bucket.parse()?;
         let endpoint = endpoint::resolve(&target, rules)?;
