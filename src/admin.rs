@@ -69,7 +69,7 @@ pub async fn serve(listener: Listener, admin: Admin) {
         tokio::spawn(async move {
             let _permit = permit;
             if let Err(error) = serving.await {
-                tracing::debug!("an admin connection ended: {error}");
+                tracing::debug!("admin connection ended: {error}");
             }
         });
     }
@@ -85,7 +85,7 @@ async fn show_status(Extracted(admin): Page) -> impl IntoResponse {
     let state = match (started, ready) {
         (_, true) => "ready",
         (true, false) => "not ready: no signer has usable credentials, or the server is stopping",
-        (false, false) => "starting: not every signer has had credentials yet",
+        (false, false) => "starting: not every signer has loaded credentials yet",
     };
     let _infallible = writeln!(page, "state    {state}");
     for address in &admin.addresses {
@@ -110,10 +110,10 @@ fn describe_signer(signer: &Signer, clock: &Clock) -> String {
             let region = snapshot.rules().endpoint.region.as_ref();
             parts.push(region.map_or("no region", |region| region.as_str()).to_owned());
             parts.push(match snapshot.credentials().expires_at() {
-                None => "credentials that do not end".to_owned(),
+                None => "credentials do not expire".to_owned(),
                 Some(end) => match end.duration_since(now) {
-                    Ok(left) => format!("credentials for another {}", format_seconds(left)),
-                    Err(ended) => format!("credentials that ended {} ago", format_seconds(ended.duration())),
+                    Ok(left) => format!("credentials expire in {}", format_seconds(left)),
+                    Err(ended) => format!("credentials expired {} ago", format_seconds(ended.duration())),
                 },
             });
         }
@@ -122,7 +122,10 @@ fn describe_signer(signer: &Signer, clock: &Clock) -> String {
         parts.push(format!("loaded {} ago", format_seconds(now.duration_since(at).unwrap_or_default())));
     }
     if let Some(problem) = refresh.problem() {
-        parts.push(format!("{} attempts failed since, the last one because: {problem}", refresh.failures()));
+        parts.push(format!(
+            "{} attempts to refresh them failed since, last error: {problem}",
+            refresh.failures()
+        ));
     }
     parts.join(", ")
 }

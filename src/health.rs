@@ -112,7 +112,7 @@ impl Health {
         for name in OVERALL {
             self.reporter.set_service_status(name, serving(state.ready)).await;
         }
-        tracing::info!(started = state.started, ready = state.ready, "health");
+        tracing::info!(started = state.started, ready = state.ready, "health changed");
     }
 
     /// Tells everybody that the server stops, and ends every watch: an open one would hold its connection for ever.

@@ -22,7 +22,7 @@ pub fn start(format: LogFormat) {
         LogFormat::Json => registry.with(output.json().with_filter(filter_fn(may_be_logged))).try_init(),
     };
     if started.is_err() {
-        tracing::debug!("a log was started before");
+        tracing::debug!("logging was already set up");
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The reflection service cannot be built.
-    #[error("cannot set up reflection: {0}")]
+    #[error("failed to set up gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
@@ -91,9 +91,9 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     let reloading = Reloading { reload: Arc::new(reload), generations, signers, metrics };
     let why = tokio::select! {
         why = handle_signals(signals, &reloading) => why,
-        () = health.follow() => "the background work ended",
+        () = health.follow() => "the health reporter ended",
     };
-    tracing::info!("{why}: stopping, for {:?} at most", config.limits.drain_time);
+    tracing::info!("{why}: stopping, waiting up to {:?} for open calls", config.limits.drain_time);
     notify(&[NotifyState::Stopping]);
     health.stop().await;
     stopping.cancel();
@@ -131,7 +131,7 @@ fn announce(listeners: &Listeners) {
     let grpc = listeners.grpc.iter().map(Listener::log_field).collect::<Vec<_>>().join(" ");
     let admin =
         listeners.admin.as_ref().map_or_else(|| "off".to_owned(), |listener| listener.address().to_string());
-    tracing::warn!("open: callers are not authenticated, and any request is signed");
+    tracing::warn!("open = true: callers are not authenticated, and any request is signed");
     tracing::info!("listening {grpc} admin={admin}");
     notify(&[NotifyState::Ready]);
 }
@@ -139,6 +139,6 @@ fn announce(listeners: &Listeners) {
 /// Tells systemd, where it is there.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd could not be told: {error}");
+        tracing::debug!("failed to notify systemd: {error}");
     }
 }

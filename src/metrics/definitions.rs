@@ -55,35 +55,35 @@ macro_rules! definitions {
 
 definitions! {
     SIGN_DURATION = "presignd_sign_duration_seconds", Histogram(SIGNING_SECONDS), ["algorithm"],
-        "Time to sign one URL: the signing stage alone. In a batch every eighth is timed, and stands for the eight.";
+        "Time to sign one URL, without decoding and encoding. In a batch one signature in eight is measured and counted eight times.";
     RPC_DURATION = "presignd_rpc_duration_seconds", Histogram(RPC_SECONDS), ["method", "code"],
-        "Time from a decoded request to its response; for StreamPresign, the life of the stream.";
+        "Time from a received request to its response; for StreamPresign, the duration of the stream.";
     URLS = "presignd_urls_total", Counter, ["operation", "target", "signer", "outcome"],
-        "URLs asked for, by what came of them.";
+        "Requested URLs and forms, by outcome: ok, or the gRPC code of the error in lower case.";
     EXPIRY_CLAMPED = "presignd_expiry_clamped_total", Counter, ["reason", "signer"],
-        "URLs that work for less time than was asked for, by the bound that was met.";
+        "URLs and forms that were granted a shorter lifetime than requested, by the limit that applied.";
     EXPIRY_CLAMPED_SECONDS = "presignd_expiry_clamped_seconds", Histogram(EXPIRY_SECONDS), [],
-        "Time taken off by clamping.";
+        "Requested minus granted lifetime of clamped URLs and forms.";
     GRANTED_EXPIRY = "presignd_granted_expiry_seconds", Histogram(EXPIRY_SECONDS), [],
-        "Expiry granted.";
+        "Granted lifetime of URLs and forms.";
     BATCH_SIZE = "presignd_batch_size", Histogram(BATCH_ITEMS), [],
-        "Requests in one batch, of BatchPresign and of each message of StreamPresign.";
+        "Requests in one BatchPresign call, or in one message of StreamPresign.";
     CREDENTIALS_EXPIRY = "presignd_credentials_expiry_timestamp_seconds", Gauge, ["signer"],
-        "When the signer's credentials end, in Unix time; +Inf for those that do not, 0 before the first, NaN once a reload removed the signer.";
+        "When the signer's credentials expire, in Unix time; +Inf if they do not expire, 0 before the first ones are loaded, NaN once a reload has removed the signer.";
     CREDENTIALS_LAST_REFRESH = "presignd_credentials_last_refresh_timestamp_seconds", Gauge, ["signer"],
-        "When the provider last handed out the signer's credentials, in Unix time; 0 before the first time.";
+        "When the provider last returned credentials for the signer, in Unix time; 0 before the first time, NaN once a reload has removed the signer.";
     CREDENTIALS_REFRESH = "presignd_credentials_refresh_total", Counter, ["signer", "outcome"],
-        "Attempts to load credentials: ok, unchanged (the same as before), expired (they had ended) or error.";
+        "Attempts to load credentials: ok, unchanged (the same as before), expired (already expired when returned) or error.";
     EXPRESS_SESSIONS = "presignd_express_sessions_total", Counter, ["signer", "outcome"],
-        "Sessions for directory buckets that S3 was asked for: ok or error.";
+        "CreateSession calls to S3 for directory buckets: ok or error.";
     CONFIG_RELOADS = "presignd_config_reloads_total", Counter, ["outcome"],
-        "Reloads of the configuration on SIGHUP: ok (all of it) or error (nothing was changed).";
+        "Configuration reloads on SIGHUP: ok (applied as a whole) or error (nothing was changed).";
     REJECTED = "presignd_rejected_total", Counter, ["reason"],
-        "Connections and calls turned away before any work.";
+        "Connections and calls rejected before any work: connection_limit, handshake_timeout, overload or message_too_large.";
     CONNECTIONS = "presignd_connections", Gauge, [],
         "Open gRPC connections.";
     INFLIGHT_REQUESTS = "presignd_inflight_requests", Gauge, [],
-        "Calls being answered, open streams included.";
+        "Calls in progress, open streams included.";
     BUILD_INFO = "presignd_build_info", Gauge, ["version"],
-        "Always 1; the label tells what runs.";
+        "Always 1; the label has the version of the running server.";
 }

@@ -103,7 +103,7 @@ impl Connections {
     fn start(self: &Arc<Self>, connection: Connection) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             self.metrics.rejected(Rejection::ConnectionLimit);
-            tracing::warn!("a connection was turned away: limits.connections are open");
+            tracing::warn!("connection rejected: limits.connections is reached");
             return;
         };
         let connections = Arc::clone(self);
@@ -115,7 +115,7 @@ impl Connections {
     }
 
     async fn serve_connection(&self, Connection { io, peer }: Connection, _counted: Counted) {
-        tracing::debug!(%peer, "a connection was accepted");
+        tracing::debug!(%peer, "connection accepted");
         let (reader, writer) = io.into_inner();
         let (reader, preface) = PrefaceReader::new(reader);
         let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone(), peer);
@@ -127,7 +127,7 @@ impl Connections {
             ended = connection.as_mut() => ended,
             () = handshake_timeout(&preface, self.handshake_time) => {
                 self.metrics.rejected(Rejection::HandshakeTimeout);
-                tracing::debug!(%peer, "a connection said nothing within limits.handshake_time");
+                tracing::debug!(%peer, "connection closed: no HTTP/2 preface within limits.handshake_time");
                 return;
             }
             () = self.stopping.cancelled() => {
@@ -141,7 +141,7 @@ impl Connections {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%peer, "a connection ended: {error}");
+            tracing::debug!(%peer, "connection ended: {error}");
         }
     }
 
@@ -151,7 +151,10 @@ impl Connections {
         if tokio::time::timeout(limit, self.open.wait()).await.is_ok() {
             tracing::info!("stopped: every call was answered");
         } else {
-            tracing::warn!("stopped after {limit:?}: {} connections were cut off", self.open.len());
+            tracing::warn!(
+                "stopped after limits.drain_time ({limit:?}); connections closed with open calls: {}",
+                self.open.len()
+            );
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn handle_signals(
         let signal = if again { Some(Signal::Reload) } else { signals.recv().await };
         match signal {
             Some(Signal::Stop(name)) => return name,
-            None => return "the end of the signals",
+            None => return "the signal listener ended",
             Some(Signal::Reload) => {
                 let mut run = std::pin::pin!(reloading.run());
                 again = false;
@@ -42,7 +42,7 @@ pub(super) async fn handle_signals(
                         signal = signals.recv() => match signal {
                             Some(Signal::Reload) => again = true,
                             Some(Signal::Stop(name)) => return name,
-                            None => return "the end of the signals",
+                            None => return "the signal listener ended",
                         },
                     }
                 }
@@ -58,7 +58,7 @@ impl Reloading {
         match self.change().await {
             Ok(signers) => {
                 self.metrics.reloaded("ok");
-                tracing::info!("SIGHUP: the configuration was reloaded: signers {signers}");
+                tracing::info!("SIGHUP: the configuration was reloaded; signers: {signers}");
             }
             Err(error) => {
                 self.metrics.reloaded("error");

@@ -40,43 +40,44 @@ pub(in crate::service) enum Failure {
     Malformed { field: &'static str, problem: &'static str },
     #[error(transparent)]
     Explain(#[from] UsedRequestError),
-    #[error("no operation is set: set one, such as get_object or put_object")]
+    #[error("operation is not set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{field} {problem}")]
     Duration { field: &'static str, problem: &'static str },
-    #[error("there is no signer {name:?}: this server has {known}")]
+    #[error("signer {name:?} is not configured on this server: use one of: {known}")]
     UnknownSigner { name: String, known: String },
     #[error(
-        "signer {signer} has no credentials yet: try again shortly, or see presignd's log for what its provider says"
+        "signer {signer} has no credentials yet: retry shortly; if this persists, see the provider's error in presignd's log"
     )]
     NoCredentials { signer: String },
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("the batch is empty: give 1 to {limit} requests")]
+    #[error("{field} is empty: send 1 to {limit} requests")]
     EmptyBatch { limit: usize, field: &'static str },
-    #[error("the batch has {items} requests: at most {limit} are allowed, so split it or use StreamPresign")]
+    #[error(
+        "{field} has {items} requests, but at most {limit} are allowed (limits.batch_items): \
+         split the batch or use StreamPresign"
+    )]
     BatchTooLarge { items: usize, limit: usize, field: &'static str },
-    #[error("the message has no batch: set batch.requests")]
+    #[error("batch is not set: set batch.requests in each message of the stream")]
     NoBatch,
     #[error(
-        "the answer would pass {limit} bytes, the default receive limit of gRPC clients: \
-         the first {fits} of the {items} requests fit; send fewer at once or use StreamPresign"
+        "the response would exceed {limit} bytes, the default receive limit of gRPC clients: \
+         only the first {fits} of the {items} requests fit; send fewer at once or use StreamPresign"
     )]
     AnswerTooLarge { fits: usize, items: usize, limit: usize },
     #[error(
-        "the answer to this request alone would pass {limit} bytes, the default receive limit of gRPC clients: \
+        "the response to this request alone would exceed {limit} bytes, the default receive limit of gRPC clients: \
          sign fewer or shorter headers and query parameters"
     )]
     ResultTooLarge { limit: usize },
-    #[error("request {index} of the batch failed, and all_or_nothing is set: {failure}")]
+    #[error("{field}[{index}] failed, and all_or_nothing fails the whole batch: {failure}")]
     Item { field: &'static str, index: usize, failure: Box<Failure> },
-    #[error(
-        "the request message is larger than {limit} bytes (limits.message_bytes): send fewer requests at once"
-    )]
+    #[error("the request message exceeds {limit} bytes (limits.message_bytes): send fewer requests at once")]
     MessageTooLarge { limit: usize },
-    #[error("too many calls at once (limits.requests): try again shortly")]
+    #[error("too many calls are in progress (limits.requests): retry shortly")]
     Overloaded,
-    #[error("the caller's deadline passed before the answer was ready")]
+    #[error("the deadline passed before the response was ready: set a longer deadline")]
     DeadlineExceeded,
 }
 

@@ -56,7 +56,7 @@ impl PresignServer {
             "StreamPresign" => self.stream(request).await,
             "PresignPost" => self.unary(Method::PresignPost, request, presign_post).await,
             "Explain" => self.unary(Method::Explain, request, explain).await,
-            _ => Status::unimplemented("presign.v1.PresignService has no such RPC").into_http(),
+            _ => Status::unimplemented("presign.v1.PresignService does not have this method: the client may be newer than the server").into_http(),
         }
     }
 
@@ -109,8 +109,10 @@ impl PresignServer {
     {
         let (parts, body) = request.into_parts();
         let mut messages = Streaming::new_request(BytesCodec, body, None, Some(self.0.message_bytes));
-        let message =
-            messages.message().await?.ok_or_else(|| Status::internal("the request has no message"))?;
+        let message = messages
+            .message()
+            .await?
+            .ok_or_else(|| Status::internal("the request has no message: send exactly one"))?;
         // Reads the body to its end.
         messages.trailers().await?;
         let request =

@@ -214,10 +214,13 @@ fn whole_seconds(field: &'static str, wire: Option<&WireDuration>) -> Result<Opt
     let Some(&WireDuration { seconds, nanos }) = wire else { return Ok(None) };
     let refuse = |problem| Err(Failure::Duration { field, problem });
     if seconds < 0 || nanos < 0 {
-        return refuse("is negative: ask for 1 second or more");
+        return refuse("is negative: set at least 1 second");
     }
     if seconds > MAX_DURATION_SECONDS || nanos > 999_999_999 {
-        return refuse("is not a valid google.protobuf.Duration");
+        return refuse(
+            "is not a valid google.protobuf.Duration: \
+             seconds must be at most 315576000000, nanos at most 999999999",
+        );
     }
     Ok(Some(Duration::from_secs(seconds.unsigned_abs())))
 }
@@ -225,7 +228,7 @@ fn whole_seconds(field: &'static str, wire: Option<&WireDuration>) -> Result<Opt
 /// `expires_in` of a request; under a second is an error.
 pub(in crate::service) fn expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
     let field = "expires_in";
-    let too_short = Failure::Duration { field, problem: "is under 1 second: ask for 1 second or more" };
+    let too_short = Failure::Duration { field, problem: "is less than 1 second: set at least 1 second" };
     whole_seconds(field, wire)?.map(|asked| Seconds::rounded_down(asked).ok_or(too_short)).transpose()
 }
 

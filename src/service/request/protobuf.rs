@@ -20,7 +20,7 @@ pub(in crate::service) struct Malformed {
 
 const NOT_PROTOBUF: &str = "is not a valid protobuf message";
 const NOT_UTF8: &str = "is not valid UTF-8";
-const OTHER_TYPE: &str = "has another type than the contract says";
+const OTHER_TYPE: &str = "does not have the type that the contract gives it";
 
 impl Malformed {
     pub(in crate::service) fn new(field: &'static str) -> Self {

@@ -169,7 +169,10 @@ async fn create_session(
     state: &ServiceState,
 ) -> Result<Arc<Snapshot>, SessionError> {
     let Ok(_permit) = Arc::clone(&state.waiting).try_acquire_owned() else {
-        return Err(SessionError::unavailable(bucket, "too many calls wait for S3 already".to_owned()));
+        return Err(SessionError::unavailable(
+            bucket,
+            "too many calls are already waiting for AWS".to_owned(),
+        ));
     };
     signer.sessions().from_s3(own, bucket).await
 }

@@ -44,9 +44,10 @@ async fn a_batch_has_one_to_a_thousand_items() {
     }
     let status = refused(client.batch_presign(batch(Vec::new())).await);
     let invalid = |reason, message| Told::new(Code::InvalidArgument, reason, Some("requests"), message);
-    assert_eq!(Told::of(&status), invalid("BATCH_EMPTY", "the batch is empty: give 1 to 1000 requests"));
+    assert_eq!(Told::of(&status), invalid("BATCH_EMPTY", "requests is empty: send 1 to 1000 requests"));
     let status = refused(client.batch_presign(batch(keys(1_001))).await);
-    let message = "the batch has 1001 requests: at most 1000 are allowed, so split it or use StreamPresign";
+    let message = "requests has 1001 requests, but at most 1000 are allowed (limits.batch_items): \
+                   split the batch or use StreamPresign";
     assert_eq!(Told::of(&status), invalid("BATCH_TOO_LARGE", message));
     let expected =
         [("items", "1001"), ("limit", "1000")].map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -148,7 +149,7 @@ async fn all_or_nothing_fails_with_the_first_item_and_names_it() {
     let unknown = pb::PresignRequest { signer: "partner".to_owned(), ..get("d") };
     let status =
         refused(client.batch_presign(together(vec![get("a"), get("b"), get(""), unknown.clone()])).await);
-    let message = "request 2 of the batch failed, and all_or_nothing is set: \
+    let message = "requests[2] failed, and all_or_nothing fails the whole batch: \
         key is empty: GetObject works on an object, so give its key";
     assert_eq!(
         Told::of(&status),
@@ -168,8 +169,8 @@ async fn an_answer_over_four_mib_is_refused_and_says_how_many_fit() {
     let told = metadata(&status);
     let fits: usize = told["fits"].parse().unwrap();
     let message = format!(
-        "the answer would pass 4194304 bytes, the default receive limit of gRPC clients: \
-         the first {fits} of the 1000 requests fit; send fewer at once or use StreamPresign"
+        "the response would exceed 4194304 bytes, the default receive limit of gRPC clients: \
+         only the first {fits} of the 1000 requests fit; send fewer at once or use StreamPresign"
     );
     assert_eq!(Told::of(&status), Told::new(Code::ResourceExhausted, "ANSWER_TOO_LARGE", None, &message));
     assert_eq!((told["items"].as_str(), told["limit_bytes"].as_str(), told.len()), ("1000", "4194304", 3));
@@ -192,7 +193,7 @@ fn too_long() -> pb::PresignRequest {
 async fn an_answer_that_no_client_could_receive_is_refused_and_fails_alone() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
-    let message = "the answer to this request alone would pass 4194304 bytes, the default receive limit of gRPC \
+    let message = "the response to this request alone would exceed 4194304 bytes, the default receive limit of gRPC \
                    clients: sign fewer or shorter headers and query parameters";
     let told = Told::new(Code::ResourceExhausted, "RESULT_TOO_LARGE", None, message);
     assert_eq!(Told::of(&refused(client.presign(too_long()).await)), told);
@@ -236,7 +237,7 @@ async fn a_request_message_over_the_limit_is_refused_by_name_and_counted() {
     let mut client = sidecar.client().await;
     let status = refused(client.batch_presign(batch(keys(500))).await);
     let message =
-        "the request message is larger than 4096 bytes (limits.message_bytes): send fewer requests at once";
+        "the request message exceeds 4096 bytes (limits.message_bytes): send fewer requests at once";
     assert_eq!(Told::of(&status), Told::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message));
     assert_eq!(metadata(&status), [("limit_bytes".to_owned(), "4096".to_owned())].into());
     presigned(client.presign(get("key")).await);

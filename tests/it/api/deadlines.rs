@@ -18,7 +18,7 @@ fn within<T>(timeout: &'static str, message: T) -> Request<T> {
 }
 
 fn deadline_exceeded() -> Told {
-    let message = "the caller's deadline passed before the answer was ready";
+    let message = "the deadline passed before the response was ready: set a longer deadline";
     Told::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None, message)
 }
 
@@ -57,7 +57,7 @@ async fn calls_over_the_limit_are_told_to_come_back_and_counted() {
     let open = client.stream_presign(ReceiverStream::new(messages)).await.map(tonic::Response::into_inner);
     let mut open = open.unwrap_or_else(|status| panic!("{status}"));
 
-    let message = "too many calls at once (limits.requests): try again shortly";
+    let message = "too many calls are in progress (limits.requests): retry shortly";
     let overloaded = Told::new(Code::ResourceExhausted, "OVERLOADED", None, message);
     let (_unused, messages) = tokio::sync::mpsc::channel(1);
     let refusals = [

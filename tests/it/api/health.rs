@@ -50,7 +50,7 @@ async fn the_server_serves_once_it_has_credentials_and_says_so_everywhere() {
     all_are(&sidecar, Serving).await;
     assert_eq!(pages(&sidecar).await, [200, 200, 200]);
     let (_, page) = sidecar.page("/").await;
-    assert!(page.contains("ready") && page.contains("us-east-1, credentials that do not end"), "{page}");
+    assert!(page.contains("ready") && page.contains("us-east-1, credentials do not expire"), "{page}");
 }
 
 #[tokio::test]
@@ -59,8 +59,8 @@ async fn before_the_first_credentials_calls_are_told_to_come_back() {
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let asked = provider.asked().await;
     let mut client = sidecar.client().await;
-    let message = "signer default has no credentials yet: try again shortly, \
-        or see presignd's log for what its provider says";
+    let message = "signer default has no credentials yet: retry shortly; \
+        if this persists, see the provider's error in presignd's log";
     let told = Told::new(Code::Unavailable, "CREDENTIALS_MISSING", None, message);
     let status = refused(client.presign(get("key")).await);
     assert_eq!(Told::of(&status), told);

@@ -76,7 +76,10 @@ async fn a_request_that_cannot_be_read_fails_alone() {
     assert!(url_of(&results[0]).url.contains("/good?") && url_of(&results[3]).url.contains("/good?"));
     assert!(matches!(results[1].result, Some(ItemResult::Error(_))));
     assert_eq!(Told::of(&error_of(&results[1])), told("key", "is not a valid protobuf message"));
-    assert_eq!(Told::of(&error_of(&results[2])), told("key", "has another type than the contract says"));
+    assert_eq!(
+        Told::of(&error_of(&results[2])),
+        told("key", "does not have the type that the contract gives it")
+    );
 }
 
 #[tokio::test]
@@ -84,7 +87,10 @@ async fn a_batch_that_cannot_be_read_is_refused_whole() {
     let sidecar = Sidecar::start(&[]).await;
     let answer =
         call::<_, pb::BatchPresignResponse>(sidecar.channel().await, BATCH, Numbers { requests: 7 }).await;
-    assert_eq!(Told::of(&refused(answer)), told("requests", "has another type than the contract says"));
+    assert_eq!(
+        Told::of(&refused(answer)),
+        told("requests", "does not have the type that the contract gives it")
+    );
 }
 
 #[tokio::test]

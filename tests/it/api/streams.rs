@@ -129,26 +129,31 @@ async fn a_bad_batch_ends_the_stream_after_the_answers_before_it() {
     let rows = [
         (
             message(batch(Vec::new())),
-            invalid("BATCH_EMPTY", "batch.requests", "the batch is empty: give 1 to 1000 requests"),
+            invalid("BATCH_EMPTY", "batch.requests", "batch.requests is empty: send 1 to 1000 requests"),
         ),
         (
             keys(1_001),
             invalid(
                 "BATCH_TOO_LARGE",
                 "batch.requests",
-                "the batch has 1001 requests: at most 1000 are allowed, so split it or use StreamPresign",
+                "batch.requests has 1001 requests, but at most 1000 are allowed (limits.batch_items): \
+                 split the batch or use StreamPresign",
             ),
         ),
         (
             pb::StreamPresignRequest { batch: None },
-            invalid("BATCH_MISSING", "batch", "the message has no batch: set batch.requests"),
+            invalid(
+                "BATCH_MISSING",
+                "batch",
+                "batch is not set: set batch.requests in each message of the stream",
+            ),
         ),
         (
             message(together),
             invalid(
                 "KEY_INVALID",
                 "batch.requests[1].key",
-                "request 1 of the batch failed, and all_or_nothing is set: \
+                "batch.requests[1] failed, and all_or_nothing fails the whole batch: \
                  key is empty: GetObject works on an object, so give its key",
             ),
         ),
@@ -171,7 +176,7 @@ async fn a_message_over_the_limit_ends_the_stream_by_name_and_is_counted() {
     let mut answers = stream(&sidecar, vec![keys(1), keys(500)]).await;
     assert!(next(&mut answers).await.is_some());
     let message =
-        "the request message is larger than 4096 bytes (limits.message_bytes): send fewer requests at once";
+        "the request message exceeds 4096 bytes (limits.message_bytes): send fewer requests at once";
     let told = Told::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message);
     assert_eq!(Told::of(&refused(answers.message().await)), told);
     let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);

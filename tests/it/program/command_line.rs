@@ -157,7 +157,7 @@ async fn what_cannot_be_signed_fails_with_one_plain_sentence() {
         ),
         (
             &["s3://plain-bucket/key", "--signer", "partner"],
-            "there is no signer \"partner\": this server has default",
+            "signer \"partner\" is not configured on this server: use one of: default",
         ),
         (
             &["s3://plain-bucket/key", "--expires-in", "soon"],

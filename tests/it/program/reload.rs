@@ -86,7 +86,7 @@ async fn a_changed_file_is_taken_up_signers_and_expiry_together() {
     assert_eq!(unknown.code(), Code::NotFound);
 
     server.reload("[expiry]\nmax = \"1h\"\n[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
-    server.sidecar.logged("SIGHUP: the configuration was reloaded: signers default, partner").await;
+    server.sidecar.logged("SIGHUP: the configuration was reloaded; signers: default, partner").await;
     assert_eq!(server.granted().await, 3_600);
     server.sidecar.health("signer.partner", Serving).await;
     assert!(
@@ -264,5 +264,8 @@ async fn what_a_caller_is_told_of_an_unknown_signer_names_those_that_there_are_n
     let mut request = get("key");
     request.signer = "other".to_owned();
     let told = Told::of(&refused(server.client().await.presign(request).await));
-    assert_eq!(told.message, "there is no signer \"other\": this server has default, partner");
+    assert_eq!(
+        told.message,
+        "signer \"other\" is not configured on this server: use one of: default, partner"
+    );
 }

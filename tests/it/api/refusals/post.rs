@@ -237,7 +237,7 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
         })
     };
     let status = refused(client.presign_post(lasting(0, 0)).await);
-    let short = "expires_in is under 1 second: ask for 1 second or more";
+    let short = "expires_in is less than 1 second: set at least 1 second";
     assert_eq!(
         Told::of(&status),
         Told::new(Code::InvalidArgument, "DURATION_INVALID", Some("expires_in"), short)
@@ -248,7 +248,7 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
     assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, kept));
     assert_eq!(metadata(&status)["grantable_seconds"], "3600");
     let status = refused(client.presign_post(but(|form| form.signer = "partner".to_owned())).await);
-    let unknown = "there is no signer \"partner\": this server has default";
+    let unknown = "signer \"partner\" is not configured on this server: use one of: default";
     assert_eq!(Told::of(&status), Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, unknown));
 }
 

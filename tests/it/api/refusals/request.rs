@@ -17,7 +17,7 @@ async fn a_request_without_an_operation_or_with_a_bad_key_is_told_what_to_change
             but(|request| request.operation = None),
             "OPERATION_MISSING",
             "operation",
-            "no operation is set: set one, such as get_object or put_object",
+            "operation is not set: set one, such as get_object or put_object",
         ),
         invalid(
             but(|request| request.key.clear()),
@@ -67,9 +67,10 @@ async fn a_duration_that_is_none_is_refused() {
     let wrong = |request, field: &str, problem| {
         invalid(request, "DURATION_INVALID", field, &format!("{field} {problem}"))
     };
-    let short = "is under 1 second: ask for 1 second or more";
-    let negative = "is negative: ask for 1 second or more";
-    let malformed = "is not a valid google.protobuf.Duration";
+    let short = "is less than 1 second: set at least 1 second";
+    let negative = "is negative: set at least 1 second";
+    let malformed = "is not a valid google.protobuf.Duration: \
+                     seconds must be at most 315576000000, nanos at most 999999999";
     check(vec![
         wrong(expires(0, 0), "expires_in", short),
         wrong(expires(0, 999_999_999), "expires_in", short),
@@ -170,11 +171,11 @@ async fn a_signer_that_is_not_there_is_not_found() {
     check(vec![
         Row {
             request: but(|request| request.signer = "partner".to_owned()),
-            told: told("there is no signer \"partner\": this server has default"),
+            told: told("signer \"partner\" is not configured on this server: use one of: default"),
         },
         Row {
             request: but(|request| request.signer = "Default".to_owned()),
-            told: told("there is no signer \"Default\": this server has default"),
+            told: told("signer \"Default\" is not configured on this server: use one of: default"),
         },
     ])
     .await;
