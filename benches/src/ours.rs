@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presignd::{
     clock::Stopwatch,
-    metrics::{Metrics, SignerMetrics, Tally},
+    metrics::{CallCounts, Metrics, OperationLabel, SignerMetrics},
     presign::{
         self, Request,
         credentials::{Credentials, Secret},
@@ -81,7 +81,7 @@ pub(crate) struct Counted {
     ours: Ours,
     metrics: &'static Metrics,
     signer: &'static SignerMetrics,
-    tally: Tally<'static>,
+    counts: CallCounts<'static>,
     signed: usize,
 }
 
@@ -90,21 +90,26 @@ impl Counted {
     pub(crate) fn new(token: Option<&str>, bucket: &str) -> Self {
         let metrics: &'static Metrics = Box::leak(Box::default());
         let signer = Box::leak(Box::new(metrics.signer("default")));
-        Self { ours: Ours::new(token, bucket), metrics, signer, tally: Tally::new(metrics), signed: 0 }
+        Self { ours: Ours::new(token, bucket), metrics, signer, counts: CallCounts::new(metrics), signed: 0 }
     }
 }
 
 impl Contender for Counted {
     fn sign(&mut self, key: &str) -> usize {
         if self.signed.is_multiple_of(1_000) {
-            self.tally = Tally::new(self.metrics);
+            self.counts = CallCounts::new(self.metrics);
         }
         let watch = self.signed.is_multiple_of(8).then(Stopwatch::start);
         let (presigned, signing) = self.ours.presign(key);
         if let Some(watch) = watch {
-            self.tally.timed(signing.algorithm(), watch.elapsed());
+            self.counts.record_time(signing.algorithm(), watch.elapsed());
         }
-        self.tally.signed(self.signer, &operation::GET_OBJECT, signing.target().kind(), &presigned);
+        self.counts.count_signed(
+            self.signer,
+            OperationLabel::of(&operation::GET_OBJECT),
+            signing.target().kind(),
+            &presigned,
+        );
         self.signed += 1;
         self.ours.url.len()
     }

@@ -1,55 +1,55 @@
-//! Every metric's name, labels, help and buckets, declared once. A test holds the README's table against this one.
+//! The name, labels, help text and buckets of every metric. A test compares them with the table in `docs/operations.md`.
 
-use super::definitions::Kind::{Counter, Gauge, Histogram};
+use super::definitions::MetricKind::{Counter, Gauge, Histogram};
 
-/// What a metric measures.
+/// One metric.
 #[derive(Debug)]
-pub struct Definition {
-    /// The name, unit included.
+pub struct MetricDefinition {
+    /// The name, with the unit.
     pub name: &'static str,
-    /// How it is counted.
-    pub kind: Kind,
-    /// Its labels. None ever holds a bucket, a key or a user.
+    /// Counter, gauge or histogram.
+    pub kind: MetricKind,
+    /// The names of its labels. No label has a bucket, a key or a user as its value.
     pub labels: &'static [&'static str],
-    /// One sentence for whoever reads the scrape.
+    /// The help text in the scrape.
     pub help: &'static str,
 }
 
-/// How a metric is counted.
+/// The type of a metric.
 #[derive(Debug)]
-pub enum Kind {
-    /// Only goes up.
+pub enum MetricKind {
+    /// Only increases.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
-    /// Counts by upper bound.
+    /// Counts values in buckets with these upper bounds.
     Histogram(&'static [f64]),
 }
 
-/// From 500 ns: signing takes a few microseconds.
+/// Starts at 500 ns, because signing takes a few microseconds.
 const SIGNING_SECONDS: &[f64] =
     &[0.5e-6, 1e-6, 2e-6, 3e-6, 5e-6, 7.5e-6, 10e-6, 15e-6, 25e-6, 50e-6, 100e-6, 250e-6, 1e-3, 10e-3];
 const RPC_SECONDS: &[f64] = &[
     10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 1.0, 5.0,
 ];
-/// From a second to seven days, at the lengths that people ask for.
+/// From one second to seven days, at the lifetimes that callers usually request.
 const EXPIRY_SECONDS: &[f64] = &[
     1.0, 10.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 43_200.0, 86_400.0, 259_200.0,
     604_800.0,
 ];
 const BATCH_ITEMS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0];
 
-/// Declares each definition as a constant and all of them as one table.
+/// Declares a static for each metric, and [`ALL`] with all of them.
 macro_rules! definitions {
     ($($constant:ident = $name:literal, $kind:expr, [$($label:literal),*], $help:literal;)+) => {
         $(
             #[doc = $help]
-            pub static $constant: Definition =
-                Definition { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
+            pub static $constant: MetricDefinition =
+                MetricDefinition { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
         )+
 
-        /// Every metric of presignd, beside the `process_*` family.
-        pub static ALL: &[&Definition] = &[$(&$constant),+];
+        /// Every metric of presignd. The `process_*` metrics are declared by their own crate.
+        pub static ALL: &[&MetricDefinition] = &[$(&$constant),+];
     };
 }
 

@@ -71,7 +71,7 @@ impl Service<Request<Incoming>> for Calls {
         Box::pin(async move {
             let answer = answering.await?;
             let answer = if is_too_large(&answer) {
-                metrics.rejected(Rejection::MessageTooLarge);
+                metrics.count_rejection(Rejection::MessageTooLarge);
                 message_too_large(limit).into_http()
             } else {
                 answer

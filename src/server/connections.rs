@@ -20,7 +20,7 @@ use crate::{
         Connection, Listener,
         preface::{PrefaceProgress, PrefaceReader},
     },
-    metrics::{Counted, Metrics, Rejection},
+    metrics::{GaugeGuard, Metrics, Rejection},
 };
 
 type Http2 = hyper::server::conn::http2::Builder<TokioExecutor>;
@@ -102,19 +102,19 @@ impl Connections {
     /// Serves a connection in a task of its own, if there is a permit for it.
     fn start(self: &Arc<Self>, connection: Connection) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            self.metrics.rejected(Rejection::ConnectionLimit);
+            self.metrics.count_rejection(Rejection::ConnectionLimit);
             tracing::warn!("connection rejected: limits.connections is reached");
             return;
         };
         let connections = Arc::clone(self);
-        let counted = self.metrics.connection();
+        let counted = self.metrics.track_connection();
         self.open.spawn(async move {
             let _permit = permit;
             connections.serve_connection(connection, counted).await;
         });
     }
 
-    async fn serve_connection(&self, Connection { io, peer }: Connection, _counted: Counted) {
+    async fn serve_connection(&self, Connection { io, peer }: Connection, _counted: GaugeGuard) {
         tracing::debug!(%peer, "connection accepted");
         let (reader, writer) = io.into_inner();
         let (reader, preface) = PrefaceReader::new(reader);
@@ -126,7 +126,7 @@ impl Connections {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = handshake_timeout(&preface, self.handshake_time) => {
-                self.metrics.rejected(Rejection::HandshakeTimeout);
+                self.metrics.count_rejection(Rejection::HandshakeTimeout);
                 tracing::debug!(%peer, "connection closed: no HTTP/2 preface within limits.handshake_time");
                 return;
             }

@@ -57,11 +57,11 @@ impl Reloading {
         notify(&[&[NotifyState::Reloading], began.as_slice()].concat());
         match self.change().await {
             Ok(signers) => {
-                self.metrics.reloaded("ok");
+                self.metrics.count_reload("ok");
                 tracing::info!("SIGHUP: the configuration was reloaded; signers: {signers}");
             }
             Err(error) => {
-                self.metrics.reloaded("error");
+                self.metrics.count_reload("error");
                 tracing::error!(
                     "SIGHUP: the configuration was not reloaded, and nothing was changed: {error}"
                 );

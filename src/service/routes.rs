@@ -29,7 +29,7 @@ use super::{
         batch::batch_presign, explain::explain, post::presign_post, presign::presign, stream::stream_presign,
     },
 };
-use crate::metrics::Method;
+use crate::metrics::RpcMethod;
 
 /// The service of the contract, `presign.v1.PresignService`.
 #[derive(Clone)]
@@ -47,15 +47,15 @@ impl PresignServer {
     {
         let method = request.uri().path().strip_prefix("/presign.v1.PresignService/").unwrap_or_default();
         match method {
-            "Presign" => self.unary(Method::Presign, request, presign).await,
+            "Presign" => self.unary(RpcMethod::Presign, request, presign).await,
             // tonic's encoder writes a compressed response; one that is not compressed has a body of its own.
             "BatchPresign" if request.headers().contains_key(GRPC_ENCODING) => {
-                self.unary(Method::BatchPresign, request, encode_batch).await
+                self.unary(RpcMethod::BatchPresign, request, encode_batch).await
             }
             "BatchPresign" => self.batch(request).await.unwrap_or_else(Status::into_http),
             "StreamPresign" => self.stream(request).await,
-            "PresignPost" => self.unary(Method::PresignPost, request, presign_post).await,
-            "Explain" => self.unary(Method::Explain, request, explain).await,
+            "PresignPost" => self.unary(RpcMethod::PresignPost, request, presign_post).await,
+            "Explain" => self.unary(RpcMethod::Explain, request, explain).await,
             _ => Status::unimplemented("presign.v1.PresignService does not have this method: the client may be newer than the server").into_http(),
         }
     }
@@ -69,7 +69,7 @@ impl PresignServer {
 
     async fn unary<B, F>(
         &self,
-        method: Method,
+        method: RpcMethod,
         request: HttpRequest<B>,
         answer: impl Fn(Arc<Call>, Bytes) -> F + Copy,
     ) -> HttpResponse<Body>
@@ -93,7 +93,7 @@ impl PresignServer {
         B: HttpBody<Error: Into<BoxError> + Send> + Send + 'static,
     {
         let service = service_fn(|request: Request<Streaming<Bytes>>| {
-            let admitted = Call::admit(&self.0, Method::StreamPresign, &request);
+            let admitted = Call::admit(&self.0, RpcMethod::StreamPresign, &request);
             async move {
                 let call = Arc::new(admitted?);
                 Ok::<_, Status>(call.respond(stream_presign(Arc::clone(&call), request.into_inner())))
@@ -117,7 +117,7 @@ impl PresignServer {
         messages.trailers().await?;
         let request =
             Request::from_parts(MetadataMap::from_headers(parts.headers), parts.extensions, message);
-        let call = Arc::new(Call::admit(&self.0, Method::BatchPresign, &request)?);
+        let call = Arc::new(Call::admit(&self.0, RpcMethod::BatchPresign, &request)?);
         let batch = call.run(batch_presign(Arc::clone(&call), request.into_inner())).await?;
         let (metadata, body, extensions) = call.respond(batch.into_body()).into_parts();
         let mut response = HttpResponse::new(Body::new(body));

@@ -19,7 +19,7 @@ use tonic::{
 
 use crate::{
     clock::Stopwatch,
-    metrics::{Counted, Method, Rejection},
+    metrics::{GaugeGuard, Rejection, RpcMethod},
     service::{
         ServiceState,
         failure::{Failure, code_label},
@@ -30,10 +30,10 @@ use crate::{
 pub(in crate::service) struct Call {
     pub(in crate::service) state: Arc<ServiceState>,
     pub(in crate::service) context: CallContext,
-    method: Method,
+    method: RpcMethod,
     accepts_gzip: bool,
     _permit: OwnedSemaphorePermit,
-    _in_flight: Counted,
+    _in_flight: GaugeGuard,
 }
 
 /// What every step of a call may ask about it.
@@ -54,16 +54,16 @@ impl Call {
     /// Admits a call, or counts why not.
     pub(in crate::service) fn admit<T>(
         state: &Arc<ServiceState>,
-        method: Method,
+        method: RpcMethod,
         request: &Request<T>,
     ) -> Result<Self, Status> {
         let deadline = Deadline::of(request.metadata());
-        let in_flight = state.metrics.in_flight();
+        let in_flight = state.metrics.track_call();
         let request_id = RequestId::of(request.metadata());
         let Ok(permit) = Arc::clone(&state.requests).try_acquire_owned() else {
-            state.metrics.rejected(Rejection::Overload);
+            state.metrics.count_rejection(Rejection::Overload);
             let failure = Failure::Overloaded;
-            state.metrics.rpc(method, code_label(failure.code()), deadline.started.elapsed());
+            state.metrics.record_rpc(method, code_label(failure.code()), deadline.started.elapsed());
             return Err(request_id.add_to_status(failure.to_status()));
         };
         Ok(Self {
@@ -97,7 +97,7 @@ impl Call {
             None => work.await,
         };
         let code = ended.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        self.state.metrics.rpc(self.method, code_label(code), deadline.started.elapsed());
+        self.state.metrics.record_rpc(self.method, code_label(code), deadline.started.elapsed());
         ended.map_err(|status| self.context.request_id.add_to_status(status))
     }
 

@@ -98,7 +98,7 @@ impl BatchSigner {
         match items {
             0 => return Err(Failure::EmptyBatch { limit, field }),
             _ if items > limit => return Err(Failure::BatchTooLarge { items, limit, field }),
-            _ => call.state.metrics.batch(items),
+            _ => call.state.metrics.record_batch_size(items),
         }
         let snapshot = ensure_credentials(call, &batch).await;
         Ok(Self { call: Arc::clone(call), batch: Arc::new(batch), snapshot: Arc::new(snapshot), field })

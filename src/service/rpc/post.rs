@@ -123,7 +123,7 @@ fn sign(
     let signing = snapshot.credentials_of(signer)?.signing(&request.bucket, snapshot.now())?;
     let stopwatch = Stopwatch::start();
     let form = post::post(&to_sign, &signing)?;
-    recorder.timed(post::ALGORITHM, stopwatch.elapsed());
+    recorder.record_time(post::ALGORITHM, stopwatch.elapsed());
     Ok(form)
 }
 

@@ -87,6 +87,6 @@ fn name_size_limit(status: Status, call: &Call) -> Status {
     if status.code() != Code::OutOfRange {
         return status;
     }
-    call.state.metrics.rejected(Rejection::MessageTooLarge);
+    call.state.metrics.count_rejection(Rejection::MessageTooLarge);
     Failure::MessageTooLarge { limit: call.state.message_bytes }.to_status()
 }

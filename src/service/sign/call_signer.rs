@@ -188,12 +188,12 @@ impl<'c> CallSigner<'c> {
             self.work_units += CLOCK_CHECK_INTERVAL;
         }
         self.url.clear();
-        if !self.recorder.wants_time(algorithm) {
+        if !self.recorder.should_time_next(algorithm) {
             return Ok(presign::presign(request, signing, &mut self.url)?);
         }
         let stopwatch = Stopwatch::start();
         let presigned = presign::presign(request, signing, &mut self.url)?;
-        self.recorder.timed(algorithm, stopwatch.elapsed());
+        self.recorder.record_time(algorithm, stopwatch.elapsed());
         Ok(presigned)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     credentials::Signer,
-    metrics::{OperationLabel, Tally},
+    metrics::{CallCounts, OperationLabel},
     presign::{presigned::Presigned, sign::Algorithm, target::TargetKind},
     service::{
         admission::call::Call,
@@ -39,12 +39,12 @@ const UNKNOWN: &str = "unknown";
 /// Records the decisions of one call. The metrics have them when it is dropped.
 pub(in crate::service) struct Recorder<'c> {
     call: &'c Call,
-    tally: Tally<'c>,
+    counts: CallCounts<'c>,
 }
 
 impl<'c> Recorder<'c> {
     pub(in crate::service) fn new(call: &'c Call) -> Self {
-        Self { call, tally: Tally::new(&call.state.metrics) }
+        Self { call, counts: CallCounts::new(&call.state.metrics) }
     }
 
     /// Records one decision: the only place that does.
@@ -52,10 +52,10 @@ impl<'c> Recorder<'c> {
         let Decision { signer, target, operation, outcome, .. } = decision;
         match (outcome, signer, target, operation) {
             (Outcome::Signed(presigned), Some(signer), Some(target), Some(operation)) => {
-                self.tally.signed(signer.metrics(), *operation, *target, presigned);
+                self.counts.count_signed(signer.metrics(), *operation, *target, presigned);
             }
             (Outcome::Signed(_), ..) => {}
-            (Outcome::Failed(failure), ..) => self.call.state.metrics.url_refused(
+            (Outcome::Failed(failure), ..) => self.call.state.metrics.count_rejected_url(
                 operation.map_or(UNKNOWN, |operation| operation.name),
                 target.map_or(UNKNOWN, TargetKind::as_str),
                 signer.map_or(UNKNOWN, Signer::name),
@@ -65,12 +65,12 @@ impl<'c> Recorder<'c> {
     }
 
     /// Whether the next signature is one of those that are timed.
-    pub(in crate::service) fn wants_time(&self, algorithm: Algorithm) -> bool {
-        self.tally.wants_time(algorithm)
+    pub(in crate::service) fn should_time_next(&self, algorithm: Algorithm) -> bool {
+        self.counts.should_time_next(algorithm)
     }
 
     /// Records the time of a signature.
-    pub(in crate::service) fn timed(&mut self, algorithm: Algorithm, duration: Duration) {
-        self.tally.timed(algorithm, duration);
+    pub(in crate::service) fn record_time(&mut self, algorithm: Algorithm, duration: Duration) {
+        self.counts.record_time(algorithm, duration);
     }
 }
