@@ -1,4 +1,4 @@
-//! From an HTTP/2 request to its RPC.
+//! Routes an HTTP/2 request to its RPC.
 
 use std::{
     convert::Infallible,
@@ -36,7 +36,7 @@ use crate::metrics::RpcMethod;
 pub struct PresignServer(Arc<ServiceState>);
 
 impl PresignServer {
-    /// The service over this state.
+    /// The service with this state.
     pub fn new(state: ServiceState) -> Self {
         Self(Arc::new(state))
     }
@@ -48,7 +48,7 @@ impl PresignServer {
         let method = request.uri().path().strip_prefix("/presign.v1.PresignService/").unwrap_or_default();
         match method {
             "Presign" => self.unary(RpcMethod::Presign, request, presign).await,
-            // tonic's encoder writes a compressed response; one that is not compressed has a body of its own.
+            // A compressed response is written by tonic's encoder, an uncompressed one by `MessageBody`.
             "BatchPresign" if request.headers().contains_key(GRPC_ENCODING) => {
                 self.unary(RpcMethod::BatchPresign, request, encode_batch).await
             }
@@ -71,7 +71,7 @@ impl PresignServer {
         &self,
         method: RpcMethod,
         request: HttpRequest<B>,
-        answer: impl Fn(Arc<Call>, Bytes) -> F + Copy,
+        handler: impl Fn(Arc<Call>, Bytes) -> F + Copy,
     ) -> HttpResponse<Body>
     where
         B: HttpBody<Error: Into<BoxError> + Send> + Send + 'static,
@@ -81,7 +81,7 @@ impl PresignServer {
             let admitted = Call::admit(&self.0, method, &request);
             async move {
                 let call = Arc::new(admitted?);
-                let message = call.run(answer(Arc::clone(&call), request.into_inner())).await?;
+                let message = call.run(handler(Arc::clone(&call), request.into_inner())).await?;
                 Ok::<_, Status>(call.respond(message))
             }
         });
@@ -102,7 +102,9 @@ impl PresignServer {
         self.grpc().streaming(service, request).await
     }
 
-    /// `BatchPresign` without compression: decoded by tonic, answered with a body of its own.
+    /// `BatchPresign` without compression: the request is decoded by tonic, the response is a [`MessageBody`].
+    ///
+    /// [`MessageBody`]: super::response::body::MessageBody
     async fn batch<B>(&self, request: HttpRequest<B>) -> Result<HttpResponse<Body>, Status>
     where
         B: HttpBody<Error: Into<BoxError> + Send> + Send + 'static,
@@ -113,7 +115,7 @@ impl PresignServer {
             .message()
             .await?
             .ok_or_else(|| Status::internal("the request has no message: send exactly one"))?;
-        // Reads the body to its end.
+        // Reads the rest of the request body.
         messages.trailers().await?;
         let request =
             Request::from_parts(MetadataMap::from_headers(parts.headers), parts.extensions, message);
