@@ -112,7 +112,7 @@ impl Call {
     }
 }
 
-/// Whether the request uses gzip. `grpc-accept-encoding` would not tell whether the caller wants a compressed response:
+/// Whether the request uses gzip. `grpc-accept-encoding` does not show whether the caller wants a compressed response:
 /// gRPC clients send it by default, and over loopback compression only costs time.
 fn is_compressed<T>(request: &Request<T>) -> bool {
     request.metadata().get("grpc-encoding").is_some_and(|encoding| encoding == "gzip")
