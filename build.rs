@@ -1,4 +1,4 @@
-//! Compiles the proto contract with protox, a protobuf compiler in Rust: nobody needs `protoc` to build presignd.
+//! Compiles the proto file with protox, a protobuf compiler in Rust, so that a build does not need `protoc`.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -13,10 +13,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
     tonic_prost_build::configure()
-        // A derived Debug would print URLs, which are bearer secrets: there is none.
+        // No derived Debug: it would print URLs, which are bearer secrets.
         .skip_debug(["."])
         .btree_map(".")
-        // src/service/routes.rs is the server: it decodes one request at a time.
+        // src/service/routes.rs implements the server, because it decodes one request at a time.
         .build_server(false)
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .compile_fds(descriptors.clone())?;

@@ -1,4 +1,4 @@
-//! The one place that reads a clock.
+//! The only module that reads the clock of the machine. Other modules get the time as an argument, or from a [`Clock`].
 
 use std::{
     fmt,
@@ -6,23 +6,23 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Tells the time of day. Everything else is handed the time as an argument.
+/// A source of the current time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is its one home")]
+    /// The clock of the machine.
+    #[expect(clippy::disallowed_methods, reason = "the only reader of this clock")]
     pub fn system() -> Self {
         Self(Arc::new(SystemTime::now))
     }
 
-    /// A clock that a test sets.
+    /// A clock that returns the time of this function, for tests.
     pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time now.
+    /// The current time.
     pub fn now(&self) -> SystemTime {
         (self.0)()
     }
@@ -34,13 +34,13 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Measures how long something takes.
+/// Measures elapsed time with the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
     /// Starts measuring.
-    #[expect(clippy::disallowed_methods, reason = "this is its one home")]
+    #[expect(clippy::disallowed_methods, reason = "the only reader of this clock")]
     pub fn start() -> Self {
         Self(Instant::now())
     }

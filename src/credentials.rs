@@ -219,11 +219,11 @@ impl Signer {
             return;
         }
         match self.snapshot() {
-            Some(snapshot) => self.metrics.expiry(snapshot.credentials().expires_at()),
-            None => self.metrics.no_credentials(),
+            Some(snapshot) => self.metrics.set_expiry(snapshot.credentials().expires_at()),
+            None => self.metrics.set_no_credentials(),
         }
         if let Some(at) = state.loaded_at() {
-            self.metrics.loaded(at);
+            self.metrics.set_last_refresh(at);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that a reload of the configuration changes, replaced as a whole.
+//! The part of the configuration that a reload replaces, as a whole.
 
 use std::{fmt, sync::Arc};
 
@@ -7,21 +7,22 @@ use tokio::sync::watch;
 
 use crate::credentials::Signer;
 
-/// One generation of the configuration: it never changes after it was made. A call uses one generation from its beginning
-/// to its end, whatever is reloaded meanwhile.
+/// One generation of the configuration; immutable. A call uses the generation with which it started, even if a reload
+/// replaces it meanwhile.
 ///
-/// Today these are the signers. Callers and rules join them here, so that no call combines old ones with new ones.
+/// It has the signers, and is meant for everything else that a reload changes (callers, rules), so that no call combines
+/// old and new settings.
 pub struct Generation {
     signers: Vec<Arc<Signer>>,
 }
 
 impl Generation {
-    /// A generation with these signers, the default one first.
+    /// A generation with these signers. The default signer is the first.
     pub fn new(signers: Vec<Arc<Signer>>) -> Self {
         Self { signers }
     }
 
-    /// All signers, the default one first.
+    /// All signers. The default signer is the first.
     pub fn signers(&self) -> &[Arc<Signer>] {
         &self.signers
     }
@@ -31,7 +32,7 @@ impl Generation {
         self.signers.iter().position(|signer| signer.name() == name)
     }
 
-    /// The names of all signers, in their order, with commas between them.
+    /// The names of all signers in their order, separated by commas.
     pub fn names(&self) -> String {
         self.signers.iter().map(|signer| signer.name()).collect::<Vec<_>>().join(", ")
     }
@@ -43,7 +44,7 @@ impl fmt::Debug for Generation {
     }
 }
 
-/// The current generation.
+/// The current generation, and notifications when a reload replaces it.
 #[derive(Debug)]
 pub struct Generations {
     current: ArcSwap<Generation>,
@@ -51,17 +52,17 @@ pub struct Generations {
 }
 
 impl Generations {
-    /// Begins with this one.
+    /// Starts with this generation.
     pub fn new(first: Generation) -> Self {
         Self { current: ArcSwap::from_pointee(first), changes: watch::Sender::default() }
     }
 
-    /// The current generation. A call asks once and keeps the answer.
+    /// The current generation. A call reads it once and keeps it.
     pub fn current(&self) -> Arc<Generation> {
         self.current.load_full()
     }
 
-    /// Notified after each replacement.
+    /// A receiver that is notified after each replacement.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
@@ -95,18 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_keeps_its_generation_when_another_replaces_it() {
+    fn a_call_keeps_its_generation_after_a_reload() {
         let generations = Generations::new(generation(&[("PRESIGND_SIGNERS_PARTNER_REGION", "eu-west-1")]));
         let mut changes = generations.changes();
-        let of_a_call = generations.current();
+        let kept = generations.current();
         assert!(!changes.has_changed().unwrap());
         generations.replace(generation(&[]));
         assert!(changes.has_changed().unwrap());
         changes.borrow_and_update();
-        assert_eq!(
-            (of_a_call.names().as_str(), of_a_call.index_of("partner")),
-            ("default, partner", Some(1))
-        );
+        assert_eq!((kept.names().as_str(), kept.index_of("partner")), ("default, partner", Some(1)));
         let current = generations.current();
         assert_eq!((current.names().as_str(), current.index_of("partner")), ("default", None));
         assert_eq!((current.signers().len(), current.index_of("default")), (1, Some(0)));

@@ -1,4 +1,4 @@
-//! Whether the server can sign, told to gRPC health watchers and to the admin listener's probes.
+//! Whether the server can sign: published to gRPC health clients and to the probes of the admin listener.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,66 +12,68 @@ use tonic_health::{
 
 use crate::{credentials::Signer, generation::Generations};
 
-/// The names that gRPC health answers to, beside `signer.NAME` for each signer.
+/// The gRPC health services that report whether the server can sign. In addition there is `signer.NAME` for each signer.
 const OVERALL: [&str; 3] = ["", "presign.v1.PresignService", "readiness"];
+/// The gRPC health service that is SERVING until the server stops.
 const LIVENESS: &str = "liveness";
 
-/// What the probes ask.
+/// The state that the probes report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct HealthState {
     /// Every signer has had usable credentials once.
     pub started: bool,
     /// Some signer has usable credentials now, and the server is not stopping.
     pub ready: bool,
 }
 
-/// Keeps the answers true.
+/// Publishes the health of the server and of each signer.
 pub struct Health {
     reporter: HealthReporter,
     generations: Arc<Generations>,
-    state: watch::Sender<State>,
+    state: watch::Sender<HealthState>,
 }
 
 impl Health {
-    /// Everything NOT_SERVING, but for `liveness`.
+    /// Starts with every service NOT_SERVING, except `liveness`.
     pub async fn start(generations: Arc<Generations>) -> (Self, HealthServer<impl HealthApi>) {
         let (reporter, server) = tonic_health::server::health_reporter();
         for name in OVERALL {
             reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
         for signer in generations.current().signers() {
-            reporter.set_service_status(service_of(signer), ServingStatus::NotServing).await;
+            reporter.set_service_status(service_name(signer), ServingStatus::NotServing).await;
         }
         reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
-        (Self { reporter, generations, state: watch::Sender::new(State::default()) }, server)
+        (Self { reporter, generations, state: watch::Sender::new(HealthState::default()) }, server)
     }
 
-    /// What the probes are told, now and on each change.
-    pub fn state(&self) -> watch::Receiver<State> {
+    /// The current state, and a notification of each change.
+    pub fn state(&self) -> watch::Receiver<HealthState> {
         self.state.subscribe()
     }
 
-    /// Follows the signers for as long as the server runs, whichever there are.
-    pub async fn follow(&self) {
+    /// Publishes every change of the signers, also of those that a reload adds or removes. It does not return while the
+    /// server runs.
+    pub async fn follow_signers(&self) {
         let mut changes = self.generations.changes();
-        let mut has_been = BTreeSet::new();
-        let mut known = BTreeSet::new();
+        let mut started = BTreeSet::new();
+        let mut published = BTreeSet::new();
         loop {
             changes.borrow_and_update();
             let generation = self.generations.current();
             let signers = generation.signers();
-            let names: BTreeSet<String> = signers.iter().map(service_of).collect();
+            let names: BTreeSet<String> = signers.iter().map(service_name).collect();
             let mut reporter = self.reporter.clone();
-            for gone in known.difference(&names) {
-                reporter.set_service_status(gone, ServingStatus::NotServing).await;
-                // Drops the sender: watchers still hear NOT_SERVING, then their stream ends.
-                reporter.clear_service_status(gone).await;
+            for removed in published.difference(&names) {
+                reporter.set_service_status(removed, ServingStatus::NotServing).await;
+                // Drops the sender: watchers still receive NOT_SERVING, and then their streams end.
+                reporter.clear_service_status(removed).await;
             }
-            known = names;
+            published = names;
             tokio::select! {
-                () = self.follow_these(signers, &mut has_been) => {}
-                told = changes.changed() => {
-                    if told.is_err() {
+                () = self.follow_generation(signers, &mut started) => {}
+                replaced = changes.changed() => {
+                    if replaced.is_err() {
                         return;
                     }
                 }
@@ -79,21 +81,23 @@ impl Health {
         }
     }
 
-    async fn follow_these(&self, signers: &[Arc<Signer>], has_been: &mut BTreeSet<String>) {
+    /// Publishes every change of these signers. `started` has the services of those that once had usable credentials.
+    async fn follow_generation(&self, signers: &[Arc<Signer>], started: &mut BTreeSet<String>) {
         let mut states: Vec<_> = signers.iter().map(|signer| signer.refresh_states()).collect();
         let mut usable: Vec<bool> =
             states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
         loop {
             for (signer, usable) in signers.iter().zip(&usable) {
-                let service = service_of(signer);
-                self.reporter.set_service_status(&service, serving(*usable)).await;
+                let service = service_name(signer);
+                self.reporter.set_service_status(&service, to_serving_status(*usable)).await;
                 if *usable {
-                    has_been.insert(service);
+                    started.insert(service);
                 }
             }
-            let every = signers.iter().all(|signer| has_been.contains(&service_of(signer)));
-            let started = every || self.state.borrow().started;
-            self.tell(State { started, ready: started && usable.contains(&true) }).await;
+            let all_started = signers.iter().all(|signer| started.contains(&service_name(signer)))
+                || self.state.borrow().started;
+            let ready = all_started && usable.contains(&true);
+            self.publish(HealthState { started: all_started, ready }).await;
             let changes = states.iter_mut().zip(&usable).map(|(states, known)| -> BoxFuture<'_, _> {
                 async { states.wait_for(|state| state.usable() != *known).await.map(|_| ()) }.boxed()
             });
@@ -105,35 +109,35 @@ impl Health {
         }
     }
 
-    async fn tell(&self, state: State) {
+    async fn publish(&self, state: HealthState) {
         if !self.state.send_if_modified(|known| std::mem::replace(known, state) != state) {
             return;
         }
         for name in OVERALL {
-            self.reporter.set_service_status(name, serving(state.ready)).await;
+            self.reporter.set_service_status(name, to_serving_status(state.ready)).await;
         }
-        tracing::info!(started = state.started, ready = state.ready, "health");
+        tracing::info!(started = state.started, ready = state.ready, "health changed");
     }
 
-    /// Tells everybody that the server stops, and ends every watch: an open one would hold its connection for ever.
+    /// Publishes that the server stops, and ends every watch: an open one would keep its connection from closing.
     pub async fn stop(&self) {
         self.state.send_modify(|state| state.ready = false);
         let generation = self.generations.current();
-        let signers = generation.signers().iter().map(service_of);
+        let signers = generation.signers().iter().map(service_name);
         let names = OVERALL.iter().chain([&LIVENESS]).map(|name| (*name).to_owned()).chain(signers);
         let mut reporter = self.reporter.clone();
         for name in names {
             reporter.set_service_status(&name, ServingStatus::NotServing).await;
-            // Drops the sender: watchers still hear NOT_SERVING, then their stream ends.
+            // Drops the sender: watchers still receive NOT_SERVING, and then their streams end.
             reporter.clear_service_status(&name).await;
         }
     }
 }
 
-fn service_of(signer: &Arc<Signer>) -> String {
+fn service_name(signer: &Arc<Signer>) -> String {
     format!("signer.{}", signer.name())
 }
 
-fn serving(yes: bool) -> ServingStatus {
-    if yes { ServingStatus::Serving } else { ServingStatus::NotServing }
+fn to_serving_status(is_serving: bool) -> ServingStatus {
+    if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing }
 }

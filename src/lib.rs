@@ -1,4 +1,4 @@
-//! presignd as a library: what the binary and the tests stand on. `ARCHITECTURE.md` tells the way through it.
+//! The library that the `presignd` binary and the tests use. `ARCHITECTURE.md` describes its modules.
 
 #![deny(unsafe_code)]
 

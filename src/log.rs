@@ -1,4 +1,4 @@
-//! Where the log goes, and what never gets into it. The only home of tracing-subscriber.
+//! The log on stderr, and the filter that keeps secrets out of it. The only module that uses tracing-subscriber.
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
@@ -7,10 +7,10 @@ use tracing_subscriber::{
 
 use crate::config::LogFormat;
 
-/// Starts to log on stderr, at the level of `RUST_LOG` (`info` where it is not set).
+/// Starts to log on stderr, at the level of `RUST_LOG` (default: `info`).
 ///
-/// Whatever `RUST_LOG` says, the AWS crates log nothing (aws-sigv4 writes session tokens at TRACE, and the providers
-/// print whole answers), and other crates nothing below a warning (h2 and hyper print header values).
+/// Independently of `RUST_LOG`, the AWS crates log nothing (aws-sigv4 logs session tokens at TRACE, and the credential
+/// providers log whole responses), and other crates only warnings and errors (h2 and hyper log header values).
 pub fn start(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).from_env_lossy();
     let registry = tracing_subscriber::registry().with(filter);
@@ -22,7 +22,7 @@ pub fn start(format: LogFormat) {
         LogFormat::Json => registry.with(output.json().with_filter(filter_fn(may_be_logged))).try_init(),
     };
     if started.is_err() {
-        tracing::debug!("a log was started before");
+        tracing::debug!("logging was already set up");
     }
 }
 

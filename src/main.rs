@@ -1,4 +1,4 @@
-//! presignd: presigns S3 URLs over gRPC. `commands::run` hands each command to the module that does it.
+//! presignd presigns S3 URLs over gRPC. This file parses the command line; `commands::run` runs the command.
 
 #![deny(unsafe_code)]
 
@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use presignd::{commands, config::arguments};
 
-/// Chosen by measurement, see benches/README.md: a call for one URL allocates some forty times, and a batch's answer
-/// comes and goes in pieces of half a megabyte, for which the system's allocator asks the kernel each time.
+/// Chosen by measurement, see benches/README.md: a call for one URL allocates about forty times, and the response to a
+/// batch is allocated in chunks, for which the allocator of the system would often ask the kernel.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

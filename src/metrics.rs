@@ -1,9 +1,9 @@
-//! The only home of the metrics crates. The recorder is ours and not global, so that two servers in one process (or
-//! two tests) do not count into each other.
+//! Metrics, and the only module that uses the metrics crates. Each server has its own recorder instead of the global one,
+//! so that two servers or tests in one process do not count together.
 
+mod call_counts;
 pub mod definitions;
 mod histogram;
-mod tally;
 
 use std::{
     fmt,
@@ -14,10 +14,10 @@ use std::{
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-pub use self::tally::Tally;
+pub use self::call_counts::CallCounts;
 use self::{
-    definitions::{Definition, Kind},
-    histogram::Family,
+    definitions::{MetricDefinition, MetricKind},
+    histogram::HistogramFamily,
 };
 use crate::presign::{
     expiry::{ClampReason, Grant},
@@ -27,7 +27,7 @@ use crate::presign::{
     target::TargetKind,
 };
 
-/// Where everything is counted.
+/// The metrics of one server. Clones count together.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -35,19 +35,19 @@ struct Inner {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     process: metrics_process::Collector,
-    sign_duration: Family,
-    rpc_duration: Family,
-    clamped_seconds: Family,
-    granted_seconds: Family,
-    batch_size: Family,
+    sign_duration: HistogramFamily,
+    rpc_duration: HistogramFamily,
+    clamped_seconds: HistogramFamily,
+    granted_seconds: HistogramFamily,
+    batch_size: HistogramFamily,
     connections: Gauge,
     in_flight: Gauge,
 }
 
-/// The calls of the service.
+/// The RPCs of the service.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "named as in the contract")]
-pub enum Method {
+pub enum RpcMethod {
     Presign,
     BatchPresign,
     StreamPresign,
@@ -55,53 +55,53 @@ pub enum Method {
     Explain,
 }
 
-/// Every [`Method`], in the order of their discriminants.
+/// The name of each [`RpcMethod`], in the order of the discriminants.
 const METHODS: [&str; 5] = ["Presign", "BatchPresign", "StreamPresign", "PresignPost", "Explain"];
 
-/// How many status codes gRPC has.
+/// The number of status codes in gRPC.
 ///
 /// Source: [Status codes](https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 const CODES: usize = 17;
 
-impl Method {
+impl RpcMethod {
     fn as_str(self) -> &'static str {
         METHODS[self as usize]
     }
 }
 
-/// Why a connection or a call was turned away.
+/// Why a connection or a call was rejected.
 #[derive(Clone, Copy, Debug)]
 pub enum Rejection {
-    /// `limits.connections` are open.
+    /// `limits.connections` is reached.
     ConnectionLimit,
-    /// The peer did not speak HTTP/2 in time.
+    /// The peer sent no HTTP/2 preface within `limits.handshake_time`.
     HandshakeTimeout,
-    /// `limits.requests` are being answered.
+    /// `limits.requests` is reached.
     Overload,
-    /// A request message is over `limits.message_bytes`.
+    /// A request message exceeds `limits.message_bytes`.
     MessageTooLarge,
 }
 
 impl Default for Metrics {
-    /// A recorder of its own.
+    /// Metrics with their own recorder.
     fn default() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
-        describe(&recorder);
+        describe_metrics(&recorder);
         let process = metrics_process::Collector::default();
         metrics::with_local_recorder(&recorder, || process.describe());
         let inner = Inner {
             handle: recorder.handle(),
             process,
-            sign_duration: Family::new(&definitions::SIGN_DURATION, Algorithm::ALL.len()),
-            rpc_duration: Family::new(&definitions::RPC_DURATION, METHODS.len() * CODES),
-            clamped_seconds: Family::new(&definitions::EXPIRY_CLAMPED_SECONDS, 1),
-            granted_seconds: Family::new(&definitions::GRANTED_EXPIRY, 1),
-            batch_size: Family::new(&definitions::BATCH_SIZE, 1),
-            connections: gauge(&recorder, &definitions::CONNECTIONS, &[]),
-            in_flight: gauge(&recorder, &definitions::INFLIGHT_REQUESTS, &[]),
+            sign_duration: HistogramFamily::new(&definitions::SIGN_DURATION, Algorithm::ALL.len()),
+            rpc_duration: HistogramFamily::new(&definitions::RPC_DURATION, METHODS.len() * CODES),
+            clamped_seconds: HistogramFamily::new(&definitions::EXPIRY_CLAMPED_SECONDS, 1),
+            granted_seconds: HistogramFamily::new(&definitions::GRANTED_EXPIRY, 1),
+            batch_size: HistogramFamily::new(&definitions::BATCH_SIZE, 1),
+            connections: register_gauge(&recorder, &definitions::CONNECTIONS, &[]),
+            in_flight: register_gauge(&recorder, &definitions::INFLIGHT_REQUESTS, &[]),
             recorder,
         };
-        gauge(&inner.recorder, &definitions::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        register_gauge(&inner.recorder, &definitions::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         inner.connections.set(0.0);
         inner.in_flight.set(0.0);
         Self(Arc::new(inner))
@@ -109,7 +109,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The scrape, in Prometheus' text format.
+    /// Renders all metrics in Prometheus' text format.
     pub fn render(&self) -> String {
         let inner = &self.0;
         metrics::with_local_recorder(&inner.recorder, || inner.process.collect());
@@ -126,7 +126,7 @@ impl Metrics {
         text
     }
 
-    /// The counters of one signer.
+    /// The metrics of the signer with this name.
     pub fn signer(&self, name: &str) -> SignerMetrics {
         SignerMetrics {
             metrics: self.clone(),
@@ -137,57 +137,58 @@ impl Metrics {
         }
     }
 
-    /// Counts a URL that was refused. What could not be told is `unknown`.
-    pub fn url_refused(
+    /// Counts a URL or form that was not signed. A label that could not be determined is `unknown`.
+    pub fn count_rejected_url(
         &self,
         operation: &'static str,
         target: &'static str,
         signer: &str,
         outcome: &'static str,
     ) {
-        counter(&self.0.recorder, &definitions::URLS, &[operation, target, signer, outcome]).increment(1);
+        register_counter(&self.0.recorder, &definitions::URLS, &[operation, target, signer, outcome])
+            .increment(1);
     }
 
-    /// Records the time that signing a URL took, which stands for so many.
-    fn sign_duration(&self, algorithm: Algorithm, took: Duration, urls: u64) {
-        self.0.sign_duration.record(algorithm as usize, &[algorithm.as_str()], took.as_secs_f64(), urls);
+    /// Records the time that one signature took, for this many URLs.
+    fn record_sign_duration(&self, algorithm: Algorithm, duration: Duration, urls: u64) {
+        self.0.sign_duration.record(algorithm as usize, &[algorithm.as_str()], duration.as_secs_f64(), urls);
     }
 
     /// Records the size of a batch.
-    pub fn batch(&self, items: usize) {
+    pub fn record_batch_size(&self, items: usize) {
         self.0.batch_size.record(0, &[], f64::from(u32::try_from(items).unwrap_or(u32::MAX)), 1);
     }
 
-    /// Records a finished call.
-    pub fn rpc(&self, method: Method, code: (usize, &'static str), took: Duration) {
-        let member = method as usize * CODES + code.0;
-        self.0.rpc_duration.record(member, &[method.as_str(), code.1], took.as_secs_f64(), 1);
+    /// Records a finished call. `code` is the number and the name of its gRPC status.
+    pub fn record_rpc(&self, method: RpcMethod, code: (usize, &'static str), duration: Duration) {
+        let index = method as usize * CODES + code.0;
+        self.0.rpc_duration.record(index, &[method.as_str(), code.1], duration.as_secs_f64(), 1);
     }
 
-    /// Counts something turned away.
-    pub fn rejected(&self, why: Rejection) {
-        let reason = match why {
+    /// Counts a rejected connection or call.
+    pub fn count_rejection(&self, rejection: Rejection) {
+        let reason = match rejection {
             Rejection::ConnectionLimit => "connection_limit",
             Rejection::HandshakeTimeout => "handshake_timeout",
             Rejection::Overload => "overload",
             Rejection::MessageTooLarge => "message_too_large",
         };
-        counter(&self.0.recorder, &definitions::REJECTED, &[reason]).increment(1);
+        register_counter(&self.0.recorder, &definitions::REJECTED, &[reason]).increment(1);
     }
 
-    /// Counts a reload of the configuration.
-    pub fn reloaded(&self, outcome: &'static str) {
-        counter(&self.0.recorder, &definitions::CONFIG_RELOADS, &[outcome]).increment(1);
+    /// Counts a reload of the configuration: `ok` or `error`.
+    pub fn count_reload(&self, outcome: &'static str) {
+        register_counter(&self.0.recorder, &definitions::CONFIG_RELOADS, &[outcome]).increment(1);
     }
 
-    /// An open connection, for as long as the guard lives.
-    pub fn connection(&self) -> Counted {
-        Counted::new(self.0.connections.clone())
+    /// Counts an open connection until the guard is dropped.
+    pub fn track_connection(&self) -> GaugeGuard {
+        GaugeGuard::new(self.0.connections.clone())
     }
 
-    /// A call being answered, for as long as the guard lives.
-    pub fn in_flight(&self) -> Counted {
-        Counted::new(self.0.in_flight.clone())
+    /// Counts a call in progress until the guard is dropped.
+    pub fn track_call(&self) -> GaugeGuard {
+        GaugeGuard::new(self.0.in_flight.clone())
     }
 }
 
@@ -197,37 +198,37 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// One of something that is open or running.
+/// Adds 1 to a gauge, and subtracts it again when it is dropped.
 #[derive(Debug)]
-pub struct Counted(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl Counted {
+impl GaugeGuard {
     fn new(gauge: Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge)
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
 }
 
-/// An operation as the metrics count it.
+/// The `operation` label of an operation or a form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OperationLabel {
     /// The value of the label.
     pub name: &'static str,
-    /// A number below [`OPERATION_LABELS`] that no other operation has.
+    /// Unique, and less than [`OPERATION_LABELS`].
     index: usize,
 }
 
-/// How many operations the metrics count, forms included.
+/// The number of operation labels: one for each operation, and one for forms.
 const OPERATION_LABELS: usize = operation::OPERATION_COUNT + 1;
 
 impl OperationLabel {
-    /// A form, which is no operation of a URL.
+    /// The label of forms.
     pub const FORM: Self = Self { name: post::OPERATION_NAME, index: operation::OPERATION_COUNT };
 
     /// The label of an operation.
@@ -236,86 +237,86 @@ impl OperationLabel {
     }
 }
 
-/// The counters of one signer.
+/// The metrics of one signer. Its name is the `signer` label.
 #[derive(Clone)]
 pub struct SignerMetrics {
     metrics: Metrics,
     name: String,
-    /// Signed URLs by operation and kind of target: looked up once each.
+    /// The counters of signed URLs by operation and kind of target, each registered at its first use.
     urls: Vec<OnceLock<Counter>>,
 }
 
 impl SignerMetrics {
-    /// Counts signed URLs that are alike, what was granted to each, and what was taken off.
-    fn signed(
+    /// Counts signed URLs with the same labels and lifetimes. Each was shortened by `clamped_by`.
+    fn count_signed(
         &self,
         operation: OperationLabel,
         target: TargetKind,
         grant: Grant,
-        taken_off: Duration,
+        clamped_by: Duration,
         urls: u64,
     ) {
         let inner = &self.metrics.0;
-        if let Some(urls_of) = self.urls.get(operation.index * TargetKind::ALL.len() + target as usize) {
-            let new = || {
+        if let Some(counter_slot) = self.urls.get(operation.index * TargetKind::ALL.len() + target as usize) {
+            let register = || {
                 let labels = [operation.name, target.as_str(), &self.name, "ok"];
-                counter(&inner.recorder, &definitions::URLS, &labels)
+                register_counter(&inner.recorder, &definitions::URLS, &labels)
             };
-            urls_of.get_or_init(new).increment(urls);
+            counter_slot.get_or_init(register).increment(urls);
         }
-        self.granted(grant, taken_off, urls);
+        self.record_grants(grant, clamped_by, urls);
     }
 
-    fn granted(&self, grant: Grant, taken_off: Duration, urls: u64) {
+    fn record_grants(&self, grant: Grant, clamped_by: Duration, urls: u64) {
         let inner = &self.metrics.0;
         inner.granted_seconds.record(0, &[], grant.granted.as_duration().as_secs_f64(), urls);
         if grant.reason != ClampReason::None {
             let labels = [grant.reason.as_str(), &self.name];
-            counter(&inner.recorder, &definitions::EXPIRY_CLAMPED, &labels).increment(urls);
-            inner.clamped_seconds.record(0, &[], taken_off.as_secs_f64(), urls);
+            register_counter(&inner.recorder, &definitions::EXPIRY_CLAMPED, &labels).increment(urls);
+            inner.clamped_seconds.record(0, &[], clamped_by.as_secs_f64(), urls);
         }
     }
 
     /// Counts an attempt to load credentials.
-    pub fn refreshed(&self, outcome: &'static str) {
-        counter(&self.metrics.0.recorder, &definitions::CREDENTIALS_REFRESH, &[&self.name, outcome])
+    pub fn count_refresh(&self, outcome: &'static str) {
+        register_counter(&self.metrics.0.recorder, &definitions::CREDENTIALS_REFRESH, &[&self.name, outcome])
             .increment(1);
     }
 
-    /// Counts an attempt to have a session of S3 Express.
-    pub fn session(&self, outcome: &'static str) {
-        counter(&self.metrics.0.recorder, &definitions::EXPRESS_SESSIONS, &[&self.name, outcome])
+    /// Counts a `CreateSession` call to S3.
+    pub fn count_session(&self, outcome: &'static str) {
+        register_counter(&self.metrics.0.recorder, &definitions::EXPRESS_SESSIONS, &[&self.name, outcome])
             .increment(1);
     }
 
-    /// Tells when the provider last handed credentials out.
-    pub fn loaded(&self, at: SystemTime) {
-        self.set(&definitions::CREDENTIALS_LAST_REFRESH, unix(at));
+    /// Sets when the provider last returned credentials.
+    pub fn set_last_refresh(&self, at: SystemTime) {
+        self.set_gauge(&definitions::CREDENTIALS_LAST_REFRESH, to_unix_seconds(at));
     }
 
-    /// Tells when the credentials end, if they do.
-    pub fn expiry(&self, end: Option<SystemTime>) {
-        self.set(&definitions::CREDENTIALS_EXPIRY, end.map_or(f64::INFINITY, unix));
+    /// Sets when the credentials expire; `None` if they do not.
+    pub fn set_expiry(&self, expires_at: Option<SystemTime>) {
+        self.set_gauge(&definitions::CREDENTIALS_EXPIRY, expires_at.map_or(f64::INFINITY, to_unix_seconds));
     }
 
-    /// Tells that there have been no credentials yet.
-    pub fn no_credentials(&self) {
-        self.set(&definitions::CREDENTIALS_LAST_REFRESH, 0.0);
-        self.set(&definitions::CREDENTIALS_EXPIRY, 0.0);
+    /// Sets the gauges of a signer that has never had credentials.
+    pub fn set_no_credentials(&self) {
+        self.set_gauge(&definitions::CREDENTIALS_LAST_REFRESH, 0.0);
+        self.set_gauge(&definitions::CREDENTIALS_EXPIRY, 0.0);
     }
 
-    /// Tells that there is no such signer any more: no alert compares with what is not a number.
-    pub fn gone(&self) {
-        self.set(&definitions::CREDENTIALS_LAST_REFRESH, f64::NAN);
-        self.set(&definitions::CREDENTIALS_EXPIRY, f64::NAN);
+    /// Sets the gauges of a signer that a reload has removed to NaN, with which no comparison of an alert is true.
+    pub fn set_removed(&self) {
+        self.set_gauge(&definitions::CREDENTIALS_LAST_REFRESH, f64::NAN);
+        self.set_gauge(&definitions::CREDENTIALS_EXPIRY, f64::NAN);
     }
 
-    fn set(&self, definition: &Definition, value: f64) {
-        gauge(&self.metrics.0.recorder, definition, &[&self.name]).set(value);
+    fn set_gauge(&self, definition: &MetricDefinition, value: f64) {
+        register_gauge(&self.metrics.0.recorder, definition, &[&self.name]).set(value);
     }
 }
 
-fn unix(time: SystemTime) -> f64 {
+fn to_unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
@@ -325,19 +326,24 @@ impl fmt::Debug for SignerMetrics {
     }
 }
 
-fn describe(recorder: &PrometheusRecorder) {
-    for Definition { name, kind, help, .. } in definitions::ALL {
+fn describe_metrics(recorder: &PrometheusRecorder) {
+    for MetricDefinition { name, kind, help, .. } in definitions::ALL {
         match kind {
-            Kind::Counter => recorder.describe_counter((*name).into(), None, (*help).into()),
-            Kind::Gauge => recorder.describe_gauge((*name).into(), None, (*help).into()),
-            // Ours: see `histogram`.
-            Kind::Histogram(_) => {}
+            MetricKind::Counter => recorder.describe_counter((*name).into(), None, (*help).into()),
+            MetricKind::Gauge => recorder.describe_gauge((*name).into(), None, (*help).into()),
+            // Rendered by `histogram`.
+            MetricKind::Histogram(_) => {}
         }
     }
 }
 
-fn key(definition: &Definition, values: &[&str]) -> Key {
-    debug_assert_eq!(definition.labels.len(), values.len(), "{} has these labels", definition.name);
+fn metric_key(definition: &MetricDefinition, values: &[&str]) -> Key {
+    debug_assert_eq!(
+        definition.labels.len(),
+        values.len(),
+        "one value for each label of {}",
+        definition.name
+    );
     let labels =
         definition.labels.iter().zip(values).map(|(name, value)| Label::new(*name, (*value).to_owned()));
     Key::from_parts(definition.name, labels.collect::<Vec<_>>())
@@ -345,10 +351,14 @@ fn key(definition: &Definition, values: &[&str]) -> Key {
 
 const METADATA: Metadata<'static> = Metadata::new("presignd", Level::INFO, None);
 
-fn counter(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Counter {
-    recorder.register_counter(&key(definition, values), &METADATA)
+fn register_counter(
+    recorder: &PrometheusRecorder,
+    definition: &MetricDefinition,
+    values: &[&str],
+) -> Counter {
+    recorder.register_counter(&metric_key(definition, values), &METADATA)
 }
 
-fn gauge(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Gauge {
-    recorder.register_gauge(&key(definition, values), &METADATA)
+fn register_gauge(recorder: &PrometheusRecorder, definition: &MetricDefinition, values: &[&str]) -> Gauge {
+    recorder.register_gauge(&metric_key(definition, values), &METADATA)
 }

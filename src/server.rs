@@ -1,4 +1,4 @@
-//! The program: `run(config, listeners, clock, stop)` serves until it is told to stop, and then drains.
+//! The server: [`run`] serves until a signal stops it, and then drains the open calls.
 
 mod calls;
 mod connections;
@@ -14,7 +14,7 @@ use tonic::service::Routes;
 
 use self::{
     connections::Connections,
-    reload::{Reloading, handle_signals},
+    reload::{Reloader, handle_signals},
 };
 use crate::{
     admin::{self, Admin},
@@ -35,7 +35,7 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The reflection service cannot be built.
-    #[error("cannot set up reflection: {0}")]
+    #[error("failed to set up gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
@@ -43,21 +43,21 @@ pub enum ServerError {
 pub struct Program {
     /// The settings.
     pub config: Config,
-    /// The sockets that it serves on.
+    /// The sockets to serve on.
     pub listeners: Listeners,
-    /// What tells the time.
+    /// The clock.
     pub clock: Clock,
-    /// What was in the environment.
+    /// The environment variables that the process was started with.
     pub environment: Environment,
-    /// How the configuration is read again.
+    /// Reads the configuration again on SIGHUP.
     pub reload: Reload,
 }
 
-/// Serves until a signal to stop, or the end of the signals; then ends watches, says GOAWAY, and waits for open calls, for
-/// `limits.drain_time` at most.
+/// Serves until a signal stops the server, or no more signals can come. Then it ends health watches, sends GOAWAY, and
+/// waits up to `limits.drain_time` for open calls.
 ///
 /// # Errors
-/// When a part cannot be set up. Nothing is served then.
+/// When the reflection service cannot be built; then nothing is served.
 pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<(), ServerError> {
     let Program { config, listeners, clock, environment, reload } = program;
     let metrics = Metrics::default();
@@ -67,12 +67,12 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     let first = Generation::new(signers.build(config.signers.clone()));
     let generations = Arc::new(Generations::new(first));
     let (health, health_service) = Health::start(Arc::clone(&generations)).await;
-    let api = api(&config, &generations, &metrics, &clock);
-    let routes = with_reflection(Routes::new(api).add_service(health_service), &config)?;
+    let api = build_api(&config, &generations, &metrics, &clock);
+    let routes = add_reflection(Routes::new(api).add_service(health_service), &config)?;
 
     let stopping = CancellationToken::new();
     let connections = Connections::new(routes.prepare(), &config.limits, metrics.clone(), stopping.clone());
-    announce(&listeners);
+    announce_addresses(&listeners);
     let addresses: Vec<String> = listeners.grpc.iter().map(Listener::log_field).collect();
     for listener in listeners.grpc {
         connections.serve(listener);
@@ -88,12 +88,12 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
         tokio::spawn(admin::serve(listener, admin));
     }
     signers.keep_fresh(generations.current().signers());
-    let reloading = Reloading { reload: Arc::new(reload), generations, signers, metrics };
-    let why = tokio::select! {
-        why = handle_signals(signals, &reloading) => why,
-        () = health.follow() => "the background work ended",
+    let reloader = Reloader { reload: Arc::new(reload), generations, signers, metrics };
+    let reason = tokio::select! {
+        reason = handle_signals(signals, &reloader) => reason,
+        () = health.follow_signers() => "the health reporter ended",
     };
-    tracing::info!("{why}: stopping, for {:?} at most", config.limits.drain_time);
+    tracing::info!("{reason}: stopping, waiting up to {:?} for open calls", config.limits.drain_time);
     notify(&[NotifyState::Stopping]);
     health.stop().await;
     stopping.cancel();
@@ -101,7 +101,12 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     Ok(())
 }
 
-fn api(config: &Config, generations: &Arc<Generations>, metrics: &Metrics, clock: &Clock) -> PresignServer {
+fn build_api(
+    config: &Config,
+    generations: &Arc<Generations>,
+    metrics: &Metrics,
+    clock: &Clock,
+) -> PresignServer {
     let cores = tokio::runtime::Handle::current().metrics().num_workers();
     let limits = ServiceLimits {
         batch_items: config.limits.batch_items,
@@ -112,7 +117,7 @@ fn api(config: &Config, generations: &Arc<Generations>, metrics: &Metrics, clock
     PresignServer::new(ServiceState::new(Arc::clone(generations), metrics.clone(), clock.clone(), limits))
 }
 
-fn with_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerError> {
+fn add_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerError> {
     if !config.reflection {
         return Ok(routes);
     }
@@ -120,25 +125,25 @@ fn with_reflection(routes: Routes, config: &Config) -> Result<Routes, ServerErro
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // So that grpcurl and its like can read the details of errors.
+            // Clients such as grpcurl can then decode the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }
 
-/// One line with every address, for people and for whoever started the server on port 0.
-fn announce(listeners: &Listeners) {
+/// Logs one line with every address, from which a process that started the server on port 0 reads the port.
+fn announce_addresses(listeners: &Listeners) {
     let grpc = listeners.grpc.iter().map(Listener::log_field).collect::<Vec<_>>().join(" ");
     let admin =
         listeners.admin.as_ref().map_or_else(|| "off".to_owned(), |listener| listener.address().to_string());
-    tracing::warn!("open: callers are not authenticated, and any request is signed");
+    tracing::warn!("open = true: callers are not authenticated, and any request is signed");
     tracing::info!("listening {grpc} admin={admin}");
     notify(&[NotifyState::Ready]);
 }
 
-/// Tells systemd, where it is there.
+/// Notifies systemd, if it started the server.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd could not be told: {error}");
+        tracing::debug!("failed to notify systemd: {error}");
     }
 }

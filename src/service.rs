@@ -1,4 +1,4 @@
-//! The gRPC service. Every call takes one way, and so does every item of it:
+//! The gRPC service. Every call, and every item of a batch, passes the same stages:
 //!
 //! admit ([`admission`]) → decode ([`request`]) → validate → authorize → ensure credentials → sign → record ([`sign`])
 //! → respond ([`response`]).
@@ -18,37 +18,39 @@ use tokio::sync::Semaphore;
 
 use self::admission::response_budget::ResponseBudget;
 pub use self::{
-    failure::{code_name, message_too_large},
+    admission::call::{REQUEST_ID, message_too_large},
+    failure::code_name,
     routes::PresignServer,
 };
 use crate::{clock::Clock, generation::Generations, metrics::Metrics};
 
-/// What every call needs.
+/// The state that all calls share.
 pub struct ServiceState {
     generations: Arc<Generations>,
     metrics: Metrics,
     clock: Clock,
     batch_items: usize,
     message_bytes: usize,
-    /// A permit for each call that is answered at the same time.
-    requests: Arc<Semaphore>,
-    /// A permit for each call that waits for AWS: fewer than `requests`, so that some remain for calls that need nothing.
-    waiting: Arc<Semaphore>,
-    /// A permit for each batch that is signed at the same time: one for each core.
-    cores: Arc<Semaphore>,
+    /// One permit for each call in progress (`limits.requests`).
+    call_permits: Arc<Semaphore>,
+    /// One permit for each call that waits for AWS: a quarter of `limits.requests`, so that calls that need nothing from AWS
+    /// are not rejected.
+    aws_wait_permits: Arc<Semaphore>,
+    /// One permit for each batch or explanation that is computed at the same time: one for each core.
+    core_permits: Arc<Semaphore>,
     response_budget: ResponseBudget,
 }
 
 /// The limits of the service.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceLimits {
-    /// `limits.batch_items`: requests in one batch.
+    /// `limits.batch_items`: the most requests in one batch.
     pub batch_items: usize,
-    /// `limits.message_bytes`: bytes of one received message.
+    /// `limits.message_bytes`: the most bytes of one received message.
     pub message_bytes: usize,
-    /// `limits.requests`: calls that are answered at the same time.
+    /// `limits.requests`: the most calls in progress.
     pub requests: usize,
-    /// Cores that the service may use.
+    /// How many cores the service may use.
     pub cores: usize,
 }
 
@@ -62,13 +64,13 @@ impl ServiceState {
             clock,
             batch_items,
             message_bytes,
-            requests: Arc::new(Semaphore::new(requests)),
-            waiting: Arc::new(Semaphore::new(requests.div_ceil(4))),
-            cores: Arc::new(Semaphore::new(cores)),
+            call_permits: Arc::new(Semaphore::new(requests)),
+            aws_wait_permits: Arc::new(Semaphore::new(requests.div_ceil(4))),
+            core_permits: Arc::new(Semaphore::new(cores)),
             response_budget: ResponseBudget::for_cores(cores),
         }
     }
 }
 
-/// The name of the signer that signs requests without one.
+/// The signer of requests that name no signer.
 const DEFAULT_SIGNER: &str = "default";

@@ -1,4 +1,4 @@
-//! Signals from the operator: to stop, or to read the configuration again.
+//! Signals of the operator: stop, and reload the configuration.
 
 use std::io;
 
@@ -7,22 +7,22 @@ use tokio::{
     sync::mpsc,
 };
 
-/// What a signal asks for.
+/// A signal by its meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
-    /// SIGTERM or SIGINT, by its name: end.
+    /// SIGTERM or SIGINT: stop. The text is the name of the signal.
     Stop(&'static str),
-    /// SIGHUP: read the configuration again.
+    /// SIGHUP: reload the configuration.
     Reload,
 }
 
-/// Signals that can wait for the receiver. More of them would mean the same again.
+/// How many signals wait for the receiver. Further ones would repeat those.
 const QUEUE_LENGTH: usize = 4;
 
-/// Listens for signals from now on.
+/// Installs the signal handlers. The receiver gets every signal from now on.
 ///
 /// # Errors
-/// When the signals cannot be listened for.
+/// When a handler cannot be installed.
 pub fn listen() -> io::Result<mpsc::Receiver<Signal>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

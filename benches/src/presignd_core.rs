@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use presignd::{
     clock::Stopwatch,
-    metrics::{Metrics, OperationLabel, SignerMetrics, Tally},
+    metrics::{CallCounts, Metrics, OperationLabel, SignerMetrics},
     presign::{
         self, Request,
         credentials::{Credentials, Secret},
@@ -82,7 +82,7 @@ pub(crate) struct PresigndCounted {
     batch: PresigndBatch,
     metrics: &'static Metrics,
     signer: &'static SignerMetrics,
-    tally: Tally<'static>,
+    counts: CallCounts<'static>,
     signed: usize,
 }
 
@@ -95,7 +95,7 @@ impl PresigndCounted {
             batch: PresigndBatch::new(token, bucket),
             metrics,
             signer,
-            tally: Tally::new(metrics),
+            counts: CallCounts::new(metrics),
             signed: 0,
         }
     }
@@ -104,15 +104,15 @@ impl PresigndCounted {
 impl Contender for PresigndCounted {
     fn sign(&mut self, key: &str) -> usize {
         if self.signed.is_multiple_of(1_000) {
-            self.tally = Tally::new(self.metrics);
+            self.counts = CallCounts::new(self.metrics);
         }
         let watch = self.signed.is_multiple_of(8).then(Stopwatch::start);
         let (presigned, signer) = self.batch.presign(key);
         if let Some(watch) = watch {
-            self.tally.timed(signer.algorithm(), watch.elapsed());
+            self.counts.record_time(signer.algorithm(), watch.elapsed());
         }
         let operation = OperationLabel::of(&operation::GET_OBJECT);
-        self.tally.signed(self.signer, operation, signer.target().kind(), &presigned);
+        self.counts.count_signed(self.signer, operation, signer.target().kind(), &presigned);
         self.signed += 1;
         self.batch.url.len()
     }

@@ -84,7 +84,7 @@ impl RefreshTask {
         let now = self.deps.clock.now();
         let end = loaded.and_then(|(loaded, defaults)| self.accept(loaded, defaults, now)).unwrap_or_else(
             |error| {
-                self.signer.metrics.refreshed(error.outcome());
+                self.signer.metrics.count_refresh(error.outcome());
                 AttemptResult::Failed { problem: error.to_string() }
             },
         );
@@ -148,7 +148,7 @@ impl RefreshTask {
                 Err(LoadError::Expired(ago))
             }
             LoadOutcome::NotNewer => {
-                self.signer.metrics.refreshed("unchanged");
+                self.signer.metrics.count_refresh("unchanged");
                 debug!(signer = self.signer.name(), "the provider has no newer credentials yet");
                 let known_defaults = Arc::clone(self.signer.refresh.borrow().endpoint_defaults());
                 if let Some(current) = current.filter(|_| *known_defaults != defaults) {
@@ -158,7 +158,7 @@ impl RefreshTask {
             }
             LoadOutcome::Newer => {
                 self.signer.replace(loaded, defaults, &self.deps.clock);
-                self.signer.metrics.refreshed("ok");
+                self.signer.metrics.count_refresh("ok");
                 report(&self.signer, lifetime, end != told);
                 Ok(AttemptResult::Newer { at: now, lifetime })
             }

@@ -160,7 +160,7 @@ impl Sessions {
             let created = Box::pin(create::session(&own, &bucket)).await;
             match created {
                 Ok(credentials) => {
-                    sessions.metrics.session("ok");
+                    sessions.metrics.count_session("ok");
                     let (now, end) = (sessions.clock.now(), credentials.expires_at());
                     let renew_at = end.map(|end| now + end.duration_since(now).unwrap_or_default() / 2);
                     let own_end = own.credentials().expires_at();
@@ -170,7 +170,7 @@ impl Sessions {
                     Ok(snapshot)
                 }
                 Err(error) => {
-                    sessions.metrics.session("error");
+                    sessions.metrics.count_session("error");
                     tracing::warn!("{error}");
                     let failed = Some((Stopwatch::start(), error.clone()));
                     *slot.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;

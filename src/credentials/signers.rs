@@ -153,7 +153,7 @@ impl Signers {
             tasks.remove(retired.name());
             retired.set_in_service(false);
             if !current.iter().any(|stays| stays.name() == retired.name()) {
-                retired.metrics.gone();
+                retired.metrics.set_removed();
             }
         }
     }

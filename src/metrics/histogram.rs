@@ -1,7 +1,7 @@
-//! A histogram that counts into fixed buckets, many values at once.
+//! A histogram with fixed buckets that counts many equal values at once.
 //!
-//! The exporter's own keeps every value (24 bytes, with the time) until it is asked: at half a million URLs a second that
-//! is tens of megabytes between two scrapes, and more time than the signature's encoding takes.
+//! The histogram of the exporter keeps every value (24 bytes, with its time) until the next scrape: at half a million
+//! URLs a second that is tens of megabytes, and each value costs more time than the encoding of the signature.
 
 use std::{
     fmt::Write,
@@ -11,12 +11,12 @@ use std::{
     },
 };
 
-use super::definitions::{Definition, Kind};
+use super::definitions::{MetricDefinition, MetricKind};
 
-/// Counts by upper bound.
+/// The counts for one set of label values.
 pub(super) struct Histogram {
     bounds: &'static [f64],
-    /// One for each bound, and one for what is above all of them.
+    /// One for each bound, and one for the values above all bounds.
     counts: Box<[AtomicU64]>,
     /// The bits of an `f64`.
     sum: AtomicU64,
@@ -28,7 +28,7 @@ impl Histogram {
         Self { bounds, counts, sum: AtomicU64::default() }
     }
 
-    /// Counts `times` values that are the same.
+    /// Counts this value `times` times.
     pub(super) fn record(&self, value: f64, times: u64) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(bucket) {
@@ -40,39 +40,40 @@ impl Histogram {
         let _always_ok = self.sum.fetch_update(Relaxed, Relaxed, add);
     }
 
-    /// Writes it in Prometheus' text format; `labels` are those that every line has.
+    /// Appends it in Prometheus' text format; `labels` are those of every line.
     fn render(&self, name: &str, labels: &str, out: &mut String) {
         let comma = if labels.is_empty() { "" } else { "," };
-        let mut all = 0;
-        for (place, count) in self.counts.iter().enumerate() {
-            all += count.load(Relaxed);
-            let bound = self.bounds.get(place).map_or("+Inf".to_owned(), f64::to_string);
-            let _infallible = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {all}");
+        let mut cumulative = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            cumulative += count.load(Relaxed);
+            let bound = self.bounds.get(index).map_or("+Inf".to_owned(), f64::to_string);
+            let _infallible = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {cumulative}");
         }
         let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         let sum = f64::from_bits(self.sum.load(Relaxed));
-        let _infallible = writeln!(out, "{name}_sum{braces} {sum}\n{name}_count{braces} {all}");
+        let _infallible = writeln!(out, "{name}_sum{braces} {sum}\n{name}_count{braces} {cumulative}");
     }
 }
 
-/// The histograms of one definition, one for each set of values of its labels. What a label may be is known beforehand.
-pub(super) struct Family {
-    definition: &'static Definition,
+/// The histograms of one metric, one for each set of label values. The number of sets is known at the start.
+pub(super) struct HistogramFamily {
+    definition: &'static MetricDefinition,
     bounds: &'static [f64],
-    members: Box<[OnceLock<(String, Histogram)>]>,
+    histograms: Box<[OnceLock<(String, Histogram)>]>,
 }
 
-impl Family {
-    /// Room for so many sets of values. A definition without labels has one, and it is there from the start.
-    pub(super) fn new(definition: &'static Definition, members: usize) -> Self {
+impl HistogramFamily {
+    /// A family for up to `capacity` sets of label values. The histogram of a metric without labels is rendered from the
+    /// start, the others once they have a value.
+    pub(super) fn new(definition: &'static MetricDefinition, capacity: usize) -> Self {
         let bounds = match definition.kind {
-            Kind::Histogram(bounds) => bounds,
-            Kind::Counter | Kind::Gauge => &[],
+            MetricKind::Histogram(bounds) => bounds,
+            MetricKind::Counter | MetricKind::Gauge => &[],
         };
         let family = Self {
             definition,
             bounds,
-            members: std::iter::repeat_with(OnceLock::new).take(members).collect(),
+            histograms: std::iter::repeat_with(OnceLock::new).take(capacity).collect(),
         };
         if definition.labels.is_empty() {
             family.record(0, &[], 0.0, 0);
@@ -80,28 +81,28 @@ impl Family {
         family
     }
 
-    /// Counts in the member with this number, whose labels have these values.
-    pub(super) fn record(&self, member: usize, values: &[&str], value: f64, times: u64) {
-        let Some(member) = self.members.get(member) else { return };
-        let new = || (labels(self.definition.labels, values), Histogram::new(self.bounds));
-        member.get_or_init(new).1.record(value, times);
+    /// Counts this value `times` times in the histogram with this index, whose labels have these values.
+    pub(super) fn record(&self, index: usize, values: &[&str], value: f64, times: u64) {
+        let Some(histogram) = self.histograms.get(index) else { return };
+        let new = || (format_labels(self.definition.labels, values), Histogram::new(self.bounds));
+        histogram.get_or_init(new).1.record(value, times);
     }
 
-    /// Writes them in Prometheus' text format; nothing when nothing was counted yet.
+    /// Appends its histograms in Prometheus' text format, without those that have no value yet.
     pub(super) fn render(&self, out: &mut String) {
-        let Definition { name, help, .. } = self.definition;
-        let mut members = self.members.iter().filter_map(OnceLock::get).peekable();
-        if members.peek().is_some() {
+        let MetricDefinition { name, help, .. } = self.definition;
+        let mut histograms = self.histograms.iter().filter_map(OnceLock::get).peekable();
+        if histograms.peek().is_some() {
             let _infallible = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
         }
-        for (labels, histogram) in members {
+        for (labels, histogram) in histograms {
             histogram.render(name, labels, out);
         }
         out.push('\n');
     }
 }
 
-fn labels(names: &[&str], values: &[&str]) -> String {
+fn format_labels(names: &[&str], values: &[&str]) -> String {
     let pairs: Vec<String> =
         names.iter().zip(values).map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     pairs.join(",")
@@ -111,17 +112,17 @@ fn labels(names: &[&str], values: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const TIMES: Definition = Definition {
+    const DURATIONS: MetricDefinition = MetricDefinition {
         name: "x_seconds",
-        kind: Kind::Histogram(&[0.5e-6, 1.0, 10.0]),
+        kind: MetricKind::Histogram(&[0.5e-6, 1.0, 10.0]),
         labels: &["kind"],
-        help: "Some times.",
+        help: "Durations.",
     };
 
     #[test]
-    fn values_are_counted_under_every_bound_that_they_do_not_pass() {
-        static DEFINITION: Definition = TIMES;
-        let family = Family::new(&DEFINITION, 2);
+    fn buckets_count_values_up_to_their_bound() {
+        static DEFINITION: MetricDefinition = DURATIONS;
+        let family = HistogramFamily::new(&DEFINITION, 2);
         family.record(1, &["b"], 1.0, 3);
         family.record(1, &["b"], 1.5, 1);
         family.record(1, &["b"], 20.0, 2);
@@ -129,7 +130,7 @@ mod tests {
         family.render(&mut text);
         assert_eq!(
             text,
-            "# HELP x_seconds Some times.\n# TYPE x_seconds histogram\n\
+            "# HELP x_seconds Durations.\n# TYPE x_seconds histogram\n\
              x_seconds_bucket{kind=\"b\",le=\"0.0000005\"} 0\n\
              x_seconds_bucket{kind=\"b\",le=\"1\"} 3\n\
              x_seconds_bucket{kind=\"b\",le=\"10\"} 4\n\

@@ -1,4 +1,4 @@
-//! What happens around every call of a connection, whichever service it is for.
+//! The calls of one connection: counts those in progress, and sends long responses in short frames.
 
 use std::{
     future::Future,
@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use prost::bytes::Bytes;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
@@ -16,46 +16,47 @@ use tower::Service;
 use crate::{
     listen::peer::Peer,
     metrics::{Metrics, Rejection},
-    service::message_too_large,
+    service::{REQUEST_ID, message_too_large},
 };
 
-/// The services, with the calls of one connection kept track of.
+/// The services as one connection calls them: counts its open calls, and passes them the peer.
 #[derive(Clone)]
-pub(super) struct Calls {
+pub(super) struct ConnectionService {
     routes: Routes,
-    running: TaskTracker,
+    open_calls: TaskTracker,
     message_bytes: usize,
     metrics: Metrics,
     peer: Peer,
 }
 
-/// A response's body: the call runs until it is sent, or the peer no longer wants it.
-pub(super) struct TrackedBody {
+/// The body of a response. Its call counts as open until the body is sent, or the peer cancels the call.
+pub(super) struct TrackedResponseBody {
     body: tonic::body::Body,
-    /// What of the body's last frame is not sent yet.
+    /// The bytes of the current frame that are not sent yet.
     rest: Bytes,
-    _running: TaskTrackerToken,
+    _open_call: TaskTrackerToken,
 }
 
-/// A long frame goes out in pieces, each when there is room for it: so the end of the body is near the end of sending.
-const PIECE: usize = 64 * 1024;
+/// The most bytes of a frame. A longer one is split, and each part is passed on once hyper has capacity for it, so that the
+/// body ends only shortly before its last byte is sent.
+const MAX_FRAME_BYTES: usize = 64 * 1024;
 
-/// Bytes of one answer that wait to be written; the rest stays with the answer until there is room.
-pub(super) const SEND_BUFFER: usize = 2 * PIECE;
+/// The most bytes of one response that hyper buffers. The body keeps the others.
+pub(super) const SEND_BUFFER_BYTES: usize = 2 * MAX_FRAME_BYTES;
 
-impl Calls {
+impl ConnectionService {
     pub(super) fn new(routes: Routes, message_bytes: usize, metrics: Metrics, peer: Peer) -> Self {
-        Self { routes, running: TaskTracker::new(), message_bytes, metrics, peer }
+        Self { routes, open_calls: TaskTracker::new(), message_bytes, metrics, peer }
     }
 
-    /// The calls that are not answered yet.
-    pub(super) fn running(&self) -> TaskTracker {
-        self.running.clone()
+    /// The calls whose responses are not sent yet.
+    pub(super) fn open_calls(&self) -> TaskTracker {
+        self.open_calls.clone()
     }
 }
 
-impl Service<Request<Incoming>> for Calls {
-    type Response = Response<TrackedBody>;
+impl Service<Request<Incoming>> for ConnectionService {
+    type Response = Response<TrackedResponseBody>;
     type Error = <Routes as Service<Request<Incoming>>>::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -65,41 +66,47 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
-        let running = self.running.token();
+        let open_call = self.open_calls.token();
         let (limit, metrics) = (self.message_bytes, self.metrics.clone());
-        let answering = self.routes.call(request);
+        let request_id = request.headers().get(REQUEST_ID).cloned();
+        let responding = self.routes.call(request);
         Box::pin(async move {
-            let answer = answering.await?;
-            let answer = if is_too_large(&answer) {
-                metrics.rejected(Rejection::MessageTooLarge);
-                message_too_large(limit).into_http()
+            let response = responding.await?;
+            let response = if is_size_limit_error(&response) {
+                metrics.count_rejection(Rejection::MessageTooLarge);
+                message_too_large(limit, request_id.as_ref().map(HeaderValue::as_bytes)).into_http()
             } else {
-                answer
+                response
             };
-            Ok(answer.map(|body| TrackedBody { body, rest: Bytes::new(), _running: running }))
+            Ok(response.map(|body| TrackedResponseBody { body, rest: Bytes::new(), _open_call: open_call }))
         })
     }
 }
 
-/// tonic calls a message over the limit `OUT_OF_RANGE`, without details; nothing else of ours is.
-fn is_too_large<B>(answer: &Response<B>) -> bool {
-    answer.headers().get("grpc-status").is_some_and(|status| *status == (Code::OutOfRange as i32).to_string())
+/// tonic answers OUT_OF_RANGE, without details, to a message over the limit. No other error of presignd has this code.
+fn is_size_limit_error<B>(response: &Response<B>) -> bool {
+    response
+        .headers()
+        .get("grpc-status")
+        .is_some_and(|status| *status == (Code::OutOfRange as i32).to_string())
 }
 
-impl TrackedBody {
-    /// The next piece of the frame at hand. What is left over for the last ones is copied, so that they do not keep all
-    /// of a long frame while they wait to be written.
-    fn piece(&mut self) -> Bytes {
-        let piece = self.rest.split_to(self.rest.len().min(PIECE));
-        let left = self.rest.len();
-        if piece.len() == PIECE && (SEND_BUFFER - PIECE < left && left <= SEND_BUFFER) {
+impl TrackedResponseBody {
+    /// The next part of the current frame. Once the remaining bytes fit into the send buffer they are copied, so that they
+    /// do not keep the memory of the whole frame while they wait to be sent.
+    fn next_part(&mut self) -> Bytes {
+        let part = self.rest.split_to(self.rest.len().min(MAX_FRAME_BYTES));
+        let remaining = self.rest.len();
+        if part.len() == MAX_FRAME_BYTES
+            && (SEND_BUFFER_BYTES - MAX_FRAME_BYTES < remaining && remaining <= SEND_BUFFER_BYTES)
+        {
             self.rest = Bytes::copy_from_slice(&self.rest);
         }
-        piece
+        part
     }
 }
 
-impl Body for TrackedBody {
+impl Body for TrackedResponseBody {
     type Data = <tonic::body::Body as Body>::Data;
     type Error = Status;
 
@@ -117,7 +124,7 @@ impl Body for TrackedBody {
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
-        Poll::Ready(Some(Ok(Frame::data(this.piece()))))
+        Poll::Ready(Some(Ok(Frame::data(this.next_part()))))
     }
 
     fn is_end_stream(&self) -> bool {

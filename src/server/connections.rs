@@ -1,7 +1,7 @@
 //! HTTP/2 connections: their limits, and their drain when the server stops.
 //!
-//! The connections are served with hyper, not with tonic's own server: that one has no deadline for its graceful
-//! stop, and removes hyper's limits on streams and resets.
+//! They are served by hyper instead of tonic's server, whose graceful shutdown has no deadline, and which removes hyper's
+//! limits on streams and resets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,26 +13,26 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 
-use super::calls::{Calls, SEND_BUFFER};
+use super::calls::{ConnectionService, SEND_BUFFER_BYTES};
 use crate::{
     config::Limits,
     listen::{
         Connection, Listener,
         preface::{PrefaceProgress, PrefaceReader},
     },
-    metrics::{Counted, Metrics, Rejection},
+    metrics::{GaugeGuard, Metrics, Rejection},
 };
 
 type Http2 = hyper::server::conn::http2::Builder<TokioExecutor>;
 
 /// The most streams that the peer has reset and that are not processed yet (CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
+const MAX_PENDING_RESETS: usize = 20;
 
-/// The most streams that the server has reset for protocol errors of the peer (such as CVE-2024-2758).
-const LOCAL_RESETS: usize = 1_024;
+/// The most streams that the server has reset because of protocol errors of the peer (such as CVE-2024-2758).
+const MAX_LOCAL_RESETS: usize = 1_024;
 
-/// The most bytes of headers in one request; gRPC's own default.
-const HEADER_BYTES: u32 = 16 * 1024;
+/// The most bytes of headers in one request, as in other gRPC servers.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// How often a PING is sent to an idle peer, and how long the peer may take to answer it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_mins(1);
@@ -41,11 +41,11 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a peer without open calls may take to answer GOAWAY.
 const GOAWAY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Flow control windows: bytes that a peer may send ahead.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// Flow-control windows: the most bytes that a peer may send before they are read.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
-/// Every gRPC connection.
+/// Accepts and serves the gRPC connections.
 pub(super) struct Connections {
     routes: Routes,
     http2: Http2,
@@ -68,12 +68,12 @@ impl Connections {
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)
-            .max_pending_accept_reset_streams(PENDING_RESETS)
-            .max_local_error_reset_streams(LOCAL_RESETS)
-            .max_header_list_size(HEADER_BYTES)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_send_buf_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
         Arc::new(Self {
@@ -88,52 +88,53 @@ impl Connections {
         })
     }
 
-    /// Accepts until the server stops.
+    /// Starts to accept connections, until the server stops.
     pub(super) fn serve(self: &Arc<Self>, listener: Listener) {
         let connections = Arc::clone(self);
         self.open.spawn(async move {
             let stopping = connections.stopping.clone();
             while let Some(connection) = stopping.run_until_cancelled(listener.accept()).await {
-                connections.start(connection);
+                connections.spawn(connection);
             }
         });
     }
 
-    /// Serves a connection in a task of its own, if there is a permit for it.
-    fn start(self: &Arc<Self>, connection: Connection) {
+    /// Serves a connection in its own task, or rejects it when `limits.connections` is reached.
+    fn spawn(self: &Arc<Self>, connection: Connection) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            self.metrics.rejected(Rejection::ConnectionLimit);
-            tracing::warn!("a connection was turned away: limits.connections are open");
+            self.metrics.count_rejection(Rejection::ConnectionLimit);
+            tracing::warn!("connection rejected: limits.connections is reached");
             return;
         };
         let connections = Arc::clone(self);
-        let counted = self.metrics.connection();
+        let gauge_guard = self.metrics.track_connection();
         self.open.spawn(async move {
             let _permit = permit;
-            connections.serve_connection(connection, counted).await;
+            connections.serve_connection(connection, gauge_guard).await;
         });
     }
 
-    async fn serve_connection(&self, Connection { io, peer }: Connection, _counted: Counted) {
-        tracing::debug!(%peer, "a connection was accepted");
+    async fn serve_connection(&self, Connection { io, peer }: Connection, _gauge_guard: GaugeGuard) {
+        tracing::debug!(%peer, "connection accepted");
         let (reader, writer) = io.into_inner();
         let (reader, preface) = PrefaceReader::new(reader);
-        let calls = Calls::new(self.routes.clone(), self.message_bytes, self.metrics.clone(), peer);
-        let running = calls.running();
-        let service = TowerToHyperService::new(calls);
+        let service =
+            ConnectionService::new(self.routes.clone(), self.message_bytes, self.metrics.clone(), peer);
+        let open_calls = service.open_calls();
+        let service = TowerToHyperService::new(service);
         let io = TokioIo::new(tokio::io::join(reader, writer));
         let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = handshake_timeout(&preface, self.handshake_time) => {
-                self.metrics.rejected(Rejection::HandshakeTimeout);
-                tracing::debug!(%peer, "a connection said nothing within limits.handshake_time");
+                self.metrics.count_rejection(Rejection::HandshakeTimeout);
+                tracing::debug!(%peer, "connection closed: no HTTP/2 preface within limits.handshake_time");
                 return;
             }
             () = self.stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                if running.is_empty() {
-                    // The peer may never answer, and no call would be lost.
+                if open_calls.is_empty() {
+                    // The peer may never answer GOAWAY, and there is no call to wait for.
                     tokio::time::timeout(GOAWAY_TIMEOUT, connection).await.unwrap_or(Ok(()))
                 } else {
                     connection.await
@@ -141,22 +142,25 @@ impl Connections {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%peer, "a connection ended: {error}");
+            tracing::debug!(%peer, "connection ended: {error}");
         }
     }
 
-    /// Waits for every connection to end, for as long as `limit`.
+    /// Waits until every connection has ended, for at most `limit`.
     pub(super) async fn drain(&self, limit: Duration) {
         self.open.close();
         if tokio::time::timeout(limit, self.open.wait()).await.is_ok() {
             tracing::info!("stopped: every call was answered");
         } else {
-            tracing::warn!("stopped after {limit:?}: {} connections were cut off", self.open.len());
+            tracing::warn!(
+                "stopped after limits.drain_time ({limit:?}); connections closed with open calls: {}",
+                self.open.len()
+            );
         }
     }
 }
 
-/// Ready if the peer has not sent a preface within the limit; otherwise never.
+/// Completes after `limit` if the peer has not sent the HTTP/2 preface by then; never otherwise.
 async fn handshake_timeout(preface: &PrefaceProgress, limit: Duration) {
     tokio::time::sleep(limit).await;
     if preface.is_complete() {
@@ -181,8 +185,8 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn every_request_carries_the_peer_of_its_connection() {
-        // Not a path: its mode is set by the umask, which other tests of this process would get too.
+    async fn every_request_has_the_peer_of_its_connection() {
+        // An abstract socket: for one with a path the umask of the process is changed, which would affect other tests.
         let name = format!("presignd-test-requests-{}", std::process::id());
         let unix = format!("@{name}");
         let settings = [

@@ -1,4 +1,4 @@
-//! What signals do while the server runs: SIGHUP changes the configuration as a whole or not at all, and says which.
+//! Signals while the server runs: SIGHUP reloads the configuration, as a whole or not at all, and logs the outcome.
 
 use std::{error::Error, sync::Arc};
 
@@ -14,35 +14,32 @@ use crate::{
     signals::Signal,
 };
 
-/// What a reload changes.
-pub(super) struct Reloading {
+/// Reloads the configuration.
+pub(super) struct Reloader {
     pub(super) reload: Arc<Reload>,
     pub(super) generations: Arc<Generations>,
     pub(super) signers: Signers,
     pub(super) metrics: Metrics,
 }
 
-/// Handles signals until one says stop, also while the configuration is being reloaded.
-pub(super) async fn handle_signals(
-    mut signals: mpsc::Receiver<Signal>,
-    reloading: &Reloading,
-) -> &'static str {
-    let mut again = false;
+/// Handles signals until one stops the server, also while the configuration is being reloaded. Returns the reason to stop.
+pub(super) async fn handle_signals(mut signals: mpsc::Receiver<Signal>, reloader: &Reloader) -> &'static str {
+    let mut is_requested_again = false;
     loop {
-        let signal = if again { Some(Signal::Reload) } else { signals.recv().await };
+        let signal = if is_requested_again { Some(Signal::Reload) } else { signals.recv().await };
         match signal {
             Some(Signal::Stop(name)) => return name,
-            None => return "the end of the signals",
+            None => return "the signal listener ended",
             Some(Signal::Reload) => {
-                let mut run = std::pin::pin!(reloading.run());
-                again = false;
+                let mut reload = std::pin::pin!(reloader.reload());
+                is_requested_again = false;
                 loop {
                     tokio::select! {
-                        () = &mut run => break,
+                        () = &mut reload => break,
                         signal = signals.recv() => match signal {
-                            Some(Signal::Reload) => again = true,
+                            Some(Signal::Reload) => is_requested_again = true,
                             Some(Signal::Stop(name)) => return name,
-                            None => return "the end of the signals",
+                            None => return "the signal listener ended",
                         },
                     }
                 }
@@ -51,17 +48,17 @@ pub(super) async fn handle_signals(
     }
 }
 
-impl Reloading {
-    async fn run(&self) {
-        let began: Vec<_> = NotifyState::monotonic_usec_now().into_iter().collect();
-        notify(&[&[NotifyState::Reloading], began.as_slice()].concat());
-        match self.change().await {
+impl Reloader {
+    async fn reload(&self) {
+        let started_at: Vec<_> = NotifyState::monotonic_usec_now().into_iter().collect();
+        notify(&[&[NotifyState::Reloading], started_at.as_slice()].concat());
+        match self.apply().await {
             Ok(signers) => {
-                self.metrics.reloaded("ok");
-                tracing::info!("SIGHUP: the configuration was reloaded: signers {signers}");
+                self.metrics.count_reload("ok");
+                tracing::info!("SIGHUP: the configuration was reloaded; signers: {signers}");
             }
             Err(error) => {
-                self.metrics.reloaded("error");
+                self.metrics.count_reload("error");
                 tracing::error!(
                     "SIGHUP: the configuration was not reloaded, and nothing was changed: {error}"
                 );
@@ -70,9 +67,10 @@ impl Reloading {
         notify(&[NotifyState::Ready]);
     }
 
-    async fn change(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
+    /// Reads the configuration and replaces the generation. Returns the names of the signers.
+    async fn apply(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let reload = Arc::clone(&self.reload);
-        // The file may be on a network's file system, which may hang.
+        // The file may be on a network file system that does not respond.
         let settings = tokio::task::spawn_blocking(move || reload.read()).await??;
         let current = self.generations.current();
         let prepared = self.signers.prepare(current.signers(), settings).await?;

@@ -1,4 +1,4 @@
-//! Admission: what a call needs before any work is done for it, and the memory that its answer may take.
+//! Admission: limits the number of calls in progress and the memory of their responses.
 
 pub(super) mod call;
 pub(super) mod response_budget;

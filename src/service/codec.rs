@@ -1,5 +1,5 @@
-//! The codec of every RPC: messages stay bytes, so that requests are decoded one at a time and responses are written as
-//! they are sent.
+//! The codec of every RPC. It leaves messages encoded, so that the items of a batch are decoded one at a time, and
+//! responses are written directly in their encoded form.
 
 use prost::bytes::{Buf, BufMut, Bytes, BytesMut};
 use tonic::{
@@ -7,17 +7,17 @@ use tonic::{
     codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// A response in its wire form, in consecutive chunks.
+/// An encoded response message, in consecutive chunks.
 #[derive(Default)]
 pub(super) struct EncodedMessage(Vec<BytesMut>);
 
 impl EncodedMessage {
-    /// The message that these chunks make.
-    pub(super) fn of(chunks: Vec<BytesMut>) -> Self {
+    /// The message that consists of these chunks.
+    pub(super) fn from_chunks(chunks: Vec<BytesMut>) -> Self {
         Self(chunks)
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     fn len(&self) -> usize {
         self.0.iter().map(BytesMut::len).sum()
     }
@@ -29,7 +29,7 @@ impl From<BytesMut> for EncodedMessage {
     }
 }
 
-/// Passes messages through as they are.
+/// Passes encoded messages through.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BytesCodec;
 
@@ -48,12 +48,12 @@ impl Codec for BytesCodec {
     }
 }
 
-/// The response to one `Presign` with a session token fits into this buffer; a longer one makes its own.
-const USUAL_MESSAGE_BYTES: usize = 2 * 1024;
+/// The initial capacity of a buffer. The response to one `Presign` with a session token fits into it.
+const BUFFER_BYTES: usize = 2 * 1024;
 
-/// A message is sent as soon as it is there: the threshold is what a stream collects before it sends.
-fn buffers() -> BufferSettings {
-    BufferSettings::new(USUAL_MESSAGE_BYTES, 0)
+/// With a threshold of 0 each message of a stream is sent at once.
+fn buffer_settings() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, 0)
 }
 
 impl Encoder for BytesCodec {
@@ -63,14 +63,14 @@ impl Encoder for BytesCodec {
     fn encode(&mut self, message: EncodedMessage, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         out.reserve(message.len());
         for chunk in message.0 {
-            // Each is freed before the next one is copied.
+            // Each chunk is freed before the next one is copied.
             out.put_slice(&chunk);
         }
         Ok(())
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        buffers()
+        buffer_settings()
     }
 }
 
@@ -84,6 +84,6 @@ impl Decoder for BytesCodec {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        buffers()
+        buffer_settings()
     }
 }

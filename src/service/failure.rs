@@ -1,4 +1,4 @@
-//! Errors on the wire: one match gives each its code, its reason and its details.
+//! Every error that the service returns, and its gRPC code, `ErrorInfo.reason` and details.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,10 +24,10 @@ use crate::{
 /// `ErrorInfo.domain` of every error.
 const DOMAIN: &str = "presign.v1";
 
-/// When to come back after an error that passes.
-const RETRY_SHORTLY: Duration = Duration::from_secs(1);
+/// `RetryInfo.retry_delay` of temporary errors.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Why a call, or one item of a batch, is answered with an error.
+/// Why a call or an item of a batch fails.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub(in crate::service) enum Failure {
     #[error(transparent)]
@@ -40,48 +40,49 @@ pub(in crate::service) enum Failure {
     Malformed { field: &'static str, problem: &'static str },
     #[error(transparent)]
     Explain(#[from] UsedRequestError),
-    #[error("no operation is set: set one, such as get_object or put_object")]
+    #[error("operation is not set: set one, such as get_object or put_object")]
     NoOperation,
     #[error("{field} {problem}")]
     Duration { field: &'static str, problem: &'static str },
-    #[error("there is no signer {name:?}: this server has {known}")]
+    #[error("signer {name:?} is not configured on this server: use one of: {known}")]
     UnknownSigner { name: String, known: String },
     #[error(
-        "signer {signer} has no credentials yet: try again shortly, or see presignd's log for what its provider says"
+        "signer {signer} has no credentials yet: retry shortly; if this persists, see the provider's error in presignd's log"
     )]
     NoCredentials { signer: String },
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("the batch is empty: give 1 to {limit} requests")]
+    #[error("{field} is empty: send 1 to {limit} requests")]
     EmptyBatch { limit: usize, field: &'static str },
-    #[error("the batch has {items} requests: at most {limit} are allowed, so split it or use StreamPresign")]
+    #[error(
+        "{field} has {items} requests, but at most {limit} are allowed (limits.batch_items): \
+         split the batch or use StreamPresign"
+    )]
     BatchTooLarge { items: usize, limit: usize, field: &'static str },
-    #[error("the message has no batch: set batch.requests")]
+    #[error("batch is not set: set batch.requests in each message of the stream")]
     NoBatch,
     #[error(
-        "the answer would pass {limit} bytes, the default receive limit of gRPC clients: \
-         the first {fits} of the {items} requests fit; send fewer at once or use StreamPresign"
+        "the response would exceed {limit} bytes, the default receive limit of gRPC clients: \
+         only the first {fits} of the {items} requests fit; send fewer at once or use StreamPresign"
     )]
     AnswerTooLarge { fits: usize, items: usize, limit: usize },
     #[error(
-        "the answer to this request alone would pass {limit} bytes, the default receive limit of gRPC clients: \
+        "the response to this request alone would exceed {limit} bytes, the default receive limit of gRPC clients: \
          sign fewer or shorter headers and query parameters"
     )]
     ResultTooLarge { limit: usize },
-    #[error("request {index} of the batch failed, and all_or_nothing is set: {failure}")]
+    #[error("{field}[{index}] failed, and all_or_nothing fails the whole batch: {failure}")]
     Item { field: &'static str, index: usize, failure: Box<Failure> },
-    #[error(
-        "the request message is larger than {limit} bytes (limits.message_bytes): send fewer requests at once"
-    )]
+    #[error("the request message exceeds {limit} bytes (limits.message_bytes): send fewer requests at once")]
     MessageTooLarge { limit: usize },
-    #[error("too many calls at once (limits.requests): try again shortly")]
+    #[error("too many calls are in progress (limits.requests): retry shortly")]
     Overloaded,
-    #[error("the caller's deadline passed before the answer was ready")]
+    #[error("the deadline passed before the response was ready: set a longer deadline")]
     DeadlineExceeded,
 }
 
-/// A failure as the wire has it.
-struct Wire {
+/// The parts of an error response that depend on the kind of failure alone.
+struct WireError {
     code: Code,
     reason: &'static str,
     field: Option<&'static str>,
@@ -91,61 +92,66 @@ struct Wire {
 impl<E> From<E> for Failure
 where
     CoreError: From<E>,
-    E: NotCore,
+    E: CoreErrorPart,
 {
     fn from(error: E) -> Self {
         Self::Core(CoreError::from(error))
     }
 }
 
-/// The parts of the core's error, which become a [`Failure`] by way of it.
-pub(in crate::service) trait NotCore {}
-impl NotCore for TargetError {}
-impl NotCore for KeyError {}
-impl NotCore for PostError {}
+/// An error type that the core's error wraps. It converts into a [`Failure`] through the core's error.
+pub(in crate::service) trait CoreErrorPart {}
+impl CoreErrorPart for TargetError {}
+impl CoreErrorPart for KeyError {}
+impl CoreErrorPart for PostError {}
 
 impl Failure {
-    /// A map of the request has too many entries.
+    /// The failure of a request in which this map has too many entries.
     pub(in crate::service) fn too_many_parameters(field: &'static str) -> Self {
         Self::Parameter { field, error: ParameterError::TooMany }
     }
 
     pub(in crate::service) fn code(&self) -> Code {
-        self.wire().code
+        self.to_wire_error().code
     }
 
-    /// The one place that maps failures to the wire.
-    fn wire(&self) -> Wire {
-        let invalid =
-            |reason, field| Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
-        let plain = |code, reason| Wire { code, reason, field: None, retry: None };
-        let passing = |code, reason| Wire { code, reason, field: None, retry: Some(RETRY_SHORTLY) };
+    /// Maps each failure to its code, its reason, the wrong field of the request, and the delay before a retry.
+    fn to_wire_error(&self) -> WireError {
+        let invalid = |reason, field| WireError {
+            code: Code::InvalidArgument,
+            reason,
+            field: Some(field),
+            retry: None,
+        };
+        let plain = |code, reason| WireError { code, reason, field: None, retry: None };
+        let temporary = |code, reason| WireError { code, reason, field: None, retry: Some(RETRY_DELAY) };
         match self {
-            Self::Core(core) => core_wire(core),
+            Self::Core(core) => core_to_wire_error(core),
             Self::Parameter { field, error } => invalid(parameter_reason(error), field),
-            Self::Post { field, error } => post_wire(field, error),
+            Self::Post { field, error } => post_to_wire_error(field, error),
             Self::Malformed { field, .. } => invalid("MESSAGE_MALFORMED", field),
             Self::Explain(error) => invalid("EXPLAIN_INVALID", error.field()),
             Self::NoOperation => invalid("OPERATION_MISSING", "operation"),
             Self::Duration { field, .. } => invalid("DURATION_INVALID", field),
             Self::UnknownSigner { .. } => plain(Code::NotFound, "SIGNER_UNKNOWN"),
-            Self::NoCredentials { .. } => passing(Code::Unavailable, "CREDENTIALS_MISSING"),
+            Self::NoCredentials { .. } => temporary(Code::Unavailable, "CREDENTIALS_MISSING"),
             Self::Session(SessionError::Refused { .. }) => plain(Code::FailedPrecondition, "SESSION_REFUSED"),
             Self::Session(SessionError::Unavailable { .. }) => {
-                passing(Code::Unavailable, "SESSION_UNAVAILABLE")
+                temporary(Code::Unavailable, "SESSION_UNAVAILABLE")
             }
             Self::EmptyBatch { field, .. } => invalid("BATCH_EMPTY", field),
             Self::BatchTooLarge { field, .. } => invalid("BATCH_TOO_LARGE", field),
             Self::NoBatch => invalid("BATCH_MISSING", "batch"),
             Self::AnswerTooLarge { .. } => plain(Code::ResourceExhausted, "ANSWER_TOO_LARGE"),
             Self::ResultTooLarge { .. } => plain(Code::ResourceExhausted, "RESULT_TOO_LARGE"),
-            Self::Item { failure, .. } => failure.wire(),
+            Self::Item { failure, .. } => failure.to_wire_error(),
             Self::MessageTooLarge { .. } => plain(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
-            Self::Overloaded => passing(Code::ResourceExhausted, "OVERLOADED"),
+            Self::Overloaded => temporary(Code::ResourceExhausted, "OVERLOADED"),
             Self::DeadlineExceeded => plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         }
     }
 
+    /// `ErrorInfo.metadata`.
     fn metadata(&self) -> HashMap<String, String> {
         let pairs: Vec<(&str, String)> = match self {
             Self::UnknownSigner { name, .. } => vec![("signer", name.clone())],
@@ -175,22 +181,22 @@ impl Failure {
                 ("clamp_reason", lifetime.reason.as_str().to_uppercase()),
             ],
             Self::Item { index, failure, .. } => {
-                let mut inner = failure.metadata();
-                inner.insert("index".to_owned(), index.to_string());
-                return inner;
+                let mut metadata = failure.metadata();
+                metadata.insert("index".to_owned(), index.to_string());
+                return metadata;
             }
             _ => Vec::new(),
         };
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// The answer to a call that failed.
+    /// The status of a call that failed.
     pub(in crate::service) fn to_status(&self) -> Status {
-        let Wire { code, reason, field, retry } = self.wire();
+        let WireError { code, reason, field, retry } = self.to_wire_error();
         let message = self.to_string();
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, self.metadata());
         if let Some(field) = field {
-            details.add_bad_request_violation(self.path_of(field), message.clone());
+            details.add_bad_request_violation(self.field_path(field), message.clone());
         }
         if retry.is_some() {
             details.set_retry_info(retry);
@@ -198,18 +204,18 @@ impl Failure {
         Status::with_error_details(code, message, details)
     }
 
-    /// Where in the call's request a field stands.
-    fn path_of(&self, field: &str) -> String {
+    /// The path of this field in the request of the call.
+    fn field_path(&self, field: &str) -> String {
         match self {
             Self::Item { field: list, index, failure } => {
-                format!("{list}[{index}].{}", failure.path_of(field))
+                format!("{list}[{index}].{}", failure.field_path(field))
             }
             _ => field.to_owned(),
         }
     }
 
-    /// The answer to one item of a batch that failed.
-    pub(in crate::service) fn to_item(&self) -> tonic_types::Status {
+    /// The status of an item of a batch that failed.
+    pub(in crate::service) fn to_item_status(&self) -> tonic_types::Status {
         let status = self.to_status();
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),
@@ -239,11 +245,12 @@ fn parameter_reason(error: &ParameterError) -> &'static str {
     }
 }
 
-fn core_wire(core: &CoreError) -> Wire {
+fn core_to_wire_error(core: &CoreError) -> WireError {
     let invalid =
-        |reason, field| Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
-    let plain = |code, reason| Wire { code, reason, field: None, retry: None };
-    let passing = |reason| Wire { code: Code::Unavailable, reason, field: None, retry: Some(RETRY_SHORTLY) };
+        |reason, field| WireError { code: Code::InvalidArgument, reason, field: Some(field), retry: None };
+    let plain = |code, reason| WireError { code, reason, field: None, retry: None };
+    let temporary =
+        |reason| WireError { code: Code::Unavailable, reason, field: None, retry: Some(RETRY_DELAY) };
     match core {
         CoreError::Target(TargetError::Arn(_)) => invalid("ARN_INVALID", "bucket"),
         CoreError::Target(
@@ -251,19 +258,19 @@ fn core_wire(core: &CoreError) -> Wire {
         ) => invalid("BUCKET_INVALID", "bucket"),
         CoreError::Key(_) => invalid("KEY_INVALID", "key"),
         CoreError::Parameter(error) => invalid(parameter_reason(error), "operation"),
-        CoreError::Post(error) => post_wire("fields", error),
+        CoreError::Post(error) => post_to_wire_error("fields", error),
         CoreError::Endpoint(EndpointError::NoRegion) => plain(Code::FailedPrecondition, "REGION_UNKNOWN"),
         CoreError::Endpoint(_) => invalid("TARGET_REFUSED", "bucket"),
         CoreError::TooShort { .. } => plain(Code::FailedPrecondition, "EXPIRY_TOO_SHORT"),
         CoreError::WindowTooLong { .. } => invalid("REUSE_WINDOW_TOO_LONG", "reuse_window"),
-        CoreError::NeedsSession => passing("SESSION_MISSING"),
-        CoreError::Expired(Expired) => passing("CREDENTIALS_EXPIRED"),
-        CoreError::NoRandomness(_) => passing("RANDOMNESS_MISSING"),
+        CoreError::NeedsSession => temporary("SESSION_MISSING"),
+        CoreError::Expired(Expired) => temporary("CREDENTIALS_EXPIRED"),
+        CoreError::NoRandomness(_) => temporary("RANDOMNESS_MISSING"),
     }
 }
 
-/// `field` is where a form's field stands.
-fn post_wire(field: &'static str, error: &PostError) -> Wire {
+/// `field` is the map of the request that has the wrong form field.
+fn post_to_wire_error(field: &'static str, error: &PostError) -> WireError {
     let (reason, field) = match error {
         PostError::NotOffered(_) | PostError::AccessPointArn => ("TARGET_REFUSED", "bucket"),
         PostError::Key(_) | PostError::KeyFilename | PostError::KeyLineBreak => ("KEY_INVALID", "key"),
@@ -278,20 +285,15 @@ fn post_wire(field: &'static str, error: &PostError) -> Wire {
         PostError::Size { bound: SizeBound::Max, .. } => ("SIZE_INVALID", "content_length_range.max"),
         PostError::Empty { .. } => ("SIZE_INVALID", "content_length_range"),
     };
-    Wire { code: Code::InvalidArgument, reason, field: Some(field), retry: None }
+    WireError { code: Code::InvalidArgument, reason, field: Some(field), retry: None }
 }
 
-/// The answer to a request message over the limit, for whoever meets it before the service does.
-pub fn message_too_large(limit: usize) -> Status {
-    Failure::MessageTooLarge { limit }.to_status()
-}
-
-/// A code as a metric's label: its number and its name.
+/// The number and the name of a code, for the label of a metric.
 pub(in crate::service) fn code_label(code: Code) -> (usize, &'static str) {
     (code as usize, code_name(code))
 }
 
-/// The name of a code in metrics and logs.
+/// The name of a code in metrics.
 pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",

@@ -1,4 +1,4 @@
-//! Requests: decoded, merged with a batch's defaults, and turned into the core's types.
+//! Requests: decodes them, merges them with the defaults of a batch, and converts them into the types of the core.
 
 pub(super) mod batch;
 pub(super) mod fields;

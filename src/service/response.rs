@@ -1,4 +1,4 @@
-//! Responses: written as the bytes that are sent, and sent in chunks.
+//! Responses: encodes them, and sends them in chunks.
 
 pub(super) mod body;
 pub(super) mod chunks;

@@ -1,4 +1,4 @@
-//! From an HTTP/2 request to its RPC.
+//! Routes an HTTP/2 request to its RPC.
 
 use std::{
     convert::Infallible,
@@ -29,14 +29,14 @@ use super::{
         batch::batch_presign, explain::explain, post::presign_post, presign::presign, stream::stream_presign,
     },
 };
-use crate::metrics::Method;
+use crate::metrics::RpcMethod;
 
 /// The service of the contract, `presign.v1.PresignService`.
 #[derive(Clone)]
 pub struct PresignServer(Arc<ServiceState>);
 
 impl PresignServer {
-    /// The service over this state.
+    /// The service with this state.
     pub fn new(state: ServiceState) -> Self {
         Self(Arc::new(state))
     }
@@ -47,16 +47,16 @@ impl PresignServer {
     {
         let method = request.uri().path().strip_prefix("/presign.v1.PresignService/").unwrap_or_default();
         match method {
-            "Presign" => self.unary(Method::Presign, request, presign).await,
-            // tonic's encoder writes a compressed response; one that is not compressed has a body of its own.
+            "Presign" => self.unary(RpcMethod::Presign, request, presign).await,
+            // A compressed response is written by tonic's encoder, an uncompressed one by `MessageBody`.
             "BatchPresign" if request.headers().contains_key(GRPC_ENCODING) => {
-                self.unary(Method::BatchPresign, request, encode_batch).await
+                self.unary(RpcMethod::BatchPresign, request, encode_batch).await
             }
             "BatchPresign" => self.batch(request).await.unwrap_or_else(Status::into_http),
             "StreamPresign" => self.stream(request).await,
-            "PresignPost" => self.unary(Method::PresignPost, request, presign_post).await,
-            "Explain" => self.unary(Method::Explain, request, explain).await,
-            _ => Status::unimplemented("presign.v1.PresignService has no such RPC").into_http(),
+            "PresignPost" => self.unary(RpcMethod::PresignPost, request, presign_post).await,
+            "Explain" => self.unary(RpcMethod::Explain, request, explain).await,
+            _ => Status::unimplemented("presign.v1.PresignService does not have this method: the client may be newer than the server").into_http(),
         }
     }
 
@@ -69,9 +69,9 @@ impl PresignServer {
 
     async fn unary<B, F>(
         &self,
-        method: Method,
+        method: RpcMethod,
         request: HttpRequest<B>,
-        answer: impl Fn(Arc<Call>, Bytes) -> F + Copy,
+        handler: impl Fn(Arc<Call>, Bytes) -> F + Copy,
     ) -> HttpResponse<Body>
     where
         B: HttpBody<Error: Into<BoxError> + Send> + Send + 'static,
@@ -81,7 +81,7 @@ impl PresignServer {
             let admitted = Call::admit(&self.0, method, &request);
             async move {
                 let call = Arc::new(admitted?);
-                let message = call.run(answer(Arc::clone(&call), request.into_inner())).await?;
+                let message = call.run(handler(Arc::clone(&call), request.into_inner())).await?;
                 Ok::<_, Status>(call.respond(message))
             }
         });
@@ -93,7 +93,7 @@ impl PresignServer {
         B: HttpBody<Error: Into<BoxError> + Send> + Send + 'static,
     {
         let service = service_fn(|request: Request<Streaming<Bytes>>| {
-            let admitted = Call::admit(&self.0, Method::StreamPresign, &request);
+            let admitted = Call::admit(&self.0, RpcMethod::StreamPresign, &request);
             async move {
                 let call = Arc::new(admitted?);
                 Ok::<_, Status>(call.respond(stream_presign(Arc::clone(&call), request.into_inner())))
@@ -102,20 +102,24 @@ impl PresignServer {
         self.grpc().streaming(service, request).await
     }
 
-    /// `BatchPresign` without compression: decoded by tonic, answered with a body of its own.
+    /// `BatchPresign` without compression: the request is decoded by tonic, the response is a [`MessageBody`].
+    ///
+    /// [`MessageBody`]: super::response::body::MessageBody
     async fn batch<B>(&self, request: HttpRequest<B>) -> Result<HttpResponse<Body>, Status>
     where
         B: HttpBody<Error: Into<BoxError> + Send> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
         let mut messages = Streaming::new_request(BytesCodec, body, None, Some(self.0.message_bytes));
-        let message =
-            messages.message().await?.ok_or_else(|| Status::internal("the request has no message"))?;
-        // Reads the body to its end.
+        let message = messages
+            .message()
+            .await?
+            .ok_or_else(|| Status::internal("the request has no message: send exactly one"))?;
+        // Reads the rest of the request body.
         messages.trailers().await?;
         let request =
             Request::from_parts(MetadataMap::from_headers(parts.headers), parts.extensions, message);
-        let call = Arc::new(Call::admit(&self.0, Method::BatchPresign, &request)?);
+        let call = Arc::new(Call::admit(&self.0, RpcMethod::BatchPresign, &request)?);
         let batch = call.run(batch_presign(Arc::clone(&call), request.into_inner())).await?;
         let (metadata, body, extensions) = call.respond(batch.into_body()).into_parts();
         let mut response = HttpResponse::new(Body::new(body));

@@ -1,4 +1,4 @@
-//! The RPCs of the contract, one file each. Each takes an admitted call and the bytes of its message.
+//! One file for each RPC. Each handler gets an admitted call and its encoded message.
 
 pub(super) mod batch;
 pub(super) mod explain;

@@ -1,5 +1,5 @@
-//! From a valid request to a signed URL, a form or an explanation, in one order for all of them: validate, authorize,
-//! ensure credentials, sign, record.
+//! The stages after decoding, the same for URLs and forms: validate, authorize, ensure credentials, sign, record. An
+//! explanation is authorized here, too.
 
 pub(super) mod authorize;
 pub(super) mod call_signer;

@@ -1,4 +1,4 @@
-//! The API, over gRPC, of the built binary.
+//! The gRPC API of the built binary.
 
 mod answers;
 mod batches;
@@ -9,5 +9,6 @@ mod malformed;
 mod metrics;
 mod reflection;
 mod refusals;
+mod request_id;
 mod streams;
 mod windows;

@@ -1,4 +1,4 @@
-//! One admitted call: who makes it, until when, under which ID; counted and timed from admission to its end.
+//! An admitted call: its caller, deadline and request ID. It is counted and timed from its admission to its end.
 
 use std::{
     collections::hash_map::RandomState,
@@ -19,51 +19,51 @@ use tonic::{
 
 use crate::{
     clock::Stopwatch,
-    metrics::{Counted, Method, Rejection},
+    metrics::{GaugeGuard, Rejection, RpcMethod},
     service::{
         ServiceState,
         failure::{Failure, code_label},
     },
 };
 
-/// A call within the limit of `limits.requests`, from its headers to its end.
+/// A call in progress. It has one of the `limits.requests` permits.
 pub(in crate::service) struct Call {
     pub(in crate::service) state: Arc<ServiceState>,
     pub(in crate::service) context: CallContext,
-    method: Method,
+    method: RpcMethod,
     accepts_gzip: bool,
     _permit: OwnedSemaphorePermit,
-    _in_flight: Counted,
+    _in_flight: GaugeGuard,
 }
 
-/// What every step of a call may ask about it.
+/// The caller, the deadline and the ID of a call.
 pub(in crate::service) struct CallContext {
     pub(in crate::service) caller: Caller,
     pub(in crate::service) deadline: Deadline,
     pub(in crate::service) request_id: RequestId,
 }
 
-/// Who makes a call.
+/// The client that makes a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::service) enum Caller {
-    /// Any peer that reaches a socket: the server runs with `open = true`.
+    /// Any client that can connect to the server: it runs with `open = true`.
     Open,
 }
 
 impl Call {
-    /// Admits a call, or counts why not.
+    /// Admits a call, or rejects it when `limits.requests` is reached.
     pub(in crate::service) fn admit<T>(
         state: &Arc<ServiceState>,
-        method: Method,
+        method: RpcMethod,
         request: &Request<T>,
     ) -> Result<Self, Status> {
-        let deadline = Deadline::of(request.metadata());
-        let in_flight = state.metrics.in_flight();
-        let request_id = RequestId::of(request.metadata());
-        let Ok(permit) = Arc::clone(&state.requests).try_acquire_owned() else {
-            state.metrics.rejected(Rejection::Overload);
+        let deadline = Deadline::from_metadata(request.metadata());
+        let in_flight = state.metrics.track_call();
+        let request_id = RequestId::from_metadata(request.metadata());
+        let Ok(permit) = Arc::clone(&state.call_permits).try_acquire_owned() else {
+            state.metrics.count_rejection(Rejection::Overload);
             let failure = Failure::Overloaded;
-            state.metrics.rpc(method, code_label(failure.code()), deadline.started.elapsed());
+            state.metrics.record_rpc(method, code_label(failure.code()), deadline.started.elapsed());
             return Err(request_id.add_to_status(failure.to_status()));
         };
         Ok(Self {
@@ -76,7 +76,7 @@ impl Call {
         })
     }
 
-    /// Does the work of the call, until its deadline, and records how it ended.
+    /// Runs the work of the call, until its deadline at most, and records its status and duration.
     pub(in crate::service) async fn run<R>(
         &self,
         work: impl Future<Output = Result<R, Failure>>,
@@ -84,24 +84,24 @@ impl Call {
         self.run_to_status(async { work.await.map_err(|failure| failure.to_status()) }).await
     }
 
-    /// As [`Self::run`], for work that also fails with what tonic reports.
+    /// As [`Self::run`], for work that can also fail with a status of tonic.
     pub(in crate::service) async fn run_to_status<R>(
         &self,
         work: impl Future<Output = Result<R, Status>>,
     ) -> Result<R, Status> {
         let deadline = self.context.deadline;
-        let ended = match deadline.remaining() {
+        let result = match deadline.remaining() {
             Some(remaining) => tokio::time::timeout(remaining, work)
                 .await
                 .unwrap_or_else(|_| Err(Failure::DeadlineExceeded.to_status())),
             None => work.await,
         };
-        let code = ended.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        self.state.metrics.rpc(self.method, code_label(code), deadline.started.elapsed());
-        ended.map_err(|status| self.context.request_id.add_to_status(status))
+        let code = result.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        self.state.metrics.record_rpc(self.method, code_label(code), deadline.started.elapsed());
+        result.map_err(|status| self.context.request_id.add_to_status(status))
     }
 
-    /// The response with this body: with the ID of the call, and compressed only where the caller compresses.
+    /// The response with this body and the ID of the call. It is compressed only if the request is.
     pub(in crate::service) fn respond<R>(&self, body: R) -> Response<R> {
         let mut response = Response::new(body);
         self.context.request_id.add_to(response.metadata_mut());
@@ -112,13 +112,13 @@ impl Call {
     }
 }
 
-/// Every stock client says that it could read gzip, but over loopback compression only costs time: the caller that
-/// compresses its own messages wants it.
+/// Whether the request uses gzip. `grpc-accept-encoding` does not show whether the caller wants a compressed response:
+/// gRPC clients send it by default, and over loopback compression only costs time.
 fn is_compressed<T>(request: &Request<T>) -> bool {
     request.metadata().get("grpc-encoding").is_some_and(|encoding| encoding == "gzip")
 }
 
-/// Until when the caller waits for the answer.
+/// The time until which the caller waits for the response.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::service) struct Deadline {
     started: Stopwatch,
@@ -126,17 +126,17 @@ pub(in crate::service) struct Deadline {
 }
 
 impl Deadline {
-    fn of(metadata: &MetadataMap) -> Self {
+    fn from_metadata(metadata: &MetadataMap) -> Self {
         Self { started: Stopwatch::start(), limit: parse_grpc_timeout(metadata) }
     }
 
-    /// The time left; nothing when the caller set no deadline.
+    /// The remaining time; `None` if the caller has set no deadline.
     pub(in crate::service) fn remaining(self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.started.elapsed()))
     }
 }
 
-/// `grpc-timeout`, in whole units of at most eight digits.
+/// Parses `grpc-timeout`: at most eight digits and a unit.
 ///
 /// Source: [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
 fn parse_grpc_timeout(metadata: &MetadataMap) -> Option<Duration> {
@@ -154,41 +154,54 @@ fn parse_grpc_timeout(metadata: &MetadataMap) -> Option<Duration> {
     }
 }
 
-/// The metadata key of a call's ID, in requests and in responses.
-const REQUEST_ID: &str = "x-request-id";
+/// The metadata key of the request ID, in requests and in responses.
+pub const REQUEST_ID: &str = "x-request-id";
 
-/// The longest ID that is taken over from a caller; a longer one is replaced.
+/// The status for a request message of more than `limit` bytes, which tonic rejects before the call is admitted. `sent` is
+/// the request ID that the caller sent.
+pub fn message_too_large(limit: usize, sent: Option<&[u8]>) -> Status {
+    let sent = sent.and_then(|id| MetadataValue::try_from(id).ok());
+    let status = Failure::MessageTooLarge { limit }.to_status();
+    RequestId::accept_or_generate(sent.as_ref()).add_to_status(status)
+}
+
+/// The longest ID that is accepted from a caller. A longer one is replaced.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Names a call: what the caller sent as `x-request-id`, or a number that no other call of any process has.
+/// The ID of a call: the `x-request-id` that the caller sent, or a generated one that is unique across processes.
 #[derive(Clone, Debug)]
 pub(in crate::service) enum RequestId {
     /// Sent by the caller.
-    Given(MetadataValue<Ascii>),
-    /// Made here.
-    Made(u64),
+    FromCaller(MetadataValue<Ascii>),
+    /// Generated; the number of the call in this process.
+    Generated(u64),
 }
 
-/// The part of made IDs that differs between processes.
+/// The first half of generated IDs: a random number for this process.
 static PROCESS_ID_PREFIX: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
 
 impl RequestId {
-    fn of(metadata: &MetadataMap) -> Self {
+    fn from_metadata(metadata: &MetadataMap) -> Self {
+        Self::accept_or_generate(metadata.get(REQUEST_ID))
+    }
+
+    /// The ID that the caller sent, if it is usable; otherwise a generated one.
+    fn accept_or_generate(sent: Option<&MetadataValue<Ascii>>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let is_usable = |id: &&MetadataValue<Ascii>| {
             let bytes = id.as_encoded_bytes();
             (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
         };
-        match metadata.get(REQUEST_ID).filter(is_usable) {
-            Some(id) => Self::Given(id.clone()),
-            None => Self::Made(NEXT.fetch_add(1, Ordering::Relaxed)),
+        match sent.filter(is_usable) {
+            Some(id) => Self::FromCaller(id.clone()),
+            None => Self::Generated(NEXT.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
     fn add_to(&self, metadata: &mut MetadataMap) {
         let value = match self {
-            Self::Given(id) => Some(id.clone()),
-            Self::Made(_) => self.to_string().parse().ok(),
+            Self::FromCaller(id) => Some(id.clone()),
+            Self::Generated(_) => self.to_string().parse().ok(),
         };
         if let Some(value) = value {
             metadata.insert(REQUEST_ID, value);
@@ -204,8 +217,8 @@ impl RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Given(id) => f.write_str(id.to_str().unwrap_or_default()),
-            Self::Made(number) => write!(f, "{:016x}{number:016x}", *PROCESS_ID_PREFIX),
+            Self::FromCaller(id) => f.write_str(id.to_str().unwrap_or_default()),
+            Self::Generated(number) => write!(f, "{:016x}{number:016x}", *PROCESS_ID_PREFIX),
         }
     }
 }
@@ -214,14 +227,14 @@ impl fmt::Display for RequestId {
 mod tests {
     use super::*;
 
-    fn with(name: &'static str, value: &str) -> MetadataMap {
+    fn metadata_with(name: &'static str, value: &str) -> MetadataMap {
         let mut metadata = MetadataMap::new();
         metadata.insert(name, value.parse().unwrap());
         metadata
     }
 
     #[test]
-    fn grpc_timeout_is_read_in_each_unit() {
+    fn grpc_timeout_is_parsed_in_each_unit() {
         for (text, expected) in [
             ("2H", Some(Duration::from_secs(7_200))),
             ("3M", Some(Duration::from_secs(180))),
@@ -235,24 +248,24 @@ mod tests {
             ("S", None),
             ("5x", None),
         ] {
-            assert_eq!(parse_grpc_timeout(&with("grpc-timeout", text)), expected, "{text}");
+            assert_eq!(parse_grpc_timeout(&metadata_with("grpc-timeout", text)), expected, "{text}");
         }
     }
 
     #[test]
-    fn a_request_id_of_the_caller_is_kept_and_an_unusable_one_replaced() {
+    fn a_usable_request_id_of_the_caller_is_kept() {
         let long = "x".repeat(MAX_REQUEST_ID_BYTES + 1);
         for (sent, is_kept) in
             [("abc-1", true), (&long[1..], true), (&long, false), ("a b", false), ("", false)]
         {
-            let id = RequestId::of(&with(REQUEST_ID, sent)).to_string();
+            let id = RequestId::from_metadata(&metadata_with(REQUEST_ID, sent)).to_string();
             assert_eq!(id == sent, is_kept, "{sent:?}: {id:?}");
         }
     }
 
     #[test]
-    fn made_request_ids_differ() {
-        let [first, second] = [(); 2].map(|()| RequestId::of(&MetadataMap::new()));
+    fn generated_request_ids_differ() {
+        let [first, second] = [(); 2].map(|()| RequestId::from_metadata(&MetadataMap::new()));
         assert_ne!(first.to_string(), second.to_string());
         let mut metadata = MetadataMap::new();
         first.add_to(&mut metadata);

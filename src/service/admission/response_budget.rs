@@ -1,8 +1,8 @@
-//! A budget of memory for the long responses that are being made or sent. Without one, every connection could keep a
-//! complete response waiting for its peer to read.
+//! A memory budget for long responses that are being signed or sent. Without it, each connection could keep a complete
+//! response in memory until its peer reads it.
 //!
-//! The budget is soft: a response of which the peer took nothing for 50 ms gives its share back, so that callers that
-//! do not read take nothing from the others.
+//! The budget is soft: the reservation of a response ends when its peer reads nothing for 50 ms, so that callers that do
+//! not read cannot block the others.
 
 use std::{
     sync::{
@@ -17,30 +17,31 @@ use tokio::{
     time::timeout,
 };
 
-/// The whole budget: one response of the longest that there are, and two usual ones for each core.
+/// The budget is the sum of one response of the maximum length and two usual responses for each core.
 const LONGEST_RESPONSE_KIB: usize = 4 * 1024;
 const KIB_PER_CORE: usize = 2 * 1024;
 
-/// A shorter response needs no reservation.
+/// Shorter responses need no reservation.
 const MIN_RESERVED_BYTES: usize = 64 * 1024;
 
-/// How long a reservation lasts while the peer takes nothing.
+/// How long a reservation lasts while the peer reads nothing.
 const STALL_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// After how many checks for a stall the reservation ends in any case: a second.
+/// After this many checks, which is one second, a reservation ends even if the peer still reads.
 const MAX_STALL_CHECKS: usize = 20;
 
-/// The memory that long responses may take together.
+/// The memory that all long responses may use together.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct ResponseBudget(Arc<Semaphore>);
 
-/// The share of a response that is being made.
+/// The reserved memory of a response that is being signed.
 #[derive(Debug)]
 pub(in crate::service) struct Reservation {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The share of a response that is being sent; dropped when the last byte is written or the peer is gone.
+/// The reserved memory of a response that is being sent. It is dropped when the last byte is written or the peer has
+/// disconnected.
 #[derive(Debug)]
 pub(in crate::service) struct InFlight {
     chunks_taken: Arc<AtomicUsize>,
@@ -48,12 +49,13 @@ pub(in crate::service) struct InFlight {
 }
 
 impl ResponseBudget {
-    /// The budget for a machine with this number of cores.
+    /// The budget for this number of cores.
     pub(in crate::service) fn for_cores(cores: usize) -> Self {
         Self(Arc::new(Semaphore::new(LONGEST_RESPONSE_KIB + cores * KIB_PER_CORE)))
     }
 
-    /// Waits until the budget has this many bytes, first come first served. A short response needs none.
+    /// Waits until this many bytes can be reserved, in order of arrival. `None` for a short response, which needs no
+    /// reservation.
     pub(in crate::service) async fn reserve(&self, bytes: usize) -> Option<Reservation> {
         if bytes < MIN_RESERVED_BYTES {
             return None;
@@ -65,17 +67,17 @@ impl ResponseBudget {
 }
 
 impl Reservation {
-    /// The response is complete, and is sent from now on.
+    /// Marks the response as complete: it is sent from now on.
     pub(in crate::service) fn start_sending(self) -> InFlight {
-        let (sent, is_sent) = oneshot::channel();
+        let (sent, sent_receiver) = oneshot::channel();
         let chunks_taken = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(release_when_sent_or_stalled(Arc::clone(&chunks_taken), is_sent, self));
+        tokio::spawn(release_when_sent_or_stalled(Arc::clone(&chunks_taken), sent_receiver, self));
         InFlight { chunks_taken, _sent: sent }
     }
 }
 
 impl InFlight {
-    /// Notes that the connection took a chunk.
+    /// Records that the connection has taken a chunk.
     pub(in crate::service) fn record_progress(&self) {
         self.chunks_taken.fetch_add(1, Relaxed);
     }
@@ -83,12 +85,12 @@ impl InFlight {
 
 async fn release_when_sent_or_stalled(
     chunks_taken: Arc<AtomicUsize>,
-    mut is_sent: oneshot::Receiver<()>,
+    mut sent_receiver: oneshot::Receiver<()>,
     _reservation: Reservation,
 ) {
     let mut taken_before = 0;
     for _ in 0..MAX_STALL_CHECKS {
-        let is_pending = timeout(STALL_TIMEOUT, &mut is_sent).await.is_err();
+        let is_pending = timeout(STALL_TIMEOUT, &mut sent_receiver).await.is_err();
         let taken_now = chunks_taken.load(Relaxed);
         if !is_pending || taken_now == taken_before {
             return;
@@ -110,19 +112,19 @@ mod tests {
         let all = [budget.reserve(usize::MAX).await.unwrap(), budget.reserve(4 * MIB).await.unwrap()];
         assert_eq!(free_mib(), 0);
         drop(all.map(Reservation::start_sending));
-        // A response that is sent needs no timer: the tasks that keep its reservation only have to run.
+        // The reservations of sent responses end without a timer, once their tasks have run.
         tokio::task::yield_now().await;
         assert_eq!(free_mib(), 8);
-        let waiting = tokio::time::Instant::now();
-        let next = [budget.reserve(4 * MIB).await.unwrap(), budget.reserve(2 * MIB).await.unwrap()]
+        let started = tokio::time::Instant::now();
+        let sending = [budget.reserve(4 * MIB).await.unwrap(), budget.reserve(2 * MIB).await.unwrap()]
             .map(Reservation::start_sending);
         assert_eq!(free_mib(), 2);
-        // The peer takes a chunk of each, and then nothing more.
-        next.iter().for_each(InFlight::record_progress);
+        // Each peer reads one chunk, and then no more.
+        sending.iter().for_each(InFlight::record_progress);
         let third = budget.reserve(4 * MIB).await.unwrap();
         assert_eq!(free_mib(), 4);
-        assert!(waiting.elapsed() >= 2 * STALL_TIMEOUT);
-        drop((next, third));
+        assert!(started.elapsed() >= 2 * STALL_TIMEOUT);
+        drop((sending, third));
         assert_eq!(free_mib(), 8);
     }
 }

@@ -1,5 +1,5 @@
-//! Cuts a batch into its requests without decoding them, so that a batch takes no more memory than its bytes: an empty
-//! request of two bytes would take a kilobyte once decoded.
+//! Splits a batch into its requests without decoding them, so that a batch uses little more memory than its bytes. Decoded,
+//! an empty request of two bytes would use a kilobyte.
 
 use std::ops::Range;
 
@@ -11,16 +11,16 @@ use crate::{pb, service::failure::Failure};
 /// A `BatchPresignRequest` whose requests are still encoded.
 pub(in crate::service) struct EncodedBatch {
     message: Bytes,
-    /// Where each request is in the message, up to the limit.
+    /// The byte range of each request in `message`, up to the limit.
     requests: Vec<Range<usize>>,
-    /// How many requests the message has, those over the limit included.
+    /// The number of requests, including those over the limit.
     count: usize,
     defaults: Option<Box<pb::PresignRequest>>,
     all_or_nothing: bool,
 }
 
 impl EncodedBatch {
-    /// Reads the batch that is the whole message. Requests over `limit` are only counted.
+    /// Reads a `BatchPresignRequest`. Requests over `limit` are only counted.
     pub(in crate::service) fn read(message: Bytes, limit: usize) -> Result<Self, Failure> {
         let whole = 0..message.len();
         let mut batch = Self::empty(message);
@@ -28,7 +28,7 @@ impl EncodedBatch {
         Ok(batch)
     }
 
-    /// Reads the batch of a `StreamPresignRequest`, if it has one.
+    /// Reads the batch of a `StreamPresignRequest`; `None` if it has no batch.
     pub(in crate::service) fn read_streamed(message: &Bytes, limit: usize) -> Result<Option<Self>, Failure> {
         let mut batch = None;
         let mut fields = FieldReader::new(message, "message");
@@ -70,27 +70,27 @@ impl EncodedBatch {
         merge_request(message, self.defaults.get_or_insert_default())
     }
 
-    /// The whole message of the call.
+    /// The whole encoded message.
     pub(in crate::service) fn message(&self) -> &[u8] {
         &self.message
     }
 
-    /// How many requests it has, those over the limit included.
+    /// The number of requests, including those over the limit.
     pub(in crate::service) fn len(&self) -> usize {
         self.count
     }
 
-    /// The encoded request with this index; an empty one past the end.
+    /// The encoded request with this index; empty if the index is out of range.
     pub(in crate::service) fn request(&self, index: usize) -> &[u8] {
         self.requests.get(index).map_or(&[], |range| &self.message[range.clone()])
     }
 
-    /// What is merged under every request.
+    /// The defaults for the fields that a request does not set.
     pub(in crate::service) fn defaults(&self) -> Option<&pb::PresignRequest> {
         self.defaults.as_deref()
     }
 
-    /// Whether the first failure fails the call.
+    /// Whether the first failed request fails the whole call.
     pub(in crate::service) fn is_all_or_nothing(&self) -> bool {
         self.all_or_nothing
     }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     prop_compose! {
-        /// A `PresignRequest`, encoded: it has no Debug, which proptest needs.
+        /// An encoded `PresignRequest`. The message itself has no `Debug`, which proptest needs.
         fn any_request()(
             bucket in "\\PC{0,9}",
             key in "\\PC{0,9}",
@@ -126,7 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_batch_has_its_requests_and_defaults_streamed_or_not(
+        fn all_fields_of_a_batch_are_read(
             requests in prop::collection::vec(any_request(), 0..4),
             defaults in option::of(any_request()),
             all_or_nothing in any::<bool>(),
@@ -147,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn a_batch_in_two_parts_is_merged_as_prost_merges_it(
+        fn a_batch_in_two_parts_is_merged_as_by_prost(
             first in any_request(),
             second in any_request(),
         ) {
@@ -168,26 +168,26 @@ mod tests {
     }
 
     #[test]
-    fn requests_over_the_limit_are_counted_and_not_kept() {
+    fn requests_over_the_limit_are_only_counted() {
         let message: Bytes = [10, 0].repeat(5_000).into();
         let batch = EncodedBatch::read(message, 1_000).unwrap();
         assert_eq!((batch.len(), batch.requests.len()), (5_000, 1_000));
     }
 
     #[test]
-    fn repeated_defaults_are_merged_and_each_must_be_valid() {
+    fn repeated_defaults_are_validated_separately_and_merged() {
         let twice = [0x12, 3, 0x12, 1, b'x', 0x12, 3, 0x0a, 1, b'b'];
         let batch = EncodedBatch::read(Bytes::copy_from_slice(&twice), 1_000).unwrap();
         let defaults = batch.defaults().unwrap();
         assert_eq!((defaults.key.as_str(), defaults.bucket.as_str()), ("x", "b"));
-        // Valid only when joined.
+        // Valid only when the bytes are joined.
         let halves = [0x12, 2, 0x12, 1, 0x12, 1, b'x'];
         assert!(EncodedBatch::read(Bytes::copy_from_slice(&halves), 1_000).is_err());
         assert!(pb::BatchPresignRequest::decode(&halves[..]).is_err());
     }
 
     #[test]
-    fn a_stream_message_without_a_batch_has_none() {
+    fn a_stream_message_may_have_no_batch() {
         assert!(EncodedBatch::read_streamed(&Bytes::new(), 1_000).unwrap().is_none());
     }
 }

@@ -1,12 +1,12 @@
-//! From a decoded request, and a batch's defaults under it, to the core's request. What the defaults say is read once
-//! and borrowed by every request that adds nothing to it.
+//! Merges a decoded request with the defaults of its batch, and converts it into the core's request. The parameters of the
+//! defaults are converted once, and borrowed by each request that adds none.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use prost_types::Duration as WireDuration;
 
 use super::{
-    fields::Parts,
+    fields::PartsToSign,
     operations::{add_parameters, operation_of},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 /// Source: [google.protobuf.Duration](https://protobuf.dev/reference/protobuf/google.protobuf/#duration).
 const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
-/// A request with a batch's defaults under it: a field that is set in the request wins.
+/// A request with the defaults of its batch. A field that is set in the request overrides the default.
 #[derive(Clone, Copy)]
 pub(in crate::service) struct MergedRequest<'a> {
     own: &'a pb::PresignRequest,
@@ -52,8 +52,8 @@ impl<'a> MergedRequest<'a> {
         field(self.own).or_else(|| self.defaults.and_then(field))
     }
 
-    /// Both maps in one; of equal names the request's own value counts.
-    fn union(
+    /// The union of both maps. A value of the request overrides the default with the same name.
+    fn merged_map(
         self,
         field: impl Fn(&'a pb::PresignRequest) -> &'a BTreeMap<String, String>,
         is_same: impl Fn(&str, &str) -> bool + 'a,
@@ -72,7 +72,7 @@ impl<'a> MergedRequest<'a> {
         self.text(|request| &request.key)
     }
 
-    /// The signer's name; that of the default one when none is named.
+    /// The name of the signer.
     pub(in crate::service) fn signer(self) -> &'a str {
         signer_or_default(self.text(|request| &request.signer))
     }
@@ -81,36 +81,36 @@ impl<'a> MergedRequest<'a> {
         self.option(|request| request.operation.as_ref())
     }
 
-    /// The operation; of `http` all but its method.
+    /// The operation. For `http` it does not have the method.
     pub(in crate::service) fn operation(self) -> Result<&'static Operation<'static>, Failure> {
         self.operation_message().map(operation_of).ok_or(Failure::NoOperation)
     }
 
-    /// Whether everything that is signed, except the key, comes from the defaults.
+    /// Whether the operation, the headers and the query all come from the defaults.
     fn adds_no_parts(self) -> bool {
         self.own.operation.is_none() && self.own.headers.is_empty() && self.own.query.is_empty()
     }
 
     /// The headers and the query to sign.
-    fn parts(self) -> Result<Parts<'a>, Failure> {
+    fn parts(self) -> Result<PartsToSign<'a>, Failure> {
         self.check_map_sizes()?;
-        let mut parts = Parts::default();
+        let mut parts = PartsToSign::default();
         let mut is_http = false;
         if let Some(message) = self.operation_message() {
             is_http = operation_of(message).is_http();
             add_parameters(message, &mut parts)?;
         }
-        let wrong_in_map = |error: ParameterError, field, field_of_http| {
+        let to_failure = |error: ParameterError, field, field_of_http| {
             let error = if is_http { error.for_http(field_of_http) } else { error };
             Failure::Parameter { field, error }
         };
-        for (name, value) in self.union(|request| &request.headers, str::eq_ignore_ascii_case) {
+        for (name, value) in self.merged_map(|request| &request.headers, str::eq_ignore_ascii_case) {
             let added = parts.headers.add_custom(name, value);
-            added.map_err(|error| wrong_in_map(error, "headers", "http.headers"))?;
+            added.map_err(|error| to_failure(error, "headers", "http.headers"))?;
         }
-        for (name, value) in self.union(|request| &request.query, |own, default| own == default) {
+        for (name, value) in self.merged_map(|request| &request.query, |own, default| own == default) {
             let added = parts.query.add_custom(name, value);
-            added.map_err(|error| wrong_in_map(error, "query", "http.query"))?;
+            added.map_err(|error| to_failure(error, "query", "http.query"))?;
         }
         Ok(parts)
     }
@@ -125,8 +125,8 @@ impl<'a> MergedRequest<'a> {
         }
     }
 
-    /// The core's request, with these headers and this query.
-    fn to_core(self, parts: &'a Parts<'a>) -> Result<Request<'a>, Failure> {
+    /// Converts into the core's request, with these headers and this query.
+    fn to_core(self, parts: &'a PartsToSign<'a>) -> Result<Request<'a>, Failure> {
         Ok(Request {
             key: ObjectKey::try_from(self.key())?,
             operation: match &parts.http {
@@ -140,25 +140,25 @@ impl<'a> MergedRequest<'a> {
         })
     }
 
-    /// How long the URL should work; nothing where the server's default counts.
+    /// `expires_in`; `None` for the default of the server.
     pub(in crate::service) fn expires_in(self) -> Result<Option<Seconds>, Failure> {
         expires_in(self.option(|request| request.expires_in.as_ref()))
     }
 
-    /// The window in which the same request gives the same URL.
+    /// `reuse_window`; `None` if it is not set or less than a second.
     pub(in crate::service) fn reuse_window(self) -> Result<Option<Seconds>, Failure> {
         seconds_or_none("reuse_window", self.option(|request| request.reuse_window.as_ref()))
     }
 }
 
-/// What is merged under every request of a batch, read once.
-pub(in crate::service) struct Defaults<'a> {
+/// The defaults of a batch, converted once.
+pub(in crate::service) struct BatchDefaults<'a> {
     request: &'a pb::PresignRequest,
-    /// What is signed for a request that adds nothing.
-    parts: Result<Parts<'a>, Failure>,
+    /// The headers and the query of each request that adds none.
+    parts: Result<PartsToSign<'a>, Failure>,
 }
 
-impl<'a> Defaults<'a> {
+impl<'a> BatchDefaults<'a> {
     pub(in crate::service) fn new(request: &'a pb::PresignRequest) -> Self {
         Self { request, parts: MergedRequest::new(request, None).parts() }
     }
@@ -168,22 +168,22 @@ impl<'a> Defaults<'a> {
     }
 }
 
-/// A request with the headers and the query that are signed for it: its own, or those of the defaults.
+/// A request with the headers and the query to sign: its own, or those of the defaults.
 pub(in crate::service) struct RequestParts<'a> {
     merged: MergedRequest<'a>,
     parts: PartsSource<'a>,
 }
 
 enum PartsSource<'a> {
-    Own(Parts<'a>),
-    Defaults(&'a Parts<'a>),
+    Own(PartsToSign<'a>),
+    Defaults(&'a PartsToSign<'a>),
 }
 
 impl<'a> RequestParts<'a> {
-    /// Reads what a request asks to sign.
+    /// Reads the headers and the query of a request.
     pub(in crate::service) fn read(
         merged: MergedRequest<'a>,
-        defaults: Option<&'a Defaults<'a>>,
+        defaults: Option<&'a BatchDefaults<'a>>,
     ) -> Result<Self, Failure> {
         let parts = match defaults {
             Some(defaults) if merged.adds_no_parts() => {
@@ -194,7 +194,7 @@ impl<'a> RequestParts<'a> {
         Ok(Self { merged, parts })
     }
 
-    /// The core's request.
+    /// Converts into the core's request.
     pub(in crate::service) fn to_core(&self) -> Result<Request<'_>, Failure> {
         let parts = match &self.parts {
             PartsSource::Own(parts) => parts,
@@ -204,37 +204,40 @@ impl<'a> RequestParts<'a> {
     }
 }
 
-/// The name of the signer that an empty name means.
+/// The name of the signer; the default signer if the name is empty.
 pub(in crate::service) fn signer_or_default(name: &str) -> &str {
     if name.is_empty() { DEFAULT_SIGNER } else { name }
 }
 
-/// A duration that is not negative, without its fraction of a second.
+/// Validates a duration, and rounds it down to whole seconds.
 fn whole_seconds(field: &'static str, wire: Option<&WireDuration>) -> Result<Option<Duration>, Failure> {
     let Some(&WireDuration { seconds, nanos }) = wire else { return Ok(None) };
-    let refuse = |problem| Err(Failure::Duration { field, problem });
+    let fail = |problem| Err(Failure::Duration { field, problem });
     if seconds < 0 || nanos < 0 {
-        return refuse("is negative: ask for 1 second or more");
+        return fail("is negative: set at least 1 second");
     }
     if seconds > MAX_DURATION_SECONDS || nanos > 999_999_999 {
-        return refuse("is not a valid google.protobuf.Duration");
+        return fail(
+            "is not a valid google.protobuf.Duration: \
+             seconds must be at most 315576000000, nanos at most 999999999",
+        );
     }
     Ok(Some(Duration::from_secs(seconds.unsigned_abs())))
 }
 
-/// `expires_in` of a request; under a second is an error.
+/// `expires_in` of a request. Less than a second is an error.
 pub(in crate::service) fn expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
     let field = "expires_in";
-    let too_short = Failure::Duration { field, problem: "is under 1 second: ask for 1 second or more" };
-    whole_seconds(field, wire)?.map(|asked| Seconds::rounded_down(asked).ok_or(too_short)).transpose()
+    let too_short = Failure::Duration { field, problem: "is less than 1 second: set at least 1 second" };
+    whole_seconds(field, wire)?.map(|requested| Seconds::rounded_down(requested).ok_or(too_short)).transpose()
 }
 
-/// `min_expires_in` of a request. Under a second it asks for nothing: no URL works for less.
+/// `min_expires_in` of a request. Less than a second has no effect, because no URL works for less than a second.
 pub(in crate::service) fn min_expires_in(wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
     seconds_or_none("min_expires_in", wire)
 }
 
-/// Under a second counts as not set.
+/// A duration in whole seconds. Less than a second counts as not set.
 fn seconds_or_none(field: &'static str, wire: Option<&WireDuration>) -> Result<Option<Seconds>, Failure> {
     Ok(whole_seconds(field, wire)?.and_then(Seconds::rounded_down))
 }

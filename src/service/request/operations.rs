@@ -1,12 +1,11 @@
 //! The registry of operations: one block for each field of `PresignRequest.operation` in the contract
 //! (`proto/presign/v1/presign.proto`).
 //!
-//! A block has the field's number (its tag), its message, the row in `presign::operation`, and for each field of the
-//! message the name that S3 gives the header, the query parameter, or the prefix of headers. Fixed sub-resources are in
-//! the core's row. `http` chooses its method, headers and query in the request, so its line has none of them.
+//! A block has the number of the field (its tag), its message, the row in `presign::operation`, and for each field of the
+//! message the name of the header, of the query parameter, or the prefix of the headers in S3. Fixed sub-resources are in
+//! the row of the core. `http` has its method, headers and query in the request, so its line has none of them.
 //!
-//! The compiler finds what a new operation lacks: a field of the contract without a block, a field of a message without a
-//! name. A test here compares tags and rows with the contract, and `tests/python/s3_model.py` compares the names with
+//! A field of the contract without a block, or a field of a message without a name, is a compile error. A test compares tags and rows with the contract, and `tests/python/s3_model.py` compares the names with
 //! botocore's model of S3.
 
 use super::fields::operations;

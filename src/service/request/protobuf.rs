@@ -1,7 +1,8 @@
 //! Decoding of protobuf messages: a reader of a message's top-level fields, and one request at a time with prost.
 //!
-//! Source of the rules: [protobuf encoding](https://protobuf.dev/programming-guides/encoding/). Fields come in any
-//! order, unknown ones are skipped, of a single field the last value counts, and a message that is repeated is merged.
+//! Source: [protobuf encoding](https://protobuf.dev/programming-guides/encoding/). Fields can come in
+//! any order, unknown fields are skipped, the last value of a repeated scalar field counts, and repeated messages are
+//! merged.
 
 use prost::{
     Message as _,
@@ -10,39 +11,39 @@ use prost::{
 
 use crate::{pb, presign::parameters::MAX_PARAMETERS, service::failure::Failure};
 
-/// A message that is not what the contract says.
+/// An error in the encoding of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::service) struct Malformed {
-    /// The wrong field, or the message where no field can be named.
+pub(in crate::service) struct MalformedMessage {
+    /// The malformed field, or the message if the field is unknown.
     pub(in crate::service) field: &'static str,
     pub(in crate::service) problem: &'static str,
 }
 
 const NOT_PROTOBUF: &str = "is not a valid protobuf message";
 const NOT_UTF8: &str = "is not valid UTF-8";
-const OTHER_TYPE: &str = "has another type than the contract says";
+const WRONG_TYPE: &str = "does not have the type that the contract gives it";
 
-impl Malformed {
+impl MalformedMessage {
     pub(in crate::service) fn new(field: &'static str) -> Self {
         Self { field, problem: NOT_PROTOBUF }
     }
 
-    pub(super) fn other_type(field: &'static str) -> Self {
-        Self { field, problem: OTHER_TYPE }
+    pub(super) fn wrong_type(field: &'static str) -> Self {
+        Self { field, problem: WRONG_TYPE }
     }
 }
 
-impl From<Malformed> for Failure {
-    fn from(Malformed { field, problem }: Malformed) -> Self {
+impl From<MalformedMessage> for Failure {
+    fn from(MalformedMessage { field, problem }: MalformedMessage) -> Self {
         Self::Malformed { field, problem }
     }
 }
 
-/// Reads the top-level fields of a message, one after the other.
+/// Reads the top-level fields of a message in order.
 pub(super) struct FieldReader<'m> {
     message: &'m [u8],
     rest: &'m [u8],
-    /// What an error calls the message.
+    /// The name of the message in errors.
     name: &'static str,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct FieldReader<'m> {
 pub(super) enum FieldValue<'m> {
     Varint(u64),
     Bytes(&'m [u8]),
-    /// Of a type that the contract does not use.
+    /// A fixed-size number or a group, which the contract does not use.
     Other,
 }
 
@@ -60,14 +61,14 @@ impl<'m> FieldReader<'m> {
     }
 
     /// The next field's tag and value.
-    pub(super) fn next(&mut self) -> Result<Option<(u32, FieldValue<'m>)>, Malformed> {
+    pub(super) fn next(&mut self) -> Result<Option<(u32, FieldValue<'m>)>, MalformedMessage> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        self.read().map(Some).ok_or(Malformed::new(self.name))
+        self.read().map(Some).ok_or(MalformedMessage::new(self.name))
     }
 
-    /// How many bytes of the message are read: where the last field ends.
+    /// The offset of the end of the last field that was read.
     pub(super) fn position(&self) -> usize {
         self.message.len() - self.rest.len()
     }
@@ -92,35 +93,35 @@ impl<'m> FieldReader<'m> {
 }
 
 impl<'m> FieldValue<'m> {
-    pub(super) fn bytes(self, field: &'static str) -> Result<&'m [u8], Malformed> {
+    pub(super) fn bytes(self, field: &'static str) -> Result<&'m [u8], MalformedMessage> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            _ => Err(Malformed::other_type(field)),
+            _ => Err(MalformedMessage::wrong_type(field)),
         }
     }
 
-    pub(super) fn flag(self, field: &'static str) -> Result<bool, Malformed> {
+    pub(super) fn flag(self, field: &'static str) -> Result<bool, MalformedMessage> {
         match self {
             Self::Varint(number) => Ok(number != 0),
-            _ => Err(Malformed::other_type(field)),
+            _ => Err(MalformedMessage::wrong_type(field)),
         }
     }
 }
 
-/// The fields of `PresignRequest` that an error can name; every other one belongs to the operation.
+/// The fields of `PresignRequest` outside the operation. An error in any other field is reported for `operation`.
 const REQUEST_FIELDS: [&str; 8] =
     ["bucket", "key", "expires_in", "min_expires_in", "signer", "headers", "query", "reuse_window"];
 
 /// The tags of `headers` and `query` in `PresignRequest`.
 const MAP_TAGS: [u32; 2] = [6, 7];
 
-/// A map with more entries than this has too many, however often its keys repeat.
+/// The most encoded entries of a map, including repeated keys.
 const MAX_MAP_ENTRIES: usize = 10 * MAX_PARAMETERS;
 
-/// A shorter message cannot have [`MAX_MAP_ENTRIES`] in each map and is decoded without counting them.
+/// A message up to this length cannot have more than [`MAX_MAP_ENTRIES`], and is decoded without counting them.
 const UNCOUNTED_BYTES: usize = 2 * MAX_MAP_ENTRIES;
 
-/// Decodes one `PresignRequest`, in place of what `request` was before: its memory is used again.
+/// Decodes one `PresignRequest` into `request`. The previous content is removed, its memory is reused.
 pub(in crate::service) fn decode_request(
     message: &[u8],
     request: &mut pb::PresignRequest,
@@ -129,7 +130,7 @@ pub(in crate::service) fn decode_request(
     merge_request(message, request)
 }
 
-/// Merges one `PresignRequest` into another, as protobuf merges a message that is repeated.
+/// Merges one encoded `PresignRequest` into another, by the rules of protobuf for repeated messages.
 pub(super) fn merge_request(message: &[u8], request: &mut pb::PresignRequest) -> Result<(), Failure> {
     if message.len() > UNCOUNTED_BYTES {
         check_map_entries(message)?;
@@ -137,7 +138,7 @@ pub(super) fn merge_request(message: &[u8], request: &mut pb::PresignRequest) ->
     Ok(request.merge(message).map_err(|error| name_malformed_field(&error))?)
 }
 
-/// Rejects maps with too many entries before memory is spent on them.
+/// Rejects maps with too many entries before they are decoded, which would allocate memory for each entry.
 fn check_map_entries(message: &[u8]) -> Result<(), Failure> {
     let mut counts = [0; MAP_TAGS.len()];
     let mut fields = FieldReader::new(message, "request");
@@ -152,23 +153,23 @@ fn check_map_entries(message: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// prost names the field in the text of its error alone.
-fn name_malformed_field(error: &prost::DecodeError) -> Malformed {
+/// Finds the malformed field in the text of the error: prost has no other way to get it.
+fn name_malformed_field(error: &prost::DecodeError) -> MalformedMessage {
     let text = error.to_string();
     let Some((field, problem)) =
         text.split_once("PresignRequest.").and_then(|(_, named)| named.split_once(':'))
     else {
-        return Malformed::new("request");
+        return MalformedMessage::new("request");
     };
     let field = REQUEST_FIELDS.into_iter().find(|known| *known == field).unwrap_or("operation");
     let problem = if problem.contains("UTF-8") {
         NOT_UTF8
     } else if problem.contains("invalid wire type") {
-        OTHER_TYPE
+        WRONG_TYPE
     } else {
         NOT_PROTOBUF
     };
-    Malformed { field, problem }
+    MalformedMessage { field, problem }
 }
 
 #[cfg(test)]
@@ -181,15 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_request_is_named_by_its_field() {
+    fn the_malformed_field_is_named() {
         for (bytes, field, problem) in [
             (&[0x12, 1, 0xff][..], "key", NOT_UTF8),
-            (&[0x10, 1], "key", OTHER_TYPE),
+            (&[0x10, 1], "key", WRONG_TYPE),
             (&[0x12, 9, b'x'], "key", NOT_PROTOBUF),
             (&[0x1a, 1, 8], "expires_in", NOT_PROTOBUF),
             (&[0x32, 3, 0x0a, 1, 0xff], "headers", NOT_UTF8),
-            // An operation that another one replaces.
-            (&[0x62, 2, 8, 1, 0x52, 0], "operation", OTHER_TYPE),
+            // The first operation is malformed, and the second one replaces it.
+            (&[0x62, 2, 8, 1, 0x52, 0], "operation", WRONG_TYPE),
             (&[0xff], "request", NOT_PROTOBUF),
         ] {
             let failure = Failure::Malformed { field, problem };
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_request_before_remains() {
+    fn decoding_removes_the_previous_request() {
         let before = pb::PresignRequest {
             bucket: "b".into(),
             headers: [("a".into(), "b".into())].into(),
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_with_too_many_entries_is_rejected_before_it_is_decoded() {
+    fn a_map_with_too_many_entries_is_rejected() {
         let entry = [0x32, 3, 0x0a, 1, b'a'];
         assert!(decode(&entry.repeat(MAX_MAP_ENTRIES)).is_ok_and(|request| request.headers.len() == 1));
         assert_eq!(

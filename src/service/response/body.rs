@@ -1,4 +1,4 @@
-//! The HTTP body of one long gRPC message: chunks that go out as they are, where tonic's encoder would copy them into one
+//! The HTTP body of one long gRPC message. It sends chunks without copying them; tonic's encoder would copy them into one
 //! buffer of megabytes.
 
 use std::{
@@ -14,31 +14,36 @@ use tonic::Status;
 
 use crate::service::admission::response_budget::InFlight;
 
-/// One gRPC message and its successful end.
+/// One gRPC message, and the trailers with status OK.
 pub(in crate::service) struct MessageBody {
-    /// The head of the message, until it is sent.
-    head: Option<Bytes>,
+    /// The prefix of the message, until it is sent.
+    prefix: Option<Bytes>,
     chunks: vec::IntoIter<BytesMut>,
     /// The trailers, until they are sent.
     trailers: Option<HeaderMap>,
-    /// The share of the response budget, where one was reserved.
+    /// The reservation in the response budget, if the response needs one.
     in_flight: Option<InFlight>,
 }
 
 impl MessageBody {
-    /// The body of a message that consists of these chunks, not compressed.
+    /// The body of an uncompressed message that consists of these chunks.
     ///
-    /// Source of the form: Length-Prefixed-Message in
+    /// Source: Length-Prefixed-Message in
     /// [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
-    /// A message is at most as long as a response may be, which fits into the prefix.
+    /// The length of a response is limited, so that it fits into the prefix.
     pub(in crate::service) fn new(chunks: Vec<BytesMut>, in_flight: Option<InFlight>) -> Self {
         let length: usize = chunks.iter().map(BytesMut::len).sum();
-        let mut head = BytesMut::with_capacity(5);
-        head.put_u8(0);
-        head.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+        let mut prefix = BytesMut::with_capacity(5);
+        prefix.put_u8(0);
+        prefix.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
         let mut trailers = HeaderMap::with_capacity(1);
         trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
-        Self { head: Some(head.freeze()), chunks: chunks.into_iter(), trailers: Some(trailers), in_flight }
+        Self {
+            prefix: Some(prefix.freeze()),
+            chunks: chunks.into_iter(),
+            trailers: Some(trailers),
+            in_flight,
+        }
     }
 }
 
@@ -54,7 +59,7 @@ impl Body for MessageBody {
         if let Some(in_flight) = &this.in_flight {
             in_flight.record_progress();
         }
-        let data = this.head.take().or_else(|| this.chunks.next().map(BytesMut::freeze));
+        let data = this.prefix.take().or_else(|| this.chunks.next().map(BytesMut::freeze));
         let frame = data.map(Frame::data).or_else(|| this.trailers.take().map(Frame::trailers));
         Poll::Ready(frame.map(Ok))
     }
@@ -75,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn chunks_follow_a_length_prefix_and_the_status_comes_last() {
+    async fn body_is_prefix_chunks_and_trailers() {
         let chunks = [&b"first "[..], b"second"].map(BytesMut::from).into();
         let collected = MessageBody::new(chunks, None).collect().await.unwrap();
         assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");

@@ -1,4 +1,4 @@
-//! Writes responses as the bytes that are sent, without building a message first.
+//! Encodes responses directly, without building their messages first.
 
 use prost::{
     Message as _,
@@ -21,20 +21,19 @@ use crate::{
 
 /// Field 1 of `PresignResponse`, and of `PresignResult`: the URL.
 const PRESIGNED: u32 = 1;
-/// Field 2 of `PresignResult`: why there is none.
+/// Field 2 of `PresignResult`: the error.
 const ERROR: u32 = 2;
 /// Field 1 of `BatchPresignResponse`.
 const RESULTS: u32 = 1;
 
-/// A signed URL with what is written next to it.
+/// A signed URL, with the request and the grant that are written next to it.
 pub(in crate::service) struct SignedUrl<'a> {
     pub(in crate::service) url: &'a str,
     pub(in crate::service) request: &'a Request<'a>,
     pub(in crate::service) grant: &'a EncodedGrant,
 }
 
-/// What was granted, in its wire form: the fields of `PresignedRequest` after the headers. Most results of a batch have
-/// the same.
+/// The encoded fields of `PresignedRequest` after the headers. They are the same for most results of a batch.
 pub(in crate::service) struct EncodedGrant {
     presigned: Presigned,
     fields: Vec<u8>,
@@ -53,29 +52,29 @@ impl EncodedGrant {
         Self { presigned, fields: message.encode_to_vec() }
     }
 
-    /// Whether another URL was granted the same.
-    pub(in crate::service) fn is_of(&self, presigned: &Presigned) -> bool {
+    /// Whether this is also the grant of another URL.
+    pub(in crate::service) fn matches(&self, presigned: &Presigned) -> bool {
         self.presigned == *presigned
     }
 }
 
 /// Appends a `PresignResponse`.
 pub(in crate::service) fn write_response(signed: &SignedUrl<'_>, out: &mut BytesMut) {
-    let fields = UrlFields::of(signed);
+    let fields = UrlFields::new(signed);
     out.reserve(field_len(PRESIGNED, fields.len));
     fields.write(PRESIGNED, out);
 }
 
-/// Appends one result of a `BatchPresignResponse`: a URL.
+/// Appends a result of a `BatchPresignResponse` with a URL.
 pub(in crate::service) fn write_result(signed: &SignedUrl<'_>, out: &mut BytesMut) {
-    let fields = UrlFields::of(signed);
+    let fields = UrlFields::new(signed);
     let result_len = field_len(PRESIGNED, fields.len);
     out.reserve(field_len(RESULTS, result_len));
     write_key_and_length(RESULTS, result_len, out);
     fields.write(PRESIGNED, out);
 }
 
-/// Appends one result of a `BatchPresignResponse`: an error.
+/// Appends a result of a `BatchPresignResponse` with an error.
 pub(in crate::service) fn write_error(error: &tonic_types::Status, out: &mut BytesMut) {
     let len = error.encoded_len();
     write_key_and_length(RESULTS, field_len(ERROR, len), out);
@@ -84,7 +83,7 @@ pub(in crate::service) fn write_error(error: &tonic_types::Status, out: &mut Byt
     error.encode_raw(out);
 }
 
-/// How many of these encoded results, from the first, take no more than `limit` bytes.
+/// How many of the first of these encoded results have at most `limit` bytes together.
 pub(in crate::service) fn count_results_within(results: &[u8], limit: usize) -> usize {
     let mut rest = results;
     let mut count = 0;
@@ -103,14 +102,14 @@ fn skip_one_field(mut rest: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// The bytes of a `StreamPresignResponse` before the results of its batch.
+/// Encodes the part of a `StreamPresignResponse` before the results of its batch.
 pub(in crate::service) fn encode_stream_head(batch_len: usize) -> BytesMut {
     let mut out = BytesMut::with_capacity(MAX_STREAM_ENVELOPE_BYTES);
     write_key_and_length(1, batch_len, &mut out);
     out
 }
 
-/// The bytes after them: the index of the first result in the whole stream.
+/// Encodes the part after the results: the index of the first result in the stream.
 pub(in crate::service) fn encode_stream_tail(first_index: u64) -> BytesMut {
     let mut out = BytesMut::with_capacity(MAX_STREAM_ENVELOPE_BYTES);
     if first_index > 0 {
@@ -120,10 +119,10 @@ pub(in crate::service) fn encode_stream_tail(first_index: u64) -> BytesMut {
     out
 }
 
-/// The most bytes of a `StreamPresignResponse` around its batch.
+/// The most bytes of a `StreamPresignResponse` in addition to its results.
 pub(in crate::service) const MAX_STREAM_ENVELOPE_BYTES: usize = 32;
 
-/// The fields of a `PresignedRequest`, and how long they will be.
+/// The fields of a `PresignedRequest`, and their encoded length.
 struct UrlFields<'a> {
     signed: &'a SignedUrl<'a>,
     method: &'a str,
@@ -131,44 +130,45 @@ struct UrlFields<'a> {
 }
 
 impl<'a> UrlFields<'a> {
-    fn of(signed: &'a SignedUrl<'a>) -> Self {
+    fn new(signed: &'a SignedUrl<'a>) -> Self {
         let method = signed.request.operation.method.as_str();
         let header = |(name, value)| field_len(3, entry_len(name, value));
         let headers: usize = signed.request.headers.iter().map(header).sum();
-        let len = text_len(1, signed.url) + text_len(2, method) + headers + signed.grant.fields.len();
+        let len =
+            text_field_len(1, signed.url) + text_field_len(2, method) + headers + signed.grant.fields.len();
         Self { signed, method, len }
     }
 
     fn write(&self, tag: u32, out: &mut BytesMut) {
         write_key_and_length(tag, self.len, out);
-        write_text(1, self.signed.url, out);
-        write_text(2, self.method, out);
+        write_text_field(1, self.signed.url, out);
+        write_text_field(2, self.method, out);
         for (name, value) in self.signed.request.headers.iter() {
             write_key_and_length(3, entry_len(name, value), out);
-            write_text(1, name, out);
-            write_text(2, value, out);
+            write_text_field(1, name, out);
+            write_text_field(2, value, out);
         }
         out.put_slice(&self.signed.grant.fields);
     }
 }
 
-/// The length of a map's entry. Empty strings are left out, as in proto3.
+/// The encoded length of an entry of a map. Empty strings are omitted, as in proto3.
 fn entry_len(name: &str, value: &str) -> usize {
-    text_len(1, name) + text_len(2, value)
+    text_field_len(1, name) + text_field_len(2, value)
 }
 
-fn text_len(tag: u32, text: &str) -> usize {
+fn text_field_len(tag: u32, text: &str) -> usize {
     if text.is_empty() { 0 } else { field_len(tag, text.len()) }
 }
 
-fn write_text(tag: u32, text: &str, out: &mut BytesMut) {
+fn write_text_field(tag: u32, text: &str, out: &mut BytesMut) {
     if !text.is_empty() {
         write_key_and_length(tag, text.len(), out);
         out.put_slice(text.as_bytes());
     }
 }
 
-/// The length of a length-delimited field, key and length included.
+/// The encoded length of a length-delimited field, including its key and length.
 fn field_len(tag: u32, len: usize) -> usize {
     key_len(tag) + encoded_len_varint(len as u64) + len
 }
@@ -205,7 +205,7 @@ mod tests {
         parameters::{Headers, Query},
     };
 
-    /// The bytes written for a URL, and the message that a client should read.
+    /// The encoded URL, and the message that a client should decode from it.
     fn written(write: fn(&SignedUrl<'_>, &mut BytesMut)) -> (BytesMut, pb::PresignedRequest) {
         let mut headers = Headers::default();
         headers.add("content-type", "text/plain").unwrap();
@@ -242,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn a_response_equals_what_prost_writes() {
+    fn an_encoded_response_equals_that_of_prost() {
         let (bytes, presigned) = written(write_response);
         assert_eq!(bytes, pb::PresignResponse { presigned: Some(presigned) }.encode_to_vec());
     }
 
     #[test]
-    fn batch_results_equal_what_prost_writes_streamed_or_not() {
+    fn encoded_batches_and_streams_equal_those_of_prost() {
         let (mut bytes, presigned) = written(write_result);
         let error = tonic_types::Status { code: 3, message: "no".to_owned(), details: Vec::new() };
         write_error(&error, &mut bytes);

@@ -1,4 +1,4 @@
-//! `BatchPresign`: a result for each of many requests, in a message that every client can receive.
+//! `BatchPresign`: many requests, with all results in one message of at most 4 MiB.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
         failure::Failure,
         request::{
             batch::EncodedBatch,
-            merged::{Defaults, MergedRequest},
+            merged::{BatchDefaults, MergedRequest},
             protobuf::decode_request,
         },
         response::{body::MessageBody, chunks::ResultChunks, encode},
@@ -29,66 +29,66 @@ use crate::{
     },
 };
 
-/// The default receive limit of every gRPC client.
+/// The most bytes of a response: the default receive limit of gRPC clients.
 ///
 /// Source: `GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH` in
 /// [grpc_types.h](https://grpc.github.io/grpc/core/channel__arg__names_8h.html).
 pub(super) const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long a batch signs before it yields to other tasks: less than a call for one URL takes.
+/// How long a batch signs before it yields to other tasks. It is less than the time for a single call.
 const TIME_SLICE: Duration = Duration::from_micros(20);
 
-/// A batch gets a further core for each of this many requests.
+/// A batch uses one more core for each further 256 requests, if the core is free.
 const REQUESTS_PER_CORE: usize = 256;
 
-/// A batch of at most this many requests is like a call for one URL: it does not wait for the long ones.
-const SHORT_BATCH: usize = 32;
+/// A batch of at most this many requests is signed without a core permit, so that it does not wait for long batches.
+const SHORT_BATCH_REQUESTS: usize = 32;
 
-/// The bytes of a usual result, with a session token in its URL.
+/// The length of a usual result, with a session token in its URL.
 const USUAL_RESULT_BYTES: usize = 1024;
 
-/// Requests whose needs are read before the batch yields to other tasks.
+/// How many requests are checked for their needs before the batch yields to other tasks.
 const NEEDS_PER_SLICE: usize = 128;
 
-/// A batch that is being signed: with one clock reading and one snapshot of each signer.
+/// Signs the requests of one batch, with one clock reading and one snapshot of each signer.
 #[derive(Clone)]
 pub(super) struct BatchSigner {
     call: Arc<Call>,
     batch: Arc<EncodedBatch>,
     snapshot: Arc<CallSnapshot>,
-    /// The field of the call's message that has the requests.
+    /// The path of the requests in the message of the call, for errors.
     field: &'static str,
 }
 
-/// Consecutive results.
+/// The results of consecutive requests.
 pub(super) struct BatchPart {
     pub(super) results: ResultChunks,
-    /// The index after the last request that has its result here.
+    /// The index of the first request whose result is not in `results`.
     pub(super) end: usize,
-    /// The result of request `end`, when it was signed and did not fit: the next part starts with it.
+    /// The result of request `end`, if it was signed but did not fit. The next part starts with it.
     pub(super) carried_over: Option<BytesMut>,
 }
 
-/// A response to a batch, with its share of the response budget.
+/// The response to a batch, with its reservation in the response budget.
 pub(in crate::service) struct BatchResponse {
     chunks: Vec<BytesMut>,
     in_flight: Option<InFlight>,
 }
 
 impl BatchResponse {
-    /// The body that sends it as it is.
+    /// The body that sends it uncompressed.
     pub(in crate::service) fn into_body(self) -> MessageBody {
         MessageBody::new(self.chunks, self.in_flight)
     }
 
-    /// The message that tonic compresses. Its share of the budget ends here: compressed, it is short.
+    /// The message for tonic to compress. The reservation ends here, because the compressed response is short.
     pub(in crate::service) fn into_message(self) -> EncodedMessage {
-        EncodedMessage::of(self.chunks)
+        EncodedMessage::from_chunks(self.chunks)
     }
 }
 
 impl BatchSigner {
-    /// Checks the size of the batch and has AWS asked for what its requests need.
+    /// Checks the size of the batch, and gets from AWS what its requests need.
     pub(super) async fn start(
         call: &Arc<Call>,
         batch: EncodedBatch,
@@ -98,36 +98,36 @@ impl BatchSigner {
         match items {
             0 => return Err(Failure::EmptyBatch { limit, field }),
             _ if items > limit => return Err(Failure::BatchTooLarge { items, limit, field }),
-            _ => call.state.metrics.batch(items),
+            _ => call.state.metrics.record_batch_size(items),
         }
         let snapshot = ensure_credentials(call, &batch).await;
         Ok(Self { call: Arc::clone(call), batch: Arc::new(batch), snapshot: Arc::new(snapshot), field })
     }
 
-    /// How many requests there are.
+    /// The number of requests.
     pub(super) fn len(&self) -> usize {
         self.batch.len()
     }
 
-    /// A permit to sign: one for each core, first come first served. More batches at once would only delay each other,
-    /// and keep their responses in memory for longer.
-    pub(super) async fn acquire_core(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits for a permit to sign, in order of arrival; a short batch needs none. There is one permit for each core: more
+    /// batches at the same time would only delay each other, and keep their responses in memory for longer.
+    pub(super) async fn acquire_core_permit(&self) -> Option<OwnedSemaphorePermit> {
         match self.len() {
-            ..=SHORT_BATCH => None,
+            ..=SHORT_BATCH_REQUESTS => None,
             // The semaphore is never closed.
-            _ => Arc::clone(&self.call.state.cores).acquire_owned().await.ok(),
+            _ => Arc::clone(&self.call.state.core_permits).acquire_owned().await.ok(),
         }
     }
 
-    /// Signs requests of a range until it ends or the results would exceed `limit` bytes, but at least one. Yields to
-    /// other tasks between slices.
+    /// Signs the requests of a range, until the results would exceed `limit` bytes, but at least one. Yields to other tasks
+    /// after each time slice.
     pub(super) async fn sign_range(
         &self,
         range: Range<usize>,
         limit: usize,
         carried_over: Option<BytesMut>,
     ) -> Result<BatchPart, Failure> {
-        let defaults = self.batch.defaults().map(Defaults::new);
+        let defaults = self.batch.defaults().map(BatchDefaults::new);
         let mut signer = CallSigner::new(&self.call, &self.snapshot);
         let mut request = Box::<pb::PresignRequest>::default();
         let first = range.start + usize::from(carried_over.is_some());
@@ -138,14 +138,14 @@ impl BatchSigner {
                 tokio::task::yield_now().await;
                 slice = Stopwatch::start();
             }
-            let out = results.open((range.end - index) * USUAL_RESULT_BYTES);
+            let out = results.open_chunk((range.end - index) * USUAL_RESULT_BYTES);
             let before = out.len();
             self.append_result(index, &mut request, defaults.as_ref(), &mut signer, out)?;
             if out.len() - before > limit {
                 out.truncate(before);
                 self.append_failure(index, Failure::ResultTooLarge { limit }, out)?;
             }
-            if let Some(carried_over) = results.close(before, limit) {
+            if let Some(carried_over) = results.accept_result(before, limit) {
                 return Ok(BatchPart { results, end: index, carried_over: Some(carried_over) });
             }
         }
@@ -156,7 +156,7 @@ impl BatchSigner {
         &self,
         index: usize,
         request: &mut pb::PresignRequest,
-        defaults: Option<&Defaults<'_>>,
+        defaults: Option<&BatchDefaults<'_>>,
         signer: &mut CallSigner<'_>,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
@@ -164,7 +164,7 @@ impl BatchSigner {
         signer.count_read(message.len());
         let signed = match decode_request(message, request) {
             Ok(()) => {
-                let merged = MergedRequest::new(request, defaults.map(Defaults::request));
+                let merged = MergedRequest::new(request, defaults.map(BatchDefaults::request));
                 signer.sign(merged, defaults, encode::write_result, out)
             }
             Err(failure) => {
@@ -175,20 +175,20 @@ impl BatchSigner {
         signed.or_else(|failure| self.append_failure(index, failure, out))
     }
 
-    /// Appends why a request has no URL, unless its failure fails the whole batch.
+    /// Appends the error of a request, or fails if it is to fail the whole batch.
     fn append_failure(&self, index: usize, failure: Failure, out: &mut BytesMut) -> Result<(), Failure> {
         if self.batch.is_all_or_nothing() {
             return Err(Failure::Item { field: self.field, index, failure: Box::new(failure) });
         }
-        encode::write_error(&failure.to_item(), out);
+        encode::write_error(&failure.to_item_status(), out);
         Ok(())
     }
 
-    /// Signs every request, a long batch on all cores that are free.
+    /// Signs every request. A long batch uses all free cores.
     async fn sign_all(&self) -> Result<Vec<BatchPart>, Failure> {
         let mut permits = Vec::new();
         while permits.len() + 1 < self.len() / REQUESTS_PER_CORE
-            && let Ok(permit) = Arc::clone(&self.call.state.cores).try_acquire_owned()
+            && let Ok(permit) = Arc::clone(&self.call.state.core_permits).try_acquire_owned()
         {
             permits.push(permit);
         }
@@ -209,7 +209,7 @@ impl BatchSigner {
         others.sort_unstable_by_key(|(number, _)| *number);
         let mut parts = vec![first];
         for (_, part) in others {
-            // What comes after a part that is full counts as not signed.
+            // The results after a full part do not fit into the response.
             if parts.last().is_some_and(|last| last.carried_over.is_some()) {
                 break;
             }
@@ -219,21 +219,21 @@ impl BatchSigner {
     }
 }
 
-/// The snapshot to sign a batch with, after AWS was asked for what its valid requests need.
+/// Gets from AWS what the valid requests of a batch need. Returns the snapshot to sign with.
 async fn ensure_credentials(call: &Call, batch: &EncodedBatch) -> CallSnapshot {
     let snapshot = CallSnapshot::take(&call.state);
     let mut needs = CredentialNeeds::new(&snapshot, batch.message());
-    if needs.are_complete() {
+    if needs.are_final() {
         return snapshot;
     }
     {
-        let defaults = batch.defaults().map(Defaults::new);
+        let defaults = batch.defaults().map(BatchDefaults::new);
         let mut request = Box::<pb::PresignRequest>::default();
         for index in 0..batch.len() {
             if index % NEEDS_PER_SLICE == NEEDS_PER_SLICE - 1 {
                 tokio::task::yield_now().await;
             }
-            // What cannot be decoded fails when it is to be signed.
+            // A request that cannot be decoded fails later, when it is signed.
             if decode_request(batch.request(index), &mut request).is_ok() {
                 let merged = MergedRequest::new(&request, batch.defaults());
                 add_needs(call, &snapshot, merged, defaults.as_ref(), &mut needs);
@@ -244,17 +244,17 @@ async fn ensure_credentials(call: &Call, batch: &EncodedBatch) -> CallSnapshot {
     newer.unwrap_or(snapshot)
 }
 
-/// Signs a batch for a response in one message, or fails.
+/// Signs a batch. Fails if the response would exceed [`MAX_RESPONSE_BYTES`].
 pub(in crate::service) async fn batch_presign(
     call: Arc<Call>,
     message: Bytes,
 ) -> Result<BatchResponse, Failure> {
     let batch = EncodedBatch::read(message, call.state.batch_items)?;
     let signer = BatchSigner::start(&call, batch, "requests").await?;
-    // Memory is reserved first: a batch that waits for it keeps no other from a core.
+    // Memory is reserved before the core permit, so that a batch that waits for memory does not block a core.
     let expected = (signer.len() * USUAL_RESULT_BYTES).min(MAX_RESPONSE_BYTES);
     let reservation = call.state.response_budget.reserve(expected).await;
-    let permit = signer.acquire_core().await;
+    let permit = signer.acquire_core_permit().await;
     let parts = signer.sign_all().await?;
     let fits = count_fitting(&parts);
     if fits < signer.len() {
@@ -265,7 +265,7 @@ pub(in crate::service) async fn batch_presign(
     Ok(BatchResponse { chunks, in_flight: reservation.map(Reservation::start_sending) })
 }
 
-/// How many results, from the first, a client can receive in one message.
+/// How many of the first results fit into one response.
 fn count_fitting(parts: &[BatchPart]) -> usize {
     let mut remaining = MAX_RESPONSE_BYTES;
     let mut fits = 0;
@@ -285,15 +285,15 @@ fn count_fitting(parts: &[BatchPart]) -> usize {
 mod tests {
     use super::*;
 
-    /// This many results of this many bytes each, up to the request before `end`.
+    /// A part with this many results of this many bytes each, whose last request is `end - 1`.
     fn part(results: usize, bytes_each: usize, end: usize) -> BatchPart {
         let error = tonic_types::Status { code: 3, message: "x".repeat(bytes_each), details: Vec::new() };
         let mut written = ResultChunks::default();
         for _ in 0..results {
-            let out = written.open(0);
+            let out = written.open_chunk(0);
             let before = out.len();
             encode::write_error(&error, out);
-            assert!(written.close(before, usize::MAX).is_none());
+            assert!(written.accept_result(before, usize::MAX).is_none());
         }
         BatchPart { results: written, end, carried_over: None }
     }

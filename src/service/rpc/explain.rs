@@ -17,9 +17,9 @@ use crate::{
         admission::call::Call,
         codec::EncodedMessage,
         failure::Failure,
-        request::protobuf::Malformed,
+        request::protobuf::MalformedMessage,
         sign::{
-            authorize::{Subject, authorize},
+            authorize::{RequestedAction, authorize},
             snapshot::CallSnapshot,
         },
     },
@@ -27,14 +27,14 @@ use crate::{
 
 /// Explains one URL. Nothing is signed, so there is no decision to record.
 pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Result<EncodedMessage, Failure> {
-    let request = pb::ExplainRequest::decode(message).map_err(|_| Malformed::new("request"))?;
+    let request = pb::ExplainRequest::decode(message).map_err(|_| MalformedMessage::new("request"))?;
     let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let used = UsedRequest::new(&request.url, &request.method, headers)?;
     let error_body = request.s3_error_body;
     if error_body.len() > MAX_ERROR_BODY_BYTES {
         return Err(UsedRequestError::ErrorBodyTooLong(error_body.len()).into());
     }
-    authorize(call.context.caller, &Subject::Explanation { request: &used })?;
+    authorize(call.context.caller, &RequestedAction::Explanation { request: &used })?;
     let snapshot = CallSnapshot::take(&call.state);
     let known = snapshot.known_credentials();
     if known.is_empty() {
@@ -43,7 +43,7 @@ pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Resu
     }
     // It may take some milliseconds: apart from the calls for URLs, and on no more cores than there are. The semaphore
     // is never closed.
-    let permit = Arc::clone(&call.state.cores).acquire_owned().await.ok();
+    let permit = Arc::clone(&call.state.core_permits).acquire_owned().await.ok();
     let now = snapshot.now();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;

@@ -1,4 +1,4 @@
-//! `PresignPost`: forms with which a browser uploads a file.
+//! `PresignPost`: a form with which a browser uploads a file.
 
 use std::sync::Arc;
 
@@ -22,32 +22,32 @@ use crate::{
         failure::Failure,
         request::{
             merged::{expires_in, min_expires_in, signer_or_default},
-            protobuf::Malformed,
+            protobuf::MalformedMessage,
         },
         response::encode::{to_wire_clamp_reason, to_wire_duration},
         sign::{
-            authorize::{Subject, authorize},
-            decision::{Decision, Outcome, Recorder},
+            authorize::{RequestedAction, authorize},
+            decision::{Decision, DecisionRecorder, Outcome},
             needs::{CredentialNeeds, LifetimeNeeded},
             snapshot::CallSnapshot,
         },
     },
 };
 
-/// Signs one form and encodes its response. A form has at most 20 KB, so the response is short.
+/// Signs one form, and encodes the response. A form has at most 20 KB, so the response is short.
 pub(in crate::service) async fn presign_post(
     call: Arc<Call>,
     message: Bytes,
 ) -> Result<EncodedMessage, Failure> {
     let snapshot = CallSnapshot::take(&call.state);
     let decoded = pb::PresignPostRequest::decode(message);
-    let request = decoded.as_ref().map_err(|_| Failure::from(Malformed::new("request")));
+    let request = decoded.as_ref().map_err(|_| Failure::from(MalformedMessage::new("request")));
     let newer = match &request {
         Ok(request) => ensure_credentials(&call, &snapshot, request).await,
         Err(_) => None,
     };
     let snapshot = newer.unwrap_or(snapshot);
-    let mut recorder = Recorder::new(&call);
+    let mut recorder = DecisionRecorder::new(&call);
     let signed = match &request {
         Ok(request) => sign(&call, request, &snapshot, &mut recorder),
         Err(failure) => Err(failure.clone()),
@@ -65,15 +65,15 @@ pub(in crate::service) async fn presign_post(
     Ok(encode(signed?))
 }
 
-/// Asks AWS for what a form needs, if it can be signed at all. A newer snapshot, where there is one.
+/// Gets from AWS what a valid and authorized form needs. Returns a newer snapshot, if anything changed.
 async fn ensure_credentials(
     call: &Call,
     snapshot: &CallSnapshot,
     request: &pb::PresignPostRequest,
 ) -> Option<CallSnapshot> {
-    // Forms are not offered for directory buckets: no session is needed.
+    // There are no forms for directory buckets, so no session is needed.
     let mut needs = CredentialNeeds::new(snapshot, b"");
-    if needs.are_complete() {
+    if needs.are_final() {
         return None;
     }
     let expires_in = expires_in(request.expires_in.as_ref()).ok()?;
@@ -98,7 +98,7 @@ fn is_valid_and_authorized(
     Ok(())
 }
 
-/// Checks what can be told from the request alone, and then whether the caller may have it signed.
+/// Checks what the request alone determines, and then whether the caller is allowed to have it signed.
 fn validate_and_authorize(
     call: &Call,
     request: &pb::PresignPostRequest,
@@ -107,14 +107,14 @@ fn validate_and_authorize(
     let target: Target = request.bucket.parse()?;
     post::check_target(&target)?;
     let signer = signer_or_default(&request.signer);
-    authorize(call.context.caller, &Subject::Form { signer, target: &target, request: to_sign })
+    authorize(call.context.caller, &RequestedAction::Form { signer, target: &target, request: to_sign })
 }
 
 fn sign(
     call: &Call,
     request: &pb::PresignPostRequest,
     snapshot: &CallSnapshot,
-    recorder: &mut Recorder<'_>,
+    recorder: &mut DecisionRecorder<'_>,
 ) -> Result<Form, Failure> {
     let fields = read_fields(request)?;
     let to_sign = to_core(request, &fields)?;
@@ -123,18 +123,18 @@ fn sign(
     let signing = snapshot.credentials_of(signer)?.target_signer(&request.bucket, snapshot.now())?;
     let stopwatch = Stopwatch::start();
     let form = post::sign_form(&to_sign, &signing)?;
-    recorder.timed(post::ALGORITHM, stopwatch.elapsed());
+    recorder.record_time(post::ALGORITHM, stopwatch.elapsed());
     Ok(form)
 }
 
 fn read_fields(request: &pb::PresignPostRequest) -> Result<FormFields<'_>, Failure> {
-    let wrong_in = |field| move |error: PostError| Failure::Post { field, error };
+    let in_field = |field| move |error: PostError| Failure::Post { field, error };
     let mut fields = FormFields::default();
     for (name, value) in &request.fields {
-        fields.add_exact(name, value).map_err(wrong_in("fields"))?;
+        fields.add_exact(name, value).map_err(in_field("fields"))?;
     }
     for (name, text) in &request.starts_with {
-        fields.add_starts_with(name, text).map_err(wrong_in("starts_with"))?;
+        fields.add_starts_with(name, text).map_err(in_field("starts_with"))?;
     }
     Ok(fields)
 }

@@ -31,7 +31,7 @@ pub(in crate::service) async fn presign(call: Arc<Call>, message: Bytes) -> Resu
     }
     let request = MergedRequest::new(&request, None);
     let mut needs = CredentialNeeds::new(&snapshot, request.bucket().as_bytes());
-    if !needs.are_complete() {
+    if !needs.are_final() {
         add_needs(&call, &snapshot, request, None, &mut needs);
         let newer = needs.ensure(&call.state, call.context.deadline).await;
         snapshot = newer.unwrap_or(snapshot);

@@ -1,5 +1,4 @@
-//! Whether a caller may have a request signed. It is asked for every item of every RPC, after the request was found
-//! valid and before anything is asked of AWS for it.
+//! Authorization of a request. It runs for every item of every RPC, after validation and before any call to AWS.
 
 use crate::{
     explain::UsedRequest,
@@ -7,23 +6,23 @@ use crate::{
     service::{admission::call::Caller, failure::Failure},
 };
 
-/// What a caller asks for.
-#[expect(dead_code, reason = "the rules of a later version read them")]
-pub(in crate::service) enum Subject<'a> {
-    /// A URL for this request.
+/// The request that a caller wants to be authorized.
+#[expect(dead_code, reason = "the rules of a later version use the fields")]
+pub(in crate::service) enum RequestedAction<'a> {
+    /// To sign a URL for this request.
     Url { signer: &'a str, target: &'a Target, request: &'a Request<'a> },
-    /// A form for this request.
+    /// To sign a form for this request.
     Form { signer: &'a str, target: &'a Target, request: &'a PostRequest<'a> },
-    /// What became of this request.
+    /// To explain this request.
     Explanation { request: &'a UsedRequest },
 }
 
-/// Allows everything: the server starts with `open = true` alone until there are rules.
+/// Allows every request: a server without rules starts only with `open = true`.
 ///
 /// # Errors
-/// None yet; a caller without a rule gets PERMISSION_DENIED here.
-#[expect(clippy::unnecessary_wraps, reason = "rules deny here")]
-pub(in crate::service) fn authorize(caller: Caller, _subject: &Subject<'_>) -> Result<(), Failure> {
+/// None so far. With rules, a request that they do not allow fails here with PERMISSION_DENIED.
+#[expect(clippy::unnecessary_wraps, reason = "rules will deny requests here")]
+pub(in crate::service) fn authorize(caller: Caller, _action: &RequestedAction<'_>) -> Result<(), Failure> {
     match caller {
         Caller::Open => Ok(()),
     }

@@ -1,11 +1,11 @@
-//! Signs the requests of one message, one after the other: with one clock reading, one snapshot of each signer, and one
-//! order for each of them.
+//! Signs the requests of one message in order, each in the same stages, with one clock reading and one snapshot of each
+//! signer.
 
 use prost::bytes::BytesMut;
 
 use super::{
-    authorize::{Subject, authorize},
-    decision::{Decision, Outcome, Recorder},
+    authorize::{RequestedAction, authorize},
+    decision::{Decision, DecisionRecorder, Outcome},
     needs::{CredentialNeeds, LifetimeNeeded},
     snapshot::CallSnapshot,
 };
@@ -20,12 +20,12 @@ use crate::{
     service::{
         admission::call::Call,
         failure::Failure,
-        request::merged::{Defaults, MergedRequest, RequestParts},
+        request::merged::{BatchDefaults, MergedRequest, RequestParts},
         response::encode::{EncodedGrant, SignedUrl},
     },
 };
 
-/// How a signed URL is appended to the response.
+/// Appends a signed URL to the response.
 pub(in crate::service) type WriteUrl = fn(&SignedUrl<'_>, &mut BytesMut);
 
 /// Signs the requests of one message.
@@ -33,31 +33,31 @@ pub(in crate::service) struct CallSigner<'c> {
     call: &'c Call,
     snapshot: &'c CallSnapshot,
     targets: Vec<PreparedTarget<'c>>,
-    /// The URL being written. Its memory serves every request.
+    /// The buffer for the URL; each request reuses it.
     url: String,
-    /// What was granted last.
+    /// The grant of the last URL, encoded.
     grant: Option<EncodedGrant>,
-    recorder: Recorder<'c>,
-    /// The work since the clock was checked, in usual URLs.
+    recorder: DecisionRecorder<'c>,
+    /// The work since the last check of the clock; 1 is the time to sign a usual URL.
     work_units: usize,
 }
 
-/// A signer that is prepared to sign for a target.
+/// A signer with its prepared state for one target.
 struct PreparedTarget<'c> {
     signer: &'c Signer,
     bucket: Box<str>,
-    /// `reuse_window`, which determines the signing time.
+    /// The `reuse_window`, which determines the signing time.
     window: Option<Seconds>,
     signing: TargetSigner,
 }
 
-/// Bytes that take as long to read or write as a usual URL takes to sign.
+/// Reading or writing this many bytes takes as long as signing a usual URL.
 const BYTES_PER_WORK_UNIT: usize = 1024;
 
-/// Work between two checks of the clock: less than 10 µs.
+/// The work between two checks of the clock, in work units: less than 10 µs.
 const CLOCK_CHECK_INTERVAL: usize = 8;
 
-/// How many prepared targets one call keeps. Further ones are taken from the signer's snapshot each time.
+/// How many prepared targets one call keeps. The snapshot of the signer caches more.
 const MAX_PREPARED_TARGETS: usize = 8;
 
 impl<'c> CallSigner<'c> {
@@ -68,12 +68,12 @@ impl<'c> CallSigner<'c> {
             targets: Vec::new(),
             url: String::new(),
             grant: None,
-            recorder: Recorder::new(call),
+            recorder: DecisionRecorder::new(call),
             work_units: 0,
         }
     }
 
-    /// Whether enough was done since the clock was checked last; then the count starts again.
+    /// Whether a check of the clock is due. If it is, the work is counted from 0 again.
     pub(in crate::service) fn should_check_clock(&mut self) -> bool {
         let is_due = self.work_units >= CLOCK_CHECK_INTERVAL;
         if is_due {
@@ -82,7 +82,7 @@ impl<'c> CallSigner<'c> {
         is_due
     }
 
-    /// Counts the work of reading a request of this many bytes.
+    /// Counts the work of decoding a request of this many bytes.
     pub(in crate::service) fn count_read(&mut self, bytes: usize) {
         self.work_units += 1 + bytes / BYTES_PER_WORK_UNIT;
     }
@@ -91,7 +91,7 @@ impl<'c> CallSigner<'c> {
     pub(in crate::service) fn sign(
         &mut self,
         request: MergedRequest<'_>,
-        defaults: Option<&Defaults<'_>>,
+        defaults: Option<&BatchDefaults<'_>>,
         write: WriteUrl,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
@@ -117,7 +117,7 @@ impl<'c> CallSigner<'c> {
     fn try_sign(
         &mut self,
         request: MergedRequest<'_>,
-        defaults: Option<&Defaults<'_>>,
+        defaults: Option<&BatchDefaults<'_>>,
         write: WriteUrl,
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
@@ -152,7 +152,7 @@ impl<'c> CallSigner<'c> {
         })
     }
 
-    /// Prepares the signer of an authorized request for its target. Its index.
+    /// Prepares the signer of an authorized request for its target. Returns the index in `targets`.
     fn prepare_target(
         &mut self,
         request: MergedRequest<'_>,
@@ -176,7 +176,7 @@ impl<'c> CallSigner<'c> {
         Ok(self.targets.len() - 1)
     }
 
-    /// The signing stage. Some signatures are timed.
+    /// Signs one URL, and measures the duration of some signatures.
     fn presign(&mut self, request: CheckedRequest<'_>, index: usize) -> Result<Presigned, Failure> {
         let signing = &self.targets[index].signing;
         let algorithm = signing.algorithm();
@@ -184,18 +184,18 @@ impl<'c> CallSigner<'c> {
             self.work_units += CLOCK_CHECK_INTERVAL;
         }
         self.url.clear();
-        if !self.recorder.wants_time(algorithm) {
+        if !self.recorder.should_time_next(algorithm) {
             return Ok(presign::presign(request, signing, &mut self.url)?);
         }
         let stopwatch = Stopwatch::start();
         let presigned = presign::presign(request, signing, &mut self.url)?;
-        self.recorder.timed(algorithm, stopwatch.elapsed());
+        self.recorder.record_time(algorithm, stopwatch.elapsed());
         Ok(presigned)
     }
 
     fn append(&mut self, request: &Request<'_>, presigned: Presigned, write: WriteUrl, out: &mut BytesMut) {
         let grant = match self.grant.take() {
-            Some(last) if last.is_of(&presigned) => last,
+            Some(last) if last.matches(&presigned) => last,
             _ => EncodedGrant::new(presigned),
         };
         let before = out.len();
@@ -205,7 +205,7 @@ impl<'c> CallSigner<'c> {
     }
 }
 
-/// Checks what can be told from the request alone, and then whether the caller may have it signed.
+/// Checks what the request alone determines, and then whether the caller is allowed to have it signed.
 fn validate_and_authorize<'r>(
     call: &Call,
     request: MergedRequest<'_>,
@@ -213,16 +213,19 @@ fn validate_and_authorize<'r>(
     target: &Target,
 ) -> Result<CheckedRequest<'r>, Failure> {
     let checked = to_sign.check()?;
-    authorize(call.context.caller, &Subject::Url { signer: request.signer(), target, request: to_sign })?;
+    authorize(
+        call.context.caller,
+        &RequestedAction::Url { signer: request.signer(), target, request: to_sign },
+    )?;
     Ok(checked)
 }
 
-/// Adds what a request needs of AWS before it can be signed; nothing for one that will fail.
+/// Adds what a request needs from AWS before it can be signed. A request that will fail adds nothing.
 pub(in crate::service) fn add_needs(
     call: &Call,
     snapshot: &CallSnapshot,
     request: MergedRequest<'_>,
-    defaults: Option<&Defaults<'_>>,
+    defaults: Option<&BatchDefaults<'_>>,
     needs: &mut CredentialNeeds<'_>,
 ) {
     let (Ok(expires_in), Ok(reuse_window)) = (request.expires_in(), request.reuse_window()) else { return };

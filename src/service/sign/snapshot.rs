@@ -1,4 +1,4 @@
-//! What a call signs with: one clock reading, and the credentials of each signer at that time.
+//! The time and the credentials that a call signs with.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -9,17 +9,17 @@ use crate::{
     service::{ServiceState, failure::Failure},
 };
 
-/// One clock reading and one snapshot of each signer, for everything that a message asks to sign.
+/// One clock reading and the credentials of each signer at that time, for all requests of a message.
 pub(in crate::service) struct CallSnapshot {
     now: SystemTime,
     generation: Arc<Generation>,
-    /// In the order of the generation's signers.
+    /// The credentials of each signer, in the order of the generation; `None` before the first ones are loaded.
     credentials: Vec<Option<Arc<Snapshot>>>,
-    /// For directory buckets.
+    /// The sessions for directory buckets.
     sessions: Vec<BucketSession>,
 }
 
-/// The session of a directory bucket, or why there is none.
+/// The session of a directory bucket, or the error of S3.
 pub(in crate::service) struct BucketSession {
     pub(in crate::service) signer: Arc<Signer>,
     pub(in crate::service) bucket: Box<str>,
@@ -27,17 +27,17 @@ pub(in crate::service) struct BucketSession {
 }
 
 impl CallSnapshot {
-    /// Reads the clock and takes what each signer has now.
+    /// Reads the clock, and takes the current credentials of each signer.
     pub(in crate::service) fn take(state: &ServiceState) -> Self {
-        Self::of(state, state.generations.current(), Vec::new())
+        Self::new(state, state.generations.current(), Vec::new())
     }
 
-    /// The same generation with what its signers have now, and these sessions: to be taken after something was waited for.
+    /// A new snapshot of the same generation, with these sessions. It replaces this one after a wait.
     pub(in crate::service) fn retake(&self, state: &ServiceState, sessions: Vec<BucketSession>) -> Self {
-        Self::of(state, Arc::clone(&self.generation), sessions)
+        Self::new(state, Arc::clone(&self.generation), sessions)
     }
 
-    fn of(state: &ServiceState, generation: Arc<Generation>, sessions: Vec<BucketSession>) -> Self {
+    fn new(state: &ServiceState, generation: Arc<Generation>, sessions: Vec<BucketSession>) -> Self {
         let credentials = generation.signers().iter().map(|signer| signer.snapshot()).collect();
         Self { now: state.clock.now(), generation, credentials, sessions }
     }
@@ -50,7 +50,7 @@ impl CallSnapshot {
         self.generation.signers()
     }
 
-    /// A signer by its name.
+    /// The signer with this name.
     pub(in crate::service) fn signer(&self, name: &str) -> Result<&Arc<Signer>, Failure> {
         let index = self.generation.index_of(name).ok_or_else(|| Failure::UnknownSigner {
             name: name.chars().take(64).collect(),
@@ -59,15 +59,15 @@ impl CallSnapshot {
         Ok(&self.signers()[index])
     }
 
-    /// What a signer of this snapshot signs with.
+    /// The credentials of this signer.
     pub(in crate::service) fn credentials_of(&self, signer: &Arc<Signer>) -> Result<&Arc<Snapshot>, Failure> {
         let index = self.signers().iter().position(|known| Arc::ptr_eq(known, signer));
-        let found = index.and_then(|index| self.credentials[index].as_ref());
-        found.ok_or_else(|| Failure::NoCredentials { signer: signer.name().to_owned() })
+        let credentials = index.and_then(|index| self.credentials[index].as_ref());
+        credentials.ok_or_else(|| Failure::NoCredentials { signer: signer.name().to_owned() })
     }
 
-    /// Everything that may have signed a URL that is in use: what each signer has now, its sessions, and what it had
-    /// before.
+    /// All credentials that may have signed a URL that still works: the current ones of each signer, its sessions, and its
+    /// earlier ones.
     pub(in crate::service) fn known_credentials(&self) -> Vec<Arc<Snapshot>> {
         let present = self.credentials.iter().flatten().cloned();
         let sessions = self.signers().iter().flat_map(|signer| signer.sessions().all());
@@ -75,15 +75,15 @@ impl CallSnapshot {
         present.chain(sessions).chain(past).collect()
     }
 
-    /// What signs for a directory bucket.
+    /// The session for this directory bucket.
     pub(in crate::service) fn session(
         &self,
         signer: &Arc<Signer>,
         bucket: &str,
     ) -> Result<&Arc<Snapshot>, Failure> {
-        let is_it =
+        let matches =
             |session: &&BucketSession| Arc::ptr_eq(&session.signer, signer) && *session.bucket == *bucket;
-        let session = self.sessions.iter().find(is_it).ok_or(CoreError::NeedsSession)?;
+        let session = self.sessions.iter().find(matches).ok_or(CoreError::NeedsSession)?;
         Ok(session.outcome.as_ref().map_err(Clone::clone)?)
     }
 }

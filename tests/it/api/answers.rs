@@ -1,4 +1,4 @@
-//! What an answer says: lifetimes and why they were cut, times, method and headers, all of them true of the URL.
+//! The fields of a response: lifetimes, clamp reason, times, method and headers. All agree with the URL.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -17,23 +17,23 @@ use crate::support::{
 
 const DAY: i64 = 24 * 3_600;
 
-/// `GetObject` for so long.
+/// `GetObject` with this `expires_in`.
 fn lasting(expires_in: Option<Duration>) -> pb::PresignRequest {
     pb::PresignRequest { expires_in, ..get("key") }
 }
 
-/// An answer, after everything that it says twice was found to agree.
-async fn answer(sidecar: &Sidecar, request: pb::PresignRequest) -> pb::PresignedRequest {
+/// Presigns a request, and checks that the fields of the response agree with each other and with the clock.
+async fn presign_and_check(sidecar: &Sidecar, request: pb::PresignRequest) -> pb::PresignedRequest {
     let before = Clock::system().now();
-    let answer = presigned(sidecar.client().await.presign(request).await);
-    consistent(&answer);
-    let signed_at = answer.signed_at.unwrap();
+    let presigned = presigned(sidecar.client().await.presign(request).await);
+    assert_consistent(&presigned);
+    let signed_at = presigned.signed_at.unwrap();
     let whole = |time: SystemTime| prost_types::Timestamp::from(time).seconds;
     assert!((whole(before)..=whole(Clock::system().now())).contains(&signed_at.seconds), "{signed_at}");
-    answer
+    presigned
 }
 
-fn consistent(answer: &pb::PresignedRequest) {
+fn assert_consistent(answer: &pb::PresignedRequest) {
     let (signed_at, expires_at) = (answer.signed_at.unwrap(), answer.expires_at.unwrap());
     let (granted, requested) = (answer.granted.unwrap(), answer.requested.unwrap());
     assert_eq!((signed_at.nanos, expires_at.nanos, granted.nanos, requested.nanos), (0, 0, 0, 0));
@@ -44,18 +44,18 @@ fn consistent(answer: &pb::PresignedRequest) {
     let (_, last) = answer.url.rsplit_once('&').unwrap();
     let signature = last.strip_prefix("X-Amz-Signature=").expect("the signature comes last");
     assert!(signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let cut = granted.seconds < requested.seconds;
-    assert_eq!(cut, answer.clamp_reason() != ClampReason::None);
+    let is_clamped = granted.seconds < requested.seconds;
+    assert_eq!(is_clamped, answer.clamp_reason() != ClampReason::None);
 }
 
-/// Granted, requested, and the name of the reason.
+/// Granted and requested seconds, and the name of the clamp reason.
 fn lifetimes(answer: &pb::PresignedRequest) -> (i64, i64, &'static str) {
     let reason = answer.clamp_reason().as_str_name().trim_start_matches("CLAMP_REASON_");
     (answer.granted.unwrap().seconds, answer.requested.unwrap().seconds, reason)
 }
 
 #[tokio::test]
-async fn a_url_works_for_as_long_as_was_asked_up_to_seven_days() {
+async fn requested_lifetimes_are_granted_up_to_seven_days() {
     let sidecar = Sidecar::start(&[]).await;
     let rows = [
         (None, (900, 900, "NONE")),
@@ -67,50 +67,54 @@ async fn a_url_works_for_as_long_as_was_asked_up_to_seven_days() {
         (Some(seconds(8 * DAY)), (7 * DAY, 8 * DAY, "SERVICE_MAXIMUM")),
         (Some(seconds(315_576_000_000)), (7 * DAY, 315_576_000_000, "SERVICE_MAXIMUM")),
     ];
-    for (asked, told) in rows {
-        assert_eq!(lifetimes(&answer(&sidecar, lasting(asked)).await), told, "{asked:?}");
+    for (asked, expected) in rows {
+        assert_eq!(lifetimes(&presign_and_check(&sidecar, lasting(asked)).await), expected, "{asked:?}");
     }
 }
 
 #[tokio::test]
-async fn the_servers_own_maximum_and_default_hold() {
+async fn the_maximum_and_default_of_the_server_apply() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h", "--expiry-default", "2m"]).await;
-    for (asked, told) in [
+    for (asked, expected) in [
         (None, (120, 120, "NONE")),
         (Some(seconds(3_600)), (3_600, 3_600, "NONE")),
         (Some(seconds(3_601)), (3_600, 3_601, "SERVER_MAXIMUM")),
         (Some(seconds(8 * DAY)), (3_600, 8 * DAY, "SERVER_MAXIMUM")),
     ] {
-        assert_eq!(lifetimes(&answer(&sidecar, lasting(asked)).await), told, "{asked:?}");
+        assert_eq!(lifetimes(&presign_and_check(&sidecar, lasting(asked)).await), expected, "{asked:?}");
     }
 }
 
 #[tokio::test]
-async fn no_url_outlives_the_credentials_behind_it() {
+async fn no_url_outlives_its_credentials() {
     let end = from_now(std::time::Duration::from_secs(600));
     let provider = Provider::new();
     provider.give(end);
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
-    let cut = answer(&sidecar, lasting(Some(seconds(900)))).await;
-    let (granted, requested, reason) = lifetimes(&cut);
+    let clamped = presign_and_check(&sidecar, lasting(Some(seconds(900)))).await;
+    let (granted, requested, reason) = lifetimes(&clamped);
     assert_eq!((requested, reason), (900, "CREDENTIAL_EXPIRY"));
     assert!((500..=600).contains(&granted), "{granted}");
-    assert_eq!(cut.expires_at.unwrap(), prost_types::Timestamp::from(end), "all that is left is granted");
-    assert_eq!(parameter(&cut.url, "X-Amz-Security-Token"), "a-session-token");
-    let whole = answer(&sidecar, lasting(Some(seconds(60)))).await;
-    assert_eq!(lifetimes(&whole), (60, 60, "NONE"));
+    assert_eq!(
+        clamped.expires_at.unwrap(),
+        prost_types::Timestamp::from(end),
+        "the URL or form expires with the credentials"
+    );
+    assert_eq!(parameter(&clamped.url, "X-Amz-Security-Token"), "a-session-token");
+    let short = presign_and_check(&sidecar, lasting(Some(seconds(60)))).await;
+    assert_eq!(lifetimes(&short), (60, 60, "NONE"));
 }
 
 #[tokio::test]
-async fn a_form_says_as_a_url_does_how_long_it_works() {
+async fn a_form_has_the_same_lifetime_fields_as_a_url() {
     let end = from_now(std::time::Duration::from_secs(600));
     let provider = Provider::new();
     provider.give(end);
     let sidecar = Sidecar::spawn(provider.command(), &["--expiry-default", "2m"]);
     sidecar.serving().await;
     let mut client = sidecar.client().await;
-    for (asked, requested, cut) in [(None, 120, false), (Some(seconds(900)), 900, true)] {
+    for (asked, requested, is_clamped) in [(None, 120, false), (Some(seconds(900)), 900, true)] {
         let form = pb::PresignPostRequest {
             bucket: "plain-bucket".to_owned(),
             key: "key".to_owned(),
@@ -120,9 +124,12 @@ async fn a_form_says_as_a_url_does_how_long_it_works() {
         let form = client.presign_post(form).await.unwrap().into_inner();
         let (granted, expires_at) = (form.granted.unwrap(), form.expires_at.unwrap());
         assert_eq!(form.requested, Some(seconds(requested)));
-        let reason = if cut { "CLAMP_REASON_CREDENTIAL_EXPIRY" } else { "CLAMP_REASON_NONE" };
-        assert_eq!((form.clamp_reason().as_str_name(), granted.seconds < requested), (reason, cut));
-        assert!(!cut || expires_at == prost_types::Timestamp::from(end), "all that is left is granted");
+        let reason = if is_clamped { "CLAMP_REASON_CREDENTIAL_EXPIRY" } else { "CLAMP_REASON_NONE" };
+        assert_eq!((form.clamp_reason().as_str_name(), granted.seconds < requested), (reason, is_clamped));
+        assert!(
+            !is_clamped || expires_at == prost_types::Timestamp::from(end),
+            "the URL or form expires with the credentials"
+        );
         assert_eq!(form.fields["x-amz-security-token"], "a-session-token");
         let policy = aws_smithy_types::base64::decode(&form.fields["policy"]).unwrap();
         let policy: serde_json::Value = serde_json::from_slice(&policy).unwrap();
@@ -133,7 +140,7 @@ async fn a_form_says_as_a_url_does_how_long_it_works() {
 }
 
 #[tokio::test]
-async fn a_minimum_that_can_be_met_changes_nothing() {
+async fn a_min_expires_in_that_can_be_granted_has_no_effect() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let zero = Some(Duration { seconds: 0, nanos: 1 });
     for (asked, minimum, granted) in [
@@ -142,12 +149,12 @@ async fn a_minimum_that_can_be_met_changes_nothing() {
         (None, zero, 900),
     ] {
         let request = pb::PresignRequest { min_expires_in: minimum, ..lasting(asked) };
-        assert_eq!(lifetimes(&answer(&sidecar, request).await).0, granted, "{minimum:?}");
+        assert_eq!(lifetimes(&presign_and_check(&sidecar, request).await).0, granted, "{minimum:?}");
     }
 }
 
 #[tokio::test]
-async fn a_minimum_that_cannot_be_met_is_a_failed_precondition_that_says_what_could_be() {
+async fn a_min_expires_in_that_cannot_be_granted_is_refused() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let mut client = sidecar.client().await;
     for (asked, minimum, message, grantable, reason) in [
@@ -180,7 +187,7 @@ async fn a_minimum_that_cannot_be_met_is_a_failed_precondition_that_says_what_co
 }
 
 #[tokio::test]
-async fn the_answer_has_the_method_and_exactly_the_headers_that_the_holder_must_send() {
+async fn a_response_has_the_method_and_headers_to_send() {
     let sidecar = Sidecar::start(&[]).await;
     let typed = pb::PutObject {
         content_type: "text/plain".to_owned(),
@@ -203,7 +210,7 @@ async fn the_answer_has_the_method_and_exactly_the_headers_that_the_holder_must_
         ),
     ];
     for (request, method, headers) in rows {
-        let answer = answer(&sidecar, request).await;
+        let answer = presign_and_check(&sidecar, request).await;
         let headers: BTreeMap<String, String> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         assert_eq!((answer.method.as_str(), &answer.headers), (method, &headers));

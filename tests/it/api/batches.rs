@@ -1,4 +1,4 @@
-//! `BatchPresign`: an answer for each item, within what every client can receive.
+//! `BatchPresign`: a result for each item, in a response that every client can receive.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +22,8 @@ fn keys(count: usize) -> Vec<pb::PresignRequest> {
     (0..count).map(|number| get(&format!("key-{number}"))).collect()
 }
 
-/// Requests whose answers have 5 KB of headers each, although the request says so only once.
-pub fn bulky(count: usize) -> pb::BatchPresignRequest {
+/// A short batch whose results have 5 KB of headers each, which the defaults contain once.
+pub fn large_results(count: usize) -> pb::BatchPresignRequest {
     let metadata = BTreeMap::from([("bulk".to_owned(), "x".repeat(5_000))]);
     let defaults = request("", Operation::PutObject(pb::PutObject { metadata, ..Default::default() }));
     let requests =
@@ -32,7 +32,7 @@ pub fn bulky(count: usize) -> pb::BatchPresignRequest {
 }
 
 #[tokio::test]
-async fn a_batch_has_one_to_a_thousand_items() {
+async fn a_batch_can_have_1_to_1000_items() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     for count in [1, 1_000] {
@@ -44,9 +44,10 @@ async fn a_batch_has_one_to_a_thousand_items() {
     }
     let status = refused(client.batch_presign(batch(Vec::new())).await);
     let invalid = |reason, message| Told::new(Code::InvalidArgument, reason, Some("requests"), message);
-    assert_eq!(Told::of(&status), invalid("BATCH_EMPTY", "the batch is empty: give 1 to 1000 requests"));
+    assert_eq!(Told::of(&status), invalid("BATCH_EMPTY", "requests is empty: send 1 to 1000 requests"));
     let status = refused(client.batch_presign(batch(keys(1_001))).await);
-    let message = "the batch has 1001 requests: at most 1000 are allowed, so split it or use StreamPresign";
+    let message = "requests has 1001 requests, but at most 1000 are allowed (limits.batch_items): \
+                   split the batch or use StreamPresign";
     assert_eq!(Told::of(&status), invalid("BATCH_TOO_LARGE", message));
     let expected =
         [("items", "1001"), ("limit", "1000")].map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -54,7 +55,7 @@ async fn a_batch_has_one_to_a_thousand_items() {
 }
 
 #[tokio::test]
-async fn a_smaller_limit_of_the_server_is_named() {
+async fn a_batch_over_the_configured_limit_names_it() {
     let sidecar = Sidecar::start(&["--limits-batch-items", "2"]).await;
     let mut client = sidecar.client().await;
     assert_eq!(results(client.batch_presign(batch(keys(2))).await).len(), 2);
@@ -63,7 +64,7 @@ async fn a_smaller_limit_of_the_server_is_named() {
 }
 
 #[tokio::test]
-async fn an_item_that_fails_fails_alone_and_as_a_call_of_its_own_would() {
+async fn a_failed_item_has_the_error_of_a_single_call() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     let unknown = pb::PresignRequest { signer: "partner".to_owned(), ..get("b") };
@@ -83,7 +84,7 @@ async fn an_item_that_fails_fails_alone_and_as_a_call_of_its_own_would() {
 }
 
 #[tokio::test]
-async fn what_an_item_sets_wins_over_the_defaults_and_maps_are_united() {
+async fn items_override_defaults_and_maps_are_merged() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
@@ -116,7 +117,7 @@ async fn what_an_item_sets_wins_over_the_defaults_and_maps_are_united() {
     assert_eq!((plain.granted.unwrap().seconds, own.granted.unwrap().seconds), (60, 30));
     let common = [("x-amz-meta-a", "default"), ("x-amz-meta-b", "default")];
     assert_eq!(plain.headers, map(&[&common[..], &[("content-type", "text/plain")]].concat()));
-    // The default's operation is replaced as a whole: its content type is gone.
+    // The operation of the defaults is replaced as a whole, with its content type.
     assert_eq!(
         own.headers,
         map(&[("x-amz-meta-a", "own"), ("x-amz-meta-b", "default"), ("x-amz-meta-c", "own")])
@@ -125,7 +126,7 @@ async fn what_an_item_sets_wins_over_the_defaults_and_maps_are_united() {
 }
 
 #[tokio::test]
-async fn an_items_header_wins_over_the_defaults_in_whatever_case_it_is_written() {
+async fn header_names_are_merged_without_regard_to_case() {
     let sidecar = Sidecar::start(&[]).await;
     let header = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     let request = pb::BatchPresignRequest {
@@ -141,14 +142,14 @@ async fn an_items_header_wins_over_the_defaults_in_whatever_case_it_is_written()
 }
 
 #[tokio::test]
-async fn all_or_nothing_fails_with_the_first_item_and_names_it() {
+async fn all_or_nothing_fails_with_the_first_failed_item() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     let together = |requests| pb::BatchPresignRequest { all_or_nothing: true, ..batch(requests) };
     let unknown = pb::PresignRequest { signer: "partner".to_owned(), ..get("d") };
     let status =
         refused(client.batch_presign(together(vec![get("a"), get("b"), get(""), unknown.clone()])).await);
-    let message = "request 2 of the batch failed, and all_or_nothing is set: \
+    let message = "requests[2] failed, and all_or_nothing fails the whole batch: \
         key is empty: GetObject needs an object key";
     assert_eq!(
         Told::of(&status),
@@ -161,65 +162,71 @@ async fn all_or_nothing_fails_with_the_first_item_and_names_it() {
 }
 
 #[tokio::test]
-async fn an_answer_over_four_mib_is_refused_and_says_how_many_fit() {
+async fn a_response_over_4_mib_names_how_many_fit() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
-    let status = refused(client.batch_presign(bulky(1_000)).await);
-    let told = metadata(&status);
-    let fits: usize = told["fits"].parse().unwrap();
+    let status = refused(client.batch_presign(large_results(1_000)).await);
+    let details = metadata(&status);
+    let fits: usize = details["fits"].parse().unwrap();
     let message = format!(
-        "the answer would pass 4194304 bytes, the default receive limit of gRPC clients: \
-         the first {fits} of the 1000 requests fit; send fewer at once or use StreamPresign"
+        "the response would exceed 4194304 bytes, the default receive limit of gRPC clients: \
+         only the first {fits} of the 1000 requests fit; send fewer at once or use StreamPresign"
     );
     assert_eq!(Told::of(&status), Told::new(Code::ResourceExhausted, "ANSWER_TOO_LARGE", None, &message));
-    assert_eq!((told["items"].as_str(), told["limit_bytes"].as_str(), told.len()), ("1000", "4194304", 3));
+    assert_eq!(
+        (details["items"].as_str(), details["limit_bytes"].as_str(), details.len()),
+        ("1000", "4194304", 3)
+    );
 
-    let answer =
-        client.batch_presign(bulky(fits)).await.unwrap_or_else(|status| panic!("{status}")).into_inner();
+    let answer = client
+        .batch_presign(large_results(fits))
+        .await
+        .unwrap_or_else(|status| panic!("{status}"))
+        .into_inner();
     assert_eq!(answer.results.len(), fits);
     assert!(answer.encoded_len() <= FOUR_MIB);
-    let status = refused(client.batch_presign(bulky(fits + 1)).await);
+    let status = refused(client.batch_presign(large_results(fits + 1)).await);
     assert_eq!(metadata(&status)["fits"], fits.to_string(), "one more does not fit");
 }
 
-/// A request whose URL alone is longer than a client can receive: values that a URL writes three times as long.
+/// A request whose URL alone exceeds 4 MiB, because percent-encoding triples its parameters.
 fn too_long() -> pb::PresignRequest {
     let query = (0..100).map(|number| (format!("{number:/>8000}"), "/".repeat(8_000)));
     pb::PresignRequest { query: query.collect(), ..get("too-long") }
 }
 
 #[tokio::test]
-async fn an_answer_that_no_client_could_receive_is_refused_and_fails_alone() {
+async fn a_result_over_4_mib_fails_alone() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
-    let message = "the answer to this request alone would pass 4194304 bytes, the default receive limit of gRPC \
+    let message = "the response to this request alone would exceed 4194304 bytes, the default receive limit of gRPC \
                    clients: sign fewer or shorter headers and query parameters";
-    let told = Told::new(Code::ResourceExhausted, "RESULT_TOO_LARGE", None, message);
-    assert_eq!(Told::of(&refused(client.presign(too_long()).await)), told);
+    let expected = Told::new(Code::ResourceExhausted, "RESULT_TOO_LARGE", None, message);
+    assert_eq!(Told::of(&refused(client.presign(too_long()).await)), expected);
     let results = results(client.batch_presign(batch(vec![get("a"), too_long(), get("b")])).await);
-    assert_eq!(Told::of(&error_of(&results[1])), told);
+    assert_eq!(Told::of(&error_of(&results[1])), expected);
     assert!(url_of(&results[0]).url.contains("/a?") && url_of(&results[2]).url.contains("/b?"));
 }
 
 #[tokio::test]
-async fn callers_who_do_not_read_their_batches_keep_nobody_from_signing() {
+async fn callers_that_do_not_read_do_not_block_others() {
     let sidecar = Sidecar::start(&[]).await;
-    // Each has an answer of 4 MB that it never takes: all the room there is, and as much again.
+    // Each response has 4 MB and is never read. Together they exceed the response budget.
     let unread = Bare::connect(&sidecar.tcp).await;
     for _ in 0..12 {
-        unread.send_without_reading("/presign.v1.PresignService/BatchPresign", &bulky(750)).await;
+        unread.send_without_reading("/presign.v1.PresignService/BatchPresign", &large_results(750)).await;
     }
     Scrape::until(&sidecar, "presignd_batch_size_count", &[], 12.0).await;
     let mut client = sidecar.client().await;
     for _ in 0..3 {
-        assert_eq!(results(client.batch_presign(bulky(750)).await).len(), 750);
+        assert_eq!(results(client.batch_presign(large_results(750)).await).len(), 750);
         assert_eq!(results(client.batch_presign(batch(keys(40))).await).len(), 40);
         assert!(client.presign(get("one")).await.is_ok());
     }
 }
 
 #[tokio::test]
-async fn one_clock_reading_serves_a_whole_batch() {
+async fn all_items_of_a_batch_have_the_same_times() {
     let sidecar = Sidecar::start(&[]).await;
     let results = results(sidecar.client().await.batch_presign(batch(keys(1_000))).await);
     let of = |result| {
@@ -231,12 +238,12 @@ async fn one_clock_reading_serves_a_whole_batch() {
 }
 
 #[tokio::test]
-async fn a_request_message_over_the_limit_is_refused_by_name_and_counted() {
+async fn a_message_over_the_limit_is_refused_and_counted() {
     let sidecar = Sidecar::start(&["--limits-message-bytes", "4096"]).await;
     let mut client = sidecar.client().await;
     let status = refused(client.batch_presign(batch(keys(500))).await);
     let message =
-        "the request message is larger than 4096 bytes (limits.message_bytes): send fewer requests at once";
+        "the request message exceeds 4096 bytes (limits.message_bytes): send fewer requests at once";
     assert_eq!(Told::of(&status), Told::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message));
     assert_eq!(metadata(&status), [("limit_bytes".to_owned(), "4096".to_owned())].into());
     presigned(client.presign(get("key")).await);
@@ -245,7 +252,7 @@ async fn a_request_message_over_the_limit_is_refused_by_name_and_counted() {
 }
 
 #[tokio::test]
-async fn a_call_by_its_method_is_a_default_like_any_other_operation() {
+async fn http_can_be_the_default_operation() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     let http = |method: &str| {
@@ -258,22 +265,22 @@ async fn a_call_by_its_method_is_a_default_like_any_other_operation() {
     let items = vec![plain("a"), further, get("c"), plain("")];
     let call = pb::BatchPresignRequest { defaults: Some(http("PUT")), ..batch(items.clone()) };
     let answered = results(client.batch_presign(call).await);
-    for (place, method, path, query) in [
+    for (index, method, path, query) in [
         (0, "PUT", "/a?", "&retention=&"),
         (1, "PUT", "/b?", "&retention=&versionId=v&"),
         (2, "GET", "/c?", "X-Amz-SignedHeaders=host&X-Amz-Signature="),
         (3, "PUT", "/?", "&retention=&"),
     ] {
-        let presigned = url_of(&answered[place]);
-        assert_eq!(presigned.method, method, "item {place}");
-        assert!(presigned.url.contains(path) && presigned.url.contains(query), "item {place}");
+        let presigned = url_of(&answered[index]);
+        assert_eq!(presigned.method, method, "item {index}");
+        assert!(presigned.url.contains(path) && presigned.url.contains(query), "item {index}");
     }
-    // Its method is wrong for whoever uses it, and for nobody else.
+    // An invalid default method fails only the items that use it.
     let call = pb::BatchPresignRequest { defaults: Some(http("put")), ..batch(items) };
     let answered = results(client.batch_presign(call).await);
     for wrong in [0, 1, 3] {
-        let told = Told::of(&error_of(&answered[wrong]));
-        assert_eq!((told.reason.as_str(), told.field.as_deref()), ("METHOD_INVALID", Some("http.method")));
+        let error = Told::of(&error_of(&answered[wrong]));
+        assert_eq!((error.reason.as_str(), error.field.as_deref()), ("METHOD_INVALID", Some("http.method")));
     }
     assert_eq!(url_of(&answered[2]).method, "GET");
 }

@@ -1,4 +1,4 @@
-//! gzip: for callers who compress, and for no other. The flag of the message on the wire tells.
+//! gzip: only callers that compress their requests get compressed responses.
 
 use presignd::pb;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -13,7 +13,7 @@ fn requests() -> pb::BatchPresignRequest {
 }
 
 #[tokio::test]
-async fn a_compressed_request_has_a_compressed_answer() {
+async fn a_compressed_request_gets_a_compressed_response() {
     let sidecar = Sidecar::start(&[]).await;
     let bare = Bare::connect(&sidecar.tcp).await;
     let mut client = bare.client().send_compressed(Gzip).accept_compressed(Gzip);
@@ -21,11 +21,11 @@ async fn a_compressed_request_has_a_compressed_answer() {
     assert!(url_of(&results[99]).url.contains("/key-99?"));
     let Seen { encoding, compressed, bytes } = bare.last();
     assert_eq!((encoding.as_deref(), compressed), (Some("gzip"), true));
-    assert!(bytes < 100 * 100, "100 URLs of one batch are alike: {bytes} bytes");
+    assert!(bytes < 100 * 100, "100 similar URLs compress well: {bytes} bytes");
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_could_read_compressed_is_not_compressed() {
+async fn a_caller_that_cannot_decompress_gets_no_compression() {
     let sidecar = Sidecar::start(&[]).await;
     let bare = Bare::connect(&sidecar.tcp).await;
     results(bare.client().send_compressed(Gzip).batch_presign(requests()).await);
@@ -34,7 +34,7 @@ async fn an_answer_that_nobody_could_read_compressed_is_not_compressed() {
 }
 
 #[tokio::test]
-async fn a_caller_who_does_not_compress_is_not_answered_compressed_though_it_says_it_could_be() {
+async fn an_uncompressed_request_gets_no_compressed_response() {
     let sidecar = Sidecar::start(&[]).await;
     let bare = Bare::connect(&sidecar.tcp).await;
     results(bare.client().accept_compressed(Gzip).batch_presign(requests()).await);

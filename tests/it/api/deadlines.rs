@@ -1,4 +1,4 @@
-//! The caller's deadline, and the server's limit of calls at once.
+//! The deadline of the caller, and `limits.requests`.
 
 use presignd::pb;
 use tokio_stream::wrappers::ReceiverStream;
@@ -10,39 +10,39 @@ use crate::support::{
     sidecar::Sidecar,
 };
 
-/// A request with a deadline, as `grpc-timeout` writes it.
-fn within<T>(timeout: &'static str, message: T) -> Request<T> {
+/// A request with this value of `grpc-timeout`.
+fn with_timeout<T>(timeout: &'static str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("grpc-timeout", timeout.parse().unwrap());
     request
 }
 
 fn deadline_exceeded() -> Told {
-    let message = "the caller's deadline passed before the answer was ready";
+    let message = "the deadline passed before the response was ready: set a longer deadline";
     Told::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None, message)
 }
 
 #[tokio::test]
-async fn a_batch_that_is_not_ready_in_time_is_answered_with_deadline_exceeded() {
+async fn a_batch_after_its_deadline_is_refused() {
     let sidecar = Sidecar::start(&[]).await;
-    // tonic's own client would give up by itself.
+    // The client of tonic would cancel the call itself.
     let mut client = Bare::connect(&sidecar.tcp).await.client();
     let requests = batch((0..1_000).map(|number| get(&format!("key-{number}"))).collect());
-    let status = refused(client.batch_presign(within("1n", requests)).await);
+    let status = refused(client.batch_presign(with_timeout("1n", requests)).await);
     assert_eq!(Told::of(&status), deadline_exceeded());
     let count = [("method", "BatchPresign"), ("code", "deadline_exceeded")];
     Scrape::until(&sidecar, "presignd_rpc_duration_seconds_count", &count, 1.0).await;
-    presigned(client.presign(within("20S", get("key"))).await);
+    presigned(client.presign(with_timeout("20S", get("key"))).await);
 }
 
 #[tokio::test]
-async fn a_stream_ends_at_its_deadline_though_its_caller_says_nothing() {
+async fn an_idle_stream_ends_at_its_deadline() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = Bare::connect(&sidecar.tcp).await.client();
     let (_silent, messages) = tokio::sync::mpsc::channel(1);
     let stream = ReceiverStream::new(messages);
-    // The whole answer is read before the call returns here: trailers alone, or headers and trailers.
-    let status = match client.stream_presign(within("50m", stream)).await {
+    // This client reads the whole response first: trailers only, or headers and trailers.
+    let status = match client.stream_presign(with_timeout("50m", stream)).await {
         Err(status) => status,
         Ok(answers) => refused(answers.into_inner().message().await),
     };
@@ -50,14 +50,14 @@ async fn a_stream_ends_at_its_deadline_though_its_caller_says_nothing() {
 }
 
 #[tokio::test]
-async fn calls_over_the_limit_are_told_to_come_back_and_counted() {
+async fn calls_over_the_limit_are_refused_with_retry_info() {
     let sidecar = Sidecar::start(&["--limits-requests", "1"]).await;
     let mut client = sidecar.client().await;
-    let (hold, messages) = tokio::sync::mpsc::channel::<pb::StreamPresignRequest>(1);
+    let (open_stream, messages) = tokio::sync::mpsc::channel::<pb::StreamPresignRequest>(1);
     let open = client.stream_presign(ReceiverStream::new(messages)).await.map(tonic::Response::into_inner);
     let mut open = open.unwrap_or_else(|status| panic!("{status}"));
 
-    let message = "too many calls at once (limits.requests): try again shortly";
+    let message = "too many calls are in progress (limits.requests): retry shortly";
     let overloaded = Told::new(Code::ResourceExhausted, "OVERLOADED", None, message);
     let (_unused, messages) = tokio::sync::mpsc::channel(1);
     let refusals = [
@@ -79,7 +79,7 @@ async fn calls_over_the_limit_are_told_to_come_back_and_counted() {
         .map(|method| (vec![method.to_owned(), "resource_exhausted".to_owned()], 1.0));
     assert_eq!(counted, expected.into());
 
-    drop(hold);
+    drop(open_stream);
     assert!(open.message().await.unwrap_or_else(|status| panic!("{status}")).is_none());
     presigned(client.presign(get("key")).await);
 }

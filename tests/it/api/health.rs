@@ -1,4 +1,4 @@
-//! Health, over gRPC and over HTTP: before, with, and after usable credentials.
+//! Health over gRPC and HTTP: before, during and after the server has usable credentials.
 
 use std::time::Duration;
 
@@ -22,53 +22,53 @@ async fn check(sidecar: &Sidecar, service: &str) -> Result<Response<HealthCheckR
     HealthClient::new(sidecar.channel().await).check(request).await
 }
 
-async fn all_are(sidecar: &Sidecar, wanted: ServingStatus) {
+async fn assert_all_are(sidecar: &Sidecar, expected: ServingStatus) {
     for service in ALL {
-        assert_eq!(check(sidecar, service).await.unwrap().into_inner().status(), wanted, "{service:?}");
+        assert_eq!(check(sidecar, service).await.unwrap().into_inner().status(), expected, "{service:?}");
     }
     assert_eq!(check(sidecar, "liveness").await.unwrap().into_inner().status(), Serving);
 }
 
 /// The statuses of `/livez`, `/readyz` and `/startupz`.
-async fn pages(sidecar: &Sidecar) -> [u16; 3] {
+async fn probe_statuses(sidecar: &Sidecar) -> [u16; 3] {
     [sidecar.page("/livez").await.0, sidecar.page("/readyz").await.0, sidecar.page("/startupz").await.0]
 }
 
 #[tokio::test]
-async fn the_server_serves_once_it_has_credentials_and_says_so_everywhere() {
+async fn the_server_is_healthy_once_it_has_credentials() {
     let provider = Provider::waiting();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let asked = provider.asked().await;
-    all_are(&sidecar, NotServing).await;
-    assert_eq!(pages(&sidecar).await, [200, 503, 503]);
+    assert_all_are(&sidecar, NotServing).await;
+    assert_eq!(probe_statuses(&sidecar).await, [200, 503, 503]);
     let (_, page) = sidecar.page("/").await;
     assert!(page.contains("starting") && page.contains("default: no credentials yet"), "{page}");
 
     asked.answer();
     sidecar.serving().await;
     sidecar.health("signer.default", Serving).await;
-    all_are(&sidecar, Serving).await;
-    assert_eq!(pages(&sidecar).await, [200, 200, 200]);
+    assert_all_are(&sidecar, Serving).await;
+    assert_eq!(probe_statuses(&sidecar).await, [200, 200, 200]);
     let (_, page) = sidecar.page("/").await;
-    assert!(page.contains("ready") && page.contains("us-east-1, credentials that do not end"), "{page}");
+    assert!(page.contains("ready") && page.contains("us-east-1, credentials do not expire"), "{page}");
 }
 
 #[tokio::test]
-async fn before_the_first_credentials_calls_are_told_to_come_back() {
+async fn calls_without_credentials_are_refused_with_retry_info() {
     let provider = Provider::waiting();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let asked = provider.asked().await;
     let mut client = sidecar.client().await;
-    let message = "signer default has no credentials yet: try again shortly, \
-        or see presignd's log for what its provider says";
-    let told = Told::new(Code::Unavailable, "CREDENTIALS_MISSING", None, message);
+    let message = "signer default has no credentials yet: retry shortly; \
+        if this persists, see the provider's error in presignd's log";
+    let expected = Told::new(Code::Unavailable, "CREDENTIALS_MISSING", None, message);
     let status = refused(client.presign(get("key")).await);
-    assert_eq!(Told::of(&status), told);
+    assert_eq!(Told::of(&status), expected);
     assert!(says_when_to_retry(&status));
     let item = error_of(&results(client.batch_presign(batch(vec![get("key")])).await)[0]);
-    assert_eq!(Told::of(&item), told);
+    assert_eq!(Told::of(&item), expected);
     assert!(says_when_to_retry(&item));
-    // What can never work is said at once.
+    // An invalid request is refused as invalid even without credentials.
     assert_eq!(refused(client.presign(get("")).await).code(), Code::InvalidArgument);
 
     asked.answer();
@@ -77,7 +77,7 @@ async fn before_the_first_credentials_calls_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_not_found() {
+async fn an_unknown_health_service_is_not_found() {
     let sidecar = Sidecar::start(&[]).await;
     for service in ["signer.partner", "presign.v1", "Liveness"] {
         assert_eq!(refused(check(&sidecar, service).await).code(), Code::NotFound, "{service}");
@@ -85,7 +85,7 @@ async fn a_service_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_server_stops_serving_when_its_credentials_end_and_there_are_no_newer_ones() {
+async fn the_server_is_unhealthy_after_its_credentials_expire() {
     let provider = Provider::new();
     provider.give(from_now(Duration::from_secs(4)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
@@ -96,8 +96,8 @@ async fn the_server_stops_serving_when_its_credentials_end_and_there_are_no_newe
 
     sidecar.health("", NotServing).await;
     sidecar.health("signer.default", NotServing).await;
-    all_are(&sidecar, NotServing).await;
-    assert_eq!(pages(&sidecar).await, [200, 503, 200], "it did start once");
+    assert_all_are(&sidecar, NotServing).await;
+    assert_eq!(probe_statuses(&sidecar).await, [200, 503, 200], "/startupz stays 200");
     let status = refused(client.presign(get("key")).await);
     let message =
         "the signer's credentials have expired, and no newer ones are loaded yet: try again shortly";
@@ -110,7 +110,7 @@ async fn the_server_stops_serving_when_its_credentials_end_and_there_are_no_newe
 }
 
 #[tokio::test]
-async fn credentials_are_renewed_before_they_end_and_nobody_notices() {
+async fn a_refresh_before_expiry_does_not_change_health() {
     let provider = Provider::new();
     provider.give(from_now(Duration::from_secs(7)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
@@ -119,6 +119,6 @@ async fn credentials_are_renewed_before_they_end_and_nobody_notices() {
     let renewed = [("signer", "default"), ("outcome", "ok")];
     crate::support::scrape::Scrape::until(&sidecar, "presignd_credentials_refresh_total", &renewed, 2.0)
         .await;
-    all_are(&sidecar, Serving).await;
+    assert_all_are(&sidecar, Serving).await;
     assert!(!sidecar.log().contains("ready=false"), "{}", sidecar.log());
 }

@@ -1,4 +1,4 @@
-//! Messages that are not what the contract says: told by their field, and alone in their fault.
+//! Malformed messages: the error names the field, and a malformed item fails alone.
 
 use presignd::pb::{self, presign_result::Result as ItemResult};
 use prost::Message;
@@ -10,7 +10,7 @@ use crate::support::{
     sidecar::Sidecar,
 };
 
-/// A `PresignRequest` whose key is any bytes. protobuf's bytes and strings are the same on the wire.
+/// A `PresignRequest` whose key can be any bytes. In protobuf, bytes and strings have the same encoding.
 #[derive(Clone, PartialEq, Message)]
 struct AnyKey {
     #[prost(string, tag = "1")]
@@ -21,14 +21,14 @@ struct AnyKey {
     get_object: Vec<u8>,
 }
 
-/// A `BatchPresignRequest` whose requests are any bytes.
+/// A `BatchPresignRequest` whose requests can be any bytes.
 #[derive(Clone, PartialEq, Message)]
 struct AnyRequests {
     #[prost(bytes = "vec", repeated, tag = "1")]
     requests: Vec<Vec<u8>>,
 }
 
-/// A `BatchPresignRequest` whose requests are numbers.
+/// A `BatchPresignRequest` with a number in place of its requests.
 #[derive(Clone, PartialEq, Message)]
 struct Numbers {
     #[prost(uint64, tag = "1")]
@@ -48,7 +48,7 @@ where
     Ok(answer.into_inner())
 }
 
-fn told(field: &'static str, problem: &str) -> Told {
+fn malformed(field: &'static str, problem: &str) -> Told {
     let message =
         format!("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto");
     Told::new(Code::InvalidArgument, "MESSAGE_MALFORMED", Some(field), &message)
@@ -58,15 +58,15 @@ const PRESIGN: &str = "/presign.v1.PresignService/Presign";
 const BATCH: &str = "/presign.v1.PresignService/BatchPresign";
 
 #[tokio::test]
-async fn a_key_that_is_not_utf8_is_told_by_its_field() {
+async fn a_key_that_is_not_utf8_is_refused() {
     let sidecar = Sidecar::start(&[]).await;
     let request = AnyKey { bucket: BUCKET.to_owned(), key: vec![b'a', 0xff], get_object: Vec::new() };
     let answer = call::<_, pb::PresignResponse>(sidecar.channel().await, PRESIGN, request).await;
-    assert_eq!(Told::of(&refused(answer)), told("key", "is not valid UTF-8"));
+    assert_eq!(Told::of(&refused(answer)), malformed("key", "is not valid UTF-8"));
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_read_fails_alone() {
+async fn a_malformed_item_fails_alone() {
     let sidecar = Sidecar::start(&[]).await;
     let (good, cut) = (get("good").encode_to_vec(), vec![0x12, 9, b'x']);
     let requests = vec![good.clone(), cut, vec![0x10, 1], good];
@@ -75,23 +75,29 @@ async fn a_request_that_cannot_be_read_fails_alone() {
     let results = answer.results;
     assert!(url_of(&results[0]).url.contains("/good?") && url_of(&results[3]).url.contains("/good?"));
     assert!(matches!(results[1].result, Some(ItemResult::Error(_))));
-    assert_eq!(Told::of(&error_of(&results[1])), told("key", "is not a valid protobuf message"));
-    assert_eq!(Told::of(&error_of(&results[2])), told("key", "has another type than the contract says"));
+    assert_eq!(Told::of(&error_of(&results[1])), malformed("key", "is not a valid protobuf message"));
+    assert_eq!(
+        Told::of(&error_of(&results[2])),
+        malformed("key", "does not have the type that the contract gives it")
+    );
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_be_read_is_refused_whole() {
+async fn a_malformed_batch_is_refused_as_a_whole() {
     let sidecar = Sidecar::start(&[]).await;
     let answer =
         call::<_, pb::BatchPresignResponse>(sidecar.channel().await, BATCH, Numbers { requests: 7 }).await;
-    assert_eq!(Told::of(&refused(answer)), told("requests", "has another type than the contract says"));
+    assert_eq!(
+        Told::of(&refused(answer)),
+        malformed("requests", "does not have the type that the contract gives it")
+    );
 }
 
 #[tokio::test]
-async fn a_form_that_cannot_be_read_is_told() {
+async fn a_malformed_form_is_refused() {
     let sidecar = Sidecar::start(&[]).await;
     let broken = AnyKey { bucket: BUCKET.to_owned(), key: vec![0xff], get_object: Vec::new() };
     let path = "/presign.v1.PresignService/PresignPost";
     let answer: Result<pb::PresignPostResponse, Status> = call(sidecar.channel().await, path, broken).await;
-    assert_eq!(Told::of(&refused(answer)), told("request", "is not a valid protobuf message"));
+    assert_eq!(Told::of(&refused(answer)), malformed("request", "is not a valid protobuf message"));
 }

@@ -1,4 +1,4 @@
-//! The scrape after calls that are known: every count, and no name of a bucket or a key in any label.
+//! The metrics after known calls: every count, and no bucket or key in any label.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const BUCKET: &str = "canary-bucket";
 const KEY: &str = "canary-key";
 const DAY: f64 = 86_400.0;
 
-/// What was asked for under each name, when all of [`calls`] were made.
+/// `presignd_urls_total` after [`make_calls`].
 fn expected_urls() -> BTreeMap<Vec<String>, f64> {
     let rows = [
         (["GetObject", "bucket", "default", "ok"], 6.0),
@@ -28,7 +28,7 @@ fn expected_urls() -> BTreeMap<Vec<String>, f64> {
         (["PostObject", "bucket", "default", "ok"], 1.0),
         (["PostObject", "bucket", "default", "invalid_argument"], 1.0),
         (["PostObject", "bucket", "unknown", "not_found"], 1.0),
-        // What can be told from the request alone comes first.
+        // The bucket is validated before the signer is resolved.
         (["PostObject", "unknown", "unknown", "invalid_argument"], 1.0),
     ];
     rows.map(|(labels, count)| (labels.map(str::to_owned).into(), count)).into()
@@ -38,12 +38,12 @@ fn read() -> pb::PresignRequest {
     pb::PresignRequest { bucket: BUCKET.to_owned(), ..get(KEY) }
 }
 
-/// Eight days, so a day is taken off.
+/// Requests eight days, so one day is clamped.
 fn write() -> pb::PresignRequest {
     pb::PresignRequest { bucket: OUTPOSTS_ARN.to_owned(), expires_in: Some(seconds(8 * 86_400)), ..put(KEY) }
 }
 
-/// A form for eight days, so a day is taken off.
+/// A form that requests eight days, so one day is clamped.
 fn form() -> pb::PresignPostRequest {
     pb::PresignPostRequest {
         bucket: BUCKET.to_owned(),
@@ -55,7 +55,7 @@ fn form() -> pb::PresignPostRequest {
 }
 
 /// 7 Presign (2 of them OK), 2 BatchPresign (1 OK, of 3), 1 StreamPresign (of 2 and 2), 4 PresignPost (1 OK).
-async fn calls(sidecar: &Sidecar) {
+async fn make_calls(sidecar: &Sidecar) {
     let mut client = sidecar.client().await;
     let keyless = || pb::PresignRequest { key: String::new(), ..read() };
     for good in [read(), write()] {
@@ -86,18 +86,18 @@ async fn calls(sidecar: &Sidecar) {
 }
 
 #[tokio::test]
-async fn urls_are_counted_by_what_was_asked_and_what_came_of_it() {
+async fn urls_are_counted_by_request_and_outcome() {
     let sidecar = Sidecar::start(&[]).await;
-    calls(&sidecar).await;
+    make_calls(&sidecar).await;
     let scrape = Scrape::of(&sidecar).await;
     let urls = scrape.all("presignd_urls_total", &["operation", "target", "signer", "outcome"]);
     assert_eq!(urls, expected_urls());
 }
 
 #[tokio::test]
-async fn lifetimes_and_what_was_taken_off_are_counted() {
+async fn granted_and_clamped_lifetimes_are_counted() {
     let sidecar = Sidecar::start(&[]).await;
-    calls(&sidecar).await;
+    make_calls(&sidecar).await;
     let scrape = Scrape::of(&sidecar).await;
     let clamped = scrape.all("presignd_expiry_clamped_total", &["reason", "signer"]);
     assert_eq!(clamped, [(["service_maximum", "default"].map(str::to_owned).into(), 4.0)].into());
@@ -116,7 +116,7 @@ async fn lifetimes_and_what_was_taken_off_are_counted() {
 #[tokio::test]
 async fn calls_are_counted_by_method_and_code() {
     let sidecar = Sidecar::start(&[]).await;
-    calls(&sidecar).await;
+    make_calls(&sidecar).await;
     let rpcs = Scrape::of(&sidecar).await.all("presignd_rpc_duration_seconds_count", &["method", "code"]);
     let expected = [
         (["Presign", "ok"], 3.0),
@@ -134,15 +134,15 @@ async fn calls_are_counted_by_method_and_code() {
 }
 
 #[tokio::test]
-async fn the_time_of_signing_is_recorded_once_for_each_url() {
+async fn sign_duration_counts_each_url_once() {
     let sidecar = Sidecar::start(&[]).await;
-    calls(&sidecar).await;
+    make_calls(&sidecar).await;
     let signed = Scrape::of(&sidecar).await.all("presignd_sign_duration_seconds_count", &["algorithm"]);
     assert_eq!(signed, [(vec!["AWS4-HMAC-SHA256".to_owned()], 10.0)].into());
 }
 
 #[tokio::test]
-async fn the_time_of_signing_is_recorded_under_the_algorithm_that_took_it() {
+async fn sign_duration_is_recorded_by_algorithm() {
     let sidecar = Sidecar::start(&[]).await;
     let multi_region = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap".to_owned();
     let requests = (0..20).map(|number| match number % 2 {
@@ -159,11 +159,11 @@ async fn the_time_of_signing_is_recorded_under_the_algorithm_that_took_it() {
 }
 
 #[tokio::test]
-async fn credentials_connections_and_the_build_have_their_gauges() {
+async fn gauges_show_credentials_connections_and_version() {
     let before = presignd::clock::Clock::system().now();
     let sidecar = Sidecar::start(&[]).await;
-    calls(&sidecar).await;
-    let held = sidecar.channel().await;
+    make_calls(&sidecar).await;
+    let open_channel = sidecar.channel().await;
     let scrape = Scrape::of(&sidecar).await;
     let of_default = |name| scrape.get(name, &[("signer", "default")]);
     let never = of_default("presignd_credentials_expiry_timestamp_seconds");
@@ -178,13 +178,13 @@ async fn credentials_connections_and_the_build_have_their_gauges() {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     assert_eq!(scrape.all("presignd_build_info", &["version"]), [(vec![version], 1.0)].into());
     assert!(scrape.get("process_resident_memory_bytes", &[]) > 0.0);
-    drop(held);
+    drop(open_channel);
 }
 
 #[tokio::test]
-async fn no_label_holds_a_bucket_a_key_or_a_signer_that_is_not_there() {
+async fn no_label_has_a_bucket_key_or_unknown_signer() {
     let sidecar = Sidecar::start(&[]).await;
-    calls(&sidecar).await;
+    make_calls(&sidecar).await;
     let (_, page) = sidecar.page("/metrics").await;
     assert!(page.contains("presignd_urls_total"));
     let canary = page.lines().find(|line| line.contains("canary") || line.contains("demo"));

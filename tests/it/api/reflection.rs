@@ -1,4 +1,4 @@
-//! Reflection, v1 and v1alpha: what `grpcurl` and its like ask for.
+//! gRPC reflection, v1 and v1alpha, which clients such as `grpcurl` use.
 
 use tokio_stream::once;
 use tonic::{Code, Status, transport::Channel};
@@ -6,7 +6,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{grpc::refused, sidecar::Sidecar};
 
-/// Asks one version of reflection for the names of all services.
+/// Gets the names of all services from one version of reflection.
 macro_rules! services {
     ($version:ident, $channel:expr) => {{
         use $version::{
@@ -35,7 +35,7 @@ async fn v1alpha(channel: Channel) -> Result<Vec<String>, Status> {
 }
 
 #[tokio::test]
-async fn both_versions_of_reflection_list_the_service_and_health() {
+async fn both_reflection_versions_list_the_services() {
     let sidecar = Sidecar::start(&[]).await;
     let channel = sidecar.channel().await;
     for listed in [v1(channel.clone()).await.unwrap(), v1alpha(channel.clone()).await.unwrap()] {
@@ -46,7 +46,7 @@ async fn both_versions_of_reflection_list_the_service_and_health() {
 }
 
 #[tokio::test]
-async fn reflection_can_be_switched_off() {
+async fn reflection_can_be_disabled() {
     let sidecar = Sidecar::start(&["--reflection=false"]).await;
     let channel = sidecar.channel().await;
     for answer in [v1(channel.clone()).await, v1alpha(channel.clone()).await] {

@@ -1,4 +1,4 @@
-//! Bad input, a row each: code, reason, field and the exact sentence.
+//! Invalid requests: the code, the reason, the field and the exact message of each error.
 
 mod bucket;
 mod headers;
@@ -14,44 +14,44 @@ use crate::support::{
     sidecar::Sidecar,
 };
 
-/// Stands in the value of a header of every bad request: no error may repeat it.
+/// The value of a header in every invalid request. No error may contain it.
 const CANARY: &str = "canary-in-a-header";
 
-/// A bad request, and what its error should tell.
+/// An invalid request, and its expected error.
 struct Row {
     request: pb::PresignRequest,
-    told: Told,
+    expected: Told,
 }
 
-/// A request that is `INVALID_ARGUMENT`.
+/// A request whose expected error is `INVALID_ARGUMENT`.
 fn invalid(request: pb::PresignRequest, reason: &str, field: &str, message: &str) -> Row {
-    Row { request, told: Told::new(Code::InvalidArgument, reason, Some(field), message) }
+    Row { request, expected: Told::new(Code::InvalidArgument, reason, Some(field), message) }
 }
 
-/// A good request, changed.
+/// A valid request with a change.
 fn but(change: impl FnOnce(&mut pb::PresignRequest)) -> pb::PresignRequest {
     let mut request = get("key");
     change(&mut request);
     request
 }
 
-/// Sends every row, and holds each error against what it should tell. All that differ are shown.
+/// Sends each request, and compares its error with the expected one. Prints all differences.
 async fn check(rows: Vec<Row>) {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     let mut wrong = Vec::new();
-    for Row { mut request, told } in rows {
+    for Row { mut request, expected } in rows {
         request.headers.insert("x-amz-meta-canary".to_owned(), CANARY.to_owned());
         let Err(status) = client.presign(request).await else {
-            wrong.push(format!("a URL instead of {told:?}"));
+            wrong.push(format!("a URL instead of {expected:?}"));
             continue;
         };
-        let found = Told::of(&status);
-        if found != told {
-            wrong.push(format!("{found:?}\ninstead of {told:?}"));
+        let actual = Told::of(&status);
+        if actual != expected {
+            wrong.push(format!("{actual:?}\ninstead of {expected:?}"));
         }
         let details = String::from_utf8_lossy(status.details()).into_owned();
-        assert!(!status.message().contains(CANARY) && !details.contains(CANARY), "{status} repeats a value");
+        assert!(!status.message().contains(CANARY) && !details.contains(CANARY), "{status} contains a value");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -1,4 +1,4 @@
-//! `reuse_window`: the same URL for the same request, and the truth about how long it works.
+//! `reuse_window`: the same request gets the same URL, with the correct lifetime.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 const HOUR: i64 = 3_600;
-/// So long that it hardly ends during a test; where it does, the test looks again.
+/// Long enough that it rarely ends during a test. If it does, the test repeats the calls.
 const WINDOW: i64 = 100 * HOUR;
 
 fn reusable(key: &str, window: i64) -> PresignRequest {
@@ -35,7 +35,7 @@ fn now() -> i64 {
 }
 
 #[tokio::test]
-async fn the_same_request_gives_the_same_url_within_a_window_in_whatever_call() {
+async fn a_repeated_request_gets_the_same_url_within_its_window() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     loop {
@@ -58,7 +58,7 @@ async fn the_same_request_gives_the_same_url_within_a_window_in_whatever_call() 
         let hourly_again = presigned(client.presign(reusable("key", HOUR)).await);
         let times: Vec<_> = together.iter().map(|result| signed_at(url_of(result))).collect();
         if now() / HOUR != began / HOUR || began % HOUR == 0 {
-            // A window has just ended, or begins just now, when its beginning is the time of the call.
+            // A window ended during the calls, or started in the second of the first call.
             continue;
         }
         assert_eq!(signed_at(&first) % WINDOW, 0);
@@ -72,7 +72,7 @@ async fn the_same_request_gives_the_same_url_within_a_window_in_whatever_call() 
 }
 
 #[tokio::test]
-async fn without_a_window_or_with_none_of_a_second_a_url_is_signed_at_the_time_of_the_call() {
+async fn a_window_under_one_second_has_no_effect() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     let before = now();
@@ -82,10 +82,10 @@ async fn without_a_window_or_with_none_of_a_second_a_url_is_signed_at_the_time_o
 }
 
 #[tokio::test]
-async fn a_window_that_a_url_could_not_outlive_is_refused_with_both_fields() {
+async fn a_window_longer_than_the_lifetime_is_refused() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let mut client = sidecar.client().await;
-    let told = |message: &str| {
+    let expected = |message: &str| {
         Told::new(Code::InvalidArgument, "REUSE_WINDOW_TOO_LONG", Some("reuse_window"), message)
     };
     let short =
@@ -93,7 +93,7 @@ async fn a_window_that_a_url_could_not_outlive_is_refused_with_both_fields() {
     let status = refused(client.presign(short).await);
     assert_eq!(
         Told::of(&status),
-        told(
+        expected(
             "reuse_window is 10m, but its URLs expire 10m after the window begins \
              (expires_in does not ask for more): reuse_window must be shorter, \
              or URLs from the end of the window would already have expired"
@@ -103,13 +103,13 @@ async fn a_window_that_a_url_could_not_outlive_is_refused_with_both_fields() {
     let status = refused(client.presign(reusable("key", HOUR)).await);
     assert_eq!(
         Told::of(&status),
-        told(
+        expected(
             "reuse_window is 1h, but its URLs expire 1h after the window begins \
              (limited by this server's expiry.max): reuse_window must be shorter, \
              or URLs from the end of the window would already have expired"
         )
     );
     let negative = PresignRequest { reuse_window: Some(seconds(-1)), ..get("key") };
-    let told = Told::of(&refused(client.presign(negative).await));
-    assert_eq!((told.reason.as_str(), told.field.as_deref()), ("DURATION_INVALID", Some("reuse_window")));
+    let error = Told::of(&refused(client.presign(negative).await));
+    assert_eq!((error.reason.as_str(), error.field.as_deref()), ("DURATION_INVALID", Some("reuse_window")));
 }

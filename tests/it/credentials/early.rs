@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use presignd::{
     clock::Stopwatch,
-    pb::{PresignRequest, PresignedRequest, StreamPresignRequest},
+    pb::{PresignPostRequest, PresignRequest, PresignedRequest, StreamPresignRequest},
 };
 use tonic::{Code, Request};
 
@@ -14,7 +14,7 @@ use crate::support::{
     aws::Kind,
     callers::long,
     clock::{OwnClock, Sets},
-    grpc::{Told, batch, get, metadata, presigned, refused, results, seconds, url_of},
+    grpc::{BUCKET, Told, batch, error_of, get, metadata, presigned, refused, results, seconds, url_of},
     provider::from_now,
     scrape::Scrape,
     sidecar::Sidecar,
@@ -107,6 +107,28 @@ async fn a_request_that_the_credentials_outlive_or_that_no_newer_ones_would_help
     let url = presigned(aged.sidecar.client().await.presign(long()).await);
     aged.newer.signed(&url);
     assert_eq!(aged.loads(), 2, "seven minutes of an hour are worth it");
+}
+
+#[tokio::test]
+async fn invalid_requests_renew_nothing_early() {
+    let aged = Aged::by(1, &[]).await;
+    let mut client = aged.sidecar.client().await;
+    let invalid = || PresignRequest { key: String::new(), ..asking_for(3_580) };
+    assert_eq!(Told::of(&refused(client.presign(invalid()).await)).reason, "KEY_INVALID");
+    for result in results(client.batch_presign(batch(vec![invalid(), invalid()])).await) {
+        assert_eq!(Told::of(&error_of(&result)).reason, "KEY_INVALID");
+    }
+    let form = PresignPostRequest {
+        bucket: BUCKET.to_owned(),
+        expires_in: Some(seconds(3_580)),
+        ..Default::default()
+    };
+    assert_eq!(Told::of(&refused(client.presign_post(form.clone()).await)).reason, "KEY_INVALID");
+    assert_eq!(aged.loads(), 1);
+    // The same form with a key renews the credentials.
+    let form = PresignPostRequest { key: "key".to_owned(), ..form };
+    assert_eq!(client.presign_post(form).await.unwrap().into_inner().granted, Some(seconds(3_580)));
+    assert_eq!(aged.loads(), 2);
 }
 
 #[tokio::test]

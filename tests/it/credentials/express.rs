@@ -237,6 +237,33 @@ async fn a_session_that_s3_refuses_is_told_with_what_to_do_and_spoils_no_other_u
 }
 
 #[tokio::test]
+async fn invalid_items_create_no_session() {
+    let session = Keys::lasting("session", 300);
+    let s3 = Aws::giving(&session);
+    let sidecar = serving(beside(&s3, &Keys::unending("own"))).await;
+    let mut client = sidecar.client().await;
+    let invalid = (0..20).map(|number| PresignRequest {
+        bucket: format!("logs{number}--use1-az4--x-s3"),
+        key: String::new(),
+        ..get("")
+    });
+    let answers = results(client.batch_presign(batch(invalid.collect())).await);
+    assert_eq!(answers.len(), 20);
+    for answer in &answers {
+        let error = Told::of(&error_of(answer));
+        assert_eq!((error.code, error.reason.as_str()), (Code::InvalidArgument, "KEY_INVALID"));
+    }
+    refused(client.presign(of_the_bucket("")).await);
+    assert_eq!(s3.count(Kind::CreateSession), 0);
+    // A valid item in the same batch creates the session of its own bucket only.
+    let mixed = vec![of_the_bucket(""), of_the_bucket("key")];
+    let answers = results(client.batch_presign(batch(mixed)).await);
+    assert_eq!(Told::of(&error_of(&answers[0])).reason, "KEY_INVALID");
+    assert!(session.are_in(url_of(&answers[1])));
+    assert_eq!(s3.count(Kind::CreateSession), 1);
+}
+
+#[tokio::test]
 async fn an_s3_that_fails_is_told_as_passing() {
     for fault in [Fault::Refused, Fault::Status(503), Fault::Empty] {
         let s3 = Aws::giving(&Keys::lasting("session", 300));

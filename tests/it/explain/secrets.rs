@@ -275,8 +275,8 @@ async fn before_there_are_credentials_nothing_is_explained() {
     let request =
         pb::ExplainRequest { url: "https://h/".to_owned(), method: "GET".to_owned(), ..Default::default() };
     let status = refused(client.explain(request).await);
-    let message = "signer default has no credentials yet: try again shortly, or see presignd's log for what its \
-        provider says";
+    let message = "signer default has no credentials yet: retry shortly; if this persists, see the provider's \
+                   error in presignd's log";
     assert_eq!(Told::of(&status), Told::new(tonic::Code::Unavailable, "CREDENTIALS_MISSING", None, message));
     assert!(says_when_to_retry(&status));
 }

@@ -157,7 +157,7 @@ async fn invalid_arguments_fail_with_one_message() {
         ),
         (
             &["s3://plain-bucket/key", "--signer", "partner"],
-            "there is no signer \"partner\": this server has default",
+            "signer \"partner\" is not configured on this server: use one of: default",
         ),
         (
             &["s3://plain-bucket/key", "--expires-in", "soon"],

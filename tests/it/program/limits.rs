@@ -26,7 +26,7 @@ async fn connection_over_the_limit_is_rejected_and_counted() {
     closed(UnixStream::connect(&sidecar.unix).await.unwrap()).await;
     let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
     assert_eq!(rejected, [(vec!["connection_limit".to_owned()], 2.0)].into());
-    sidecar.logged("a connection was turned away: limits.connections are open").await;
+    sidecar.logged("connection rejected: limits.connections is reached").await;
 
     drop(first);
     Scrape::until(&sidecar, "presignd_connections", &[], 0.0).await;

@@ -86,7 +86,7 @@ async fn reload_applies_signers_and_expiry_together() {
     assert_eq!(unknown.code(), Code::NotFound);
 
     server.reload("[expiry]\nmax = \"1h\"\n[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
-    server.sidecar.logged("SIGHUP: the configuration was reloaded: signers default, partner").await;
+    server.sidecar.logged("SIGHUP: the configuration was reloaded; signers: default, partner").await;
     assert_eq!(server.granted().await, 3_600);
     server.sidecar.health("signer.partner", Serving).await;
     assert!(
@@ -275,5 +275,8 @@ async fn unknown_signer_error_names_the_current_signers() {
     let mut request = get("key");
     request.signer = "other".to_owned();
     let told = Told::of(&refused(server.client().await.presign(request).await));
-    assert_eq!(told.message, "there is no signer \"other\": this server has default, partner");
+    assert_eq!(
+        told.message,
+        "signer \"other\" is not configured on this server: use one of: default, partner"
+    );
 }

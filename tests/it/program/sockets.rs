@@ -171,7 +171,7 @@ async fn log_names_process_or_address_of_each_peer() {
     let _unix = std::os::unix::net::UnixStream::connect(&sidecar.unix).unwrap();
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let peer = format!("peer=unix=uid:{uid},gid:{gid},pid:{}", std::process::id());
-    sidecar.logged(&format!("a connection was accepted {peer}")).await;
+    sidecar.logged(&format!("connection accepted {peer}")).await;
     let tcp = std::net::TcpStream::connect(&sidecar.tcp).unwrap();
-    sidecar.logged(&format!("a connection was accepted peer=tcp={}", tcp.local_addr().unwrap())).await;
+    sidecar.logged(&format!("connection accepted peer=tcp={}", tcp.local_addr().unwrap())).await;
 }

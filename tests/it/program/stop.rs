@@ -45,7 +45,7 @@ async fn sigterm_and_sigint_stop_with_exit_code_0() {
     for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let mut sidecar = Sidecar::start(&[]).await;
         assert!(stop(&mut sidecar, signal).await < PROMPT);
-        sidecar.logged(&format!("{name}: stopping, for 10s at most")).await;
+        sidecar.logged(&format!("{name}: stopping, waiting up to 10s for open calls")).await;
         sidecar.logged("stopped: every call was answered").await;
     }
 }
@@ -137,7 +137,7 @@ async fn endless_stream_is_cut_off_after_the_drain_time() {
 
     let took = stop(&mut sidecar, Signal::TERM).await;
     assert!(took >= Duration::from_secs(1) && took < PROMPT, "{took:?}");
-    sidecar.logged("stopped after 1s: 1 connections were cut off").await;
+    sidecar.logged("stopped after limits.drain_time (1s); connections closed with open calls: 1").await;
     assert!(answers.message().await.is_err(), "the caller receives an error");
 }
 

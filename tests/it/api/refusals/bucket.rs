@@ -1,4 +1,4 @@
-//! Targets: names and ARNs with one part wrong in turn, and kinds that this version does not sign for.
+//! Invalid bucket names and ARNs, each with one invalid part, and unsupported targets.
 
 use super::{Row, but, check, invalid};
 use crate::support::OUTPOSTS_ARN;
@@ -7,14 +7,14 @@ fn to(bucket: &str) -> presignd::pb::PresignRequest {
     but(|request| request.bucket = bucket.to_owned())
 }
 
-/// An Outposts ARN with a part replaced.
+/// An Outposts ARN with one part replaced.
 fn arn(part: &str, by: &str, message: &str) -> Row {
     assert!(OUTPOSTS_ARN.contains(part), "{part} is a part of the ARN");
     invalid(to(&OUTPOSTS_ARN.replacen(part, by, 1)), "ARN_INVALID", "bucket", message)
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_bucket_name_is_refused_with_its_reason() {
+async fn an_invalid_bucket_name_is_refused() {
     let name = |bucket: &str, message| invalid(to(bucket), "BUCKET_INVALID", "bucket", message);
     check(vec![
         name("", "bucket is empty: give a bucket name, an access point ARN or an access point alias"),
@@ -42,7 +42,7 @@ async fn a_text_that_is_no_bucket_name_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
+async fn an_invalid_outposts_arn_names_the_wrong_part() {
     let resource = |found: &str| {
         format!("the ARN's resource is {found:?}: it must be outpost/OUTPOST-ID/accesspoint/NAME")
     };
@@ -97,7 +97,7 @@ async fn an_outposts_arn_is_refused_by_the_part_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn another_arn_of_s3_is_refused_with_what_to_give() {
+async fn an_unsupported_s3_arn_is_refused() {
     let wrong = |bucket: &str, message| invalid(to(bucket), "ARN_INVALID", "bucket", message);
     check(vec![
         wrong(
@@ -117,7 +117,7 @@ async fn another_arn_of_s3_is_refused_with_what_to_give() {
 }
 
 #[tokio::test]
-async fn an_arn_of_another_partition_than_the_signers_is_refused() {
+async fn an_arn_of_another_partition_is_refused() {
     let china = OUTPOSTS_ARN.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1");
     check(vec![invalid(
         to(&china),
@@ -130,7 +130,7 @@ async fn an_arn_of_another_partition_than_the_signers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_that_ends_as_another_kind_does_and_is_none_is_refused_with_what_to_give() {
+async fn a_name_with_a_reserved_suffix_is_refused() {
     let name = |bucket: &str, message| invalid(to(bucket), "BUCKET_INVALID", "bucket", message);
     check(vec![
         name(

@@ -1,22 +1,22 @@
-//! Headers and query parameters that cannot be signed, or would sign another operation than the one that is named.
+//! Headers and query parameters that cannot be signed, or that would change the operation.
 
 use presignd::pb::{self, presign_request::Operation};
 
 use super::{CANARY, Row, but, check, invalid};
 use crate::support::grpc::request;
 
-/// A request with one more header, whose value is the canary.
+/// A request with this header, whose value is the canary.
 fn header(name: &str) -> pb::PresignRequest {
     but(|request| drop(request.headers.insert(name.to_owned(), CANARY.to_owned())))
 }
 
-/// A request with one more query parameter.
+/// A request with this query parameter.
 fn query(name: &str) -> pb::PresignRequest {
     but(|request| drop(request.query.insert(name.to_owned(), CANARY.to_owned())))
 }
 
 #[tokio::test]
-async fn a_header_value_that_could_split_a_request_is_refused_and_not_repeated() {
+async fn a_header_value_with_control_characters_is_refused() {
     let message = "the value of header x-amz-meta-name contains a control character or a non-ASCII character: \
          encode it first (RFC 8187 for file names, otherwise Base64 or percent-encoding)";
     let values = ["\n", "\r\nx-amz-acl: public-read", "\u{0}", "\ta", "\u{1b}[0m", "\u{7f}", "ü", "\u{2028}"];
@@ -36,7 +36,7 @@ async fn a_header_value_that_could_split_a_request_is_refused_and_not_repeated()
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_header_name_is_refused() {
+async fn an_invalid_header_name_is_refused() {
     let row = |name: &str| {
         let message = format!("{name:?} is not a header name: use only letters, digits and !#$%&'*+-.^_`|~");
         invalid(header(name), "HEADER_INVALID", "headers", &message)
@@ -45,7 +45,7 @@ async fn a_text_that_is_no_header_name_is_refused() {
 }
 
 #[tokio::test]
-async fn a_header_that_signing_or_the_connection_owns_is_refused_in_any_case() {
+async fn a_reserved_header_is_refused_in_any_case() {
     let url = "presignd adds it to the query of the URL";
     let way = "it may change on the way to S3, which would break the signature";
     let row = |(name, why): (&str, &str)| {
@@ -77,7 +77,7 @@ async fn a_header_that_signing_or_the_connection_owns_is_refused_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_header_or_a_query_parameter_given_twice_is_refused() {
+async fn a_duplicate_header_or_query_parameter_is_refused() {
     let mut own = request(
         "key",
         Operation::PutObject(pb::PutObject { content_type: "text/plain".into(), ..Default::default() }),
@@ -109,7 +109,7 @@ async fn a_header_or_a_query_parameter_given_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn a_query_parameter_of_the_authentication_is_refused_in_any_case() {
+async fn an_authentication_parameter_is_refused_in_any_case() {
     let names = [
         "X-Amz-Algorithm",
         "X-Amz-Credential",
@@ -139,7 +139,7 @@ async fn a_query_parameter_of_the_authentication_is_refused_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_sub_resource_that_makes_it_another_operation_is_refused() {
+async fn a_sub_resource_that_changes_the_operation_is_refused() {
     let chooses = |name: &str| {
         format!("{name} would change the operation: use the operation that has this parameter, or http")
     };

@@ -1,4 +1,4 @@
-//! The `http` operation: what may not be passed, and where it stood.
+//! Invalid methods, headers and query parameters of the `http` operation.
 
 use presignd::pb::{Http, PresignRequest, presign_request::Operation};
 
@@ -14,24 +14,24 @@ fn http(method: &str, query: &[(&str, &str)], headers: &[(&str, &str)]) -> Presi
 }
 
 #[tokio::test]
-async fn what_is_no_method_is_refused() {
+async fn an_invalid_method_is_refused() {
     let row = |method: &str| {
         let message = format!(
             "{method:?} is not an HTTP method: use capital letters, such as GET, HEAD, PUT, POST or DELETE"
         );
         invalid(http(method, &[("retention", "")], &[]), "METHOD_INVALID", "http.method", &message)
     };
-    let nothing = invalid(
+    let empty = invalid(
         http("", &[], &[]),
         "METHOD_INVALID",
         "http.method",
         "\"\" is not an HTTP method: use capital letters, such as GET, HEAD, PUT, POST or DELETE",
     );
-    check(vec![nothing, row(""), row("get"), row("GET /x HTTP/1.1\r\nx:"), row("GÉT"), row("GET ")]).await;
+    check(vec![empty, row(""), row("get"), row("GET /x HTTP/1.1\r\nx:"), row("GÉT"), row("GET ")]).await;
 }
 
 #[tokio::test]
-async fn the_authentication_and_the_host_may_not_be_passed() {
+async fn host_and_authentication_are_refused() {
     let header = |name: &str, why: &str| {
         let message = format!("header {} cannot be set: {why}", name.to_lowercase());
         invalid(http("GET", &[], &[(name, "x")]), "HEADER_INVALID", "http.headers", &message)
@@ -56,13 +56,13 @@ async fn the_authentication_and_the_host_may_not_be_passed() {
 }
 
 #[tokio::test]
-async fn what_is_passed_twice_or_beside_the_operation_is_refused_where_it_stands() {
+async fn duplicates_and_operation_parameters_outside_http_are_refused() {
     let mut twice = http("GET", &[("versionId", "a")], &[("range", "bytes=0-1")]);
     twice.query.insert("versionId".to_owned(), "a".to_owned());
     let mut header_twice = http("GET", &[], &[("range", "bytes=0-1")]);
     header_twice.headers.insert("Range".to_owned(), "bytes=0-1".to_owned());
-    let mut beside = http("GET", &[], &[]);
-    beside.query.insert("acl".to_owned(), String::new());
+    let mut outside = http("GET", &[], &[]);
+    outside.query.insert("acl".to_owned(), String::new());
     let mut copies = http("PUT", &[], &[]);
     copies.headers.insert("X-Amz-Copy-Source".to_owned(), "other/secret".to_owned());
     check(vec![
@@ -79,7 +79,7 @@ async fn what_is_passed_twice_or_beside_the_operation_is_refused_where_it_stands
             "header range is given twice: set it once, in the operation or in headers",
         ),
         invalid(
-            beside,
+            outside,
             "PARAMETER_INVALID",
             "query",
             "acl would change the operation: set it in http.query instead",

@@ -1,4 +1,4 @@
-//! Forms that are not signed: the target, the key, the fields and the size of the file.
+//! Invalid forms: the target, the key, the fields and the size of the file.
 
 use presignd::pb;
 use tonic::Code;
@@ -11,7 +11,7 @@ use crate::support::{
     sidecar::Sidecar,
 };
 
-/// A good form, changed.
+/// A valid form with a change.
 fn but(change: impl FnOnce(&mut pb::PresignPostRequest)) -> pb::PresignPostRequest {
     let mut form =
         pb::PresignPostRequest { bucket: BUCKET.to_owned(), key: "key".to_owned(), ..Default::default() };
@@ -31,10 +31,10 @@ fn size(min: i64, max: i64) -> pb::PresignPostRequest {
     but(|form| form.content_length_range = Some(pb::ContentLengthRange { min, max }))
 }
 
-/// A form, and what its `INVALID_ARGUMENT` should tell: reason, field, sentence.
+/// A form, and the reason, field and message of its `INVALID_ARGUMENT`.
 type Row<'r> = (pb::PresignPostRequest, &'r str, &'r str, String);
 
-/// Sends every row with a value that no error may repeat.
+/// Sends each form with a value that no error may contain, and compares its error.
 async fn check(rows: Vec<Row<'_>>) {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
@@ -43,13 +43,13 @@ async fn check(rows: Vec<Row<'_>>) {
         let status = refused(client.presign_post(form).await);
         assert_eq!(Told::of(&status), Told::new(Code::InvalidArgument, reason, Some(field), &message));
         let details = String::from_utf8_lossy(status.details()).into_owned();
-        assert!(!status.message().contains(CANARY) && !details.contains(CANARY), "{status} repeats a value");
+        assert!(!status.message().contains(CANARY) && !details.contains(CANARY), "{status} contains a value");
         assert!(status.message().len() + status.details().len() * 4 / 3 < 8_000, "{status:.100}");
     }
 }
 
 #[tokio::test]
-async fn a_target_that_takes_no_forms_is_refused() {
+async fn a_target_without_forms_is_refused() {
     let not_offered = |kind: &str| {
         format!(
             "S3 does not support form uploads (POST Object) for the target kind {kind}: \
@@ -74,7 +74,7 @@ async fn a_target_that_takes_no_forms_is_refused() {
 }
 
 #[tokio::test]
-async fn a_bucket_or_a_key_that_is_none_is_refused() {
+async fn an_invalid_bucket_or_key_is_refused() {
     let key = |key: &str| but(|form| form.key = key.to_owned());
     let long = "k".repeat(1_025);
     let rows = [
@@ -117,7 +117,7 @@ async fn a_bucket_or_a_key_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_field_that_may_not_be_given_is_refused_in_any_case_and_in_either_map() {
+async fn a_reserved_field_is_refused_in_either_map() {
     let ours = "presignd sets it";
     let sigv2 = "it belongs to SigV2, but presignd signs with SigV4";
     let mut rows = Vec::new();
@@ -145,7 +145,7 @@ async fn a_field_that_may_not_be_given_is_refused_in_any_case_and_in_either_map(
 }
 
 #[tokio::test]
-async fn a_field_that_no_form_could_carry_or_match_is_refused() {
+async fn a_field_that_cannot_match_is_refused() {
     let name = |name: &str| {
         format!("{name:?} is not a form field name: use only letters, digits and !#$%&'*+-.^_`|~")
     };
@@ -199,7 +199,7 @@ async fn a_field_that_no_form_could_carry_or_match_is_refused() {
 }
 
 #[tokio::test]
-async fn a_form_longer_than_s3_takes_is_refused_with_its_length() {
+async fn a_form_over_the_s3_limit_names_its_length() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     client.presign_post(field("x-amz-meta-long", &"x".repeat(8_000))).await.map(drop).unwrap();
@@ -217,7 +217,7 @@ async fn a_form_longer_than_s3_takes_is_refused_with_its_length() {
 }
 
 #[tokio::test]
-async fn a_size_that_no_file_can_have_is_refused_with_its_bound() {
+async fn an_invalid_size_range_names_its_bound() {
     let bound = |bound: &str, value: i64| {
         format!("content_length_range.{bound} is {value}: it must be from 0 to 5368709120 bytes (5 GiB)")
     };
@@ -234,7 +234,7 @@ async fn a_size_that_no_file_can_have_is_refused_with_its_bound() {
 }
 
 #[tokio::test]
-async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
+async fn the_lifetime_of_a_form_is_validated() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let mut client = sidecar.client().await;
     let lasting = |asked, minimum| {
@@ -244,7 +244,7 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
         })
     };
     let status = refused(client.presign_post(lasting(0, 0)).await);
-    let short = "expires_in is under 1 second: ask for 1 second or more";
+    let short = "expires_in is less than 1 second: set at least 1 second";
     assert_eq!(
         Told::of(&status),
         Told::new(Code::InvalidArgument, "DURATION_INVALID", Some("expires_in"), short)
@@ -254,16 +254,19 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
     assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, kept));
     assert_eq!(metadata(&status)["grantable_seconds"], "3600");
     let status = refused(client.presign_post(but(|form| form.signer = "partner".to_owned())).await);
-    let unknown = "there is no signer \"partner\": this server has default";
+    let unknown = "signer \"partner\" is not configured on this server: use one of: default";
     assert_eq!(Told::of(&status), Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, unknown));
 }
 
 #[tokio::test]
-async fn without_credentials_what_can_never_work_is_told_first() {
+async fn an_invalid_form_is_refused_before_missing_credentials() {
     let provider = Provider::new();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let mut client = sidecar.client().await;
-    let never = refused(client.presign_post(but(|form| form.bucket = OUTPOSTS_ARN.to_owned())).await);
-    assert_eq!((never.code(), Told::of(&never).field.as_deref()), (Code::InvalidArgument, Some("bucket")));
+    let invalid = refused(client.presign_post(but(|form| form.bucket = OUTPOSTS_ARN.to_owned())).await);
+    assert_eq!(
+        (invalid.code(), Told::of(&invalid).field.as_deref()),
+        (Code::InvalidArgument, Some("bucket"))
+    );
     assert_eq!(refused(client.presign_post(but(|_| ())).await).code(), Code::Unavailable);
 }

@@ -1,4 +1,4 @@
-//! What a request says of itself: operation, key, durations, signer, and what this version does not have.
+//! Invalid operations, keys, durations, parameters and signers.
 
 use presignd::pb::{self, presign_request::Operation};
 use tonic::Code;
@@ -10,14 +10,14 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_request_without_an_operation_or_with_a_bad_key_is_told_what_to_change() {
+async fn a_missing_operation_or_invalid_key_is_refused() {
     let list = || Operation::ListObjectsV2(pb::ListObjectsV2::default());
     check(vec![
         invalid(
             but(|request| request.operation = None),
             "OPERATION_MISSING",
             "operation",
-            "no operation is set: set one, such as get_object or put_object",
+            "operation is not set: set one, such as get_object or put_object",
         ),
         invalid(
             but(|request| request.key.clear()),
@@ -31,7 +31,7 @@ async fn a_request_without_an_operation_or_with_a_bad_key_is_told_what_to_change
             "key",
             "key has 1025 bytes: S3 allows at most 1024 bytes of UTF-8",
         ),
-        // 342 characters of three bytes: bytes are counted.
+        // 342 characters of three bytes each: the limit is in bytes.
         invalid(
             but(|request| request.key = "€".repeat(342)),
             "KEY_INVALID",
@@ -49,7 +49,7 @@ async fn a_request_without_an_operation_or_with_a_bad_key_is_told_what_to_change
 }
 
 #[tokio::test]
-async fn a_key_of_1024_bytes_and_a_bucket_without_a_key_are_taken() {
+async fn a_key_may_have_1024_bytes() {
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
     client.presign(but(|request| request.key = "k".repeat(1_024))).await.map(drop).unwrap();
@@ -58,7 +58,7 @@ async fn a_key_of_1024_bytes_and_a_bucket_without_a_key_are_taken() {
 }
 
 #[tokio::test]
-async fn a_duration_that_is_none_is_refused() {
+async fn an_invalid_duration_is_refused() {
     let expires =
         |seconds, nanos| but(|request| request.expires_in = Some(prost_types::Duration { seconds, nanos }));
     let minimum = |seconds, nanos| {
@@ -67,9 +67,10 @@ async fn a_duration_that_is_none_is_refused() {
     let wrong = |request, field: &str, problem| {
         invalid(request, "DURATION_INVALID", field, &format!("{field} {problem}"))
     };
-    let short = "is under 1 second: ask for 1 second or more";
-    let negative = "is negative: ask for 1 second or more";
-    let malformed = "is not a valid google.protobuf.Duration";
+    let short = "is less than 1 second: set at least 1 second";
+    let negative = "is negative: set at least 1 second";
+    let malformed = "is not a valid google.protobuf.Duration: \
+                     seconds must be at most 315576000000, nanos at most 999999999";
     check(vec![
         wrong(expires(0, 0), "expires_in", short),
         wrong(expires(0, 999_999_999), "expires_in", short),
@@ -87,7 +88,7 @@ async fn a_duration_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn an_operation_without_what_s3_needs_for_it_is_refused() {
+async fn a_missing_required_parameter_is_refused() {
     let missing = |operation, message: &str| {
         invalid(request("key", operation), "PARAMETER_MISSING", "operation", message)
     };
@@ -123,7 +124,7 @@ async fn an_operation_without_what_s3_needs_for_it_is_refused() {
 }
 
 #[tokio::test]
-async fn a_number_or_a_time_that_s3_cannot_take_is_refused() {
+async fn a_number_or_time_out_of_range_is_refused() {
     let wrong = |operation, message: &str| {
         invalid(request("key", operation), "PARAMETER_INVALID", "operation", message)
     };
@@ -156,24 +157,24 @@ async fn a_number_or_a_time_that_s3_cannot_take_is_refused() {
 }
 
 #[tokio::test]
-async fn a_signer_that_is_not_there_is_not_found() {
-    let told = |message: &str| Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, message);
+async fn an_unknown_signer_is_not_found() {
+    let expected = |message: &str| Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, message);
     check(vec![
         Row {
             request: but(|request| request.signer = "partner".to_owned()),
-            told: told("there is no signer \"partner\": this server has default"),
+            expected: expected("signer \"partner\" is not configured on this server: use one of: default"),
         },
         Row {
             request: but(|request| request.signer = "Default".to_owned()),
-            told: told("there is no signer \"Default\": this server has default"),
+            expected: expected("signer \"Default\" is not configured on this server: use one of: default"),
         },
     ])
     .await;
 }
 
 #[tokio::test]
-async fn an_error_is_short_enough_for_every_client_however_long_the_mistake_is() {
-    // gRPC clients take 8 KiB of metadata by default, and an error is in it, its details in Base64.
+async fn an_error_about_long_input_is_short() {
+    // gRPC clients accept 8 KiB of metadata by default. It contains the error, with its details in Base64.
     let long = "x".repeat(100_000);
     let sidecar = Sidecar::start(&[]).await;
     let mut client = sidecar.client().await;
