@@ -22,7 +22,7 @@ use crate::{
     config::{Config, reload::Reload},
     credentials::{SignerDeps, Signers},
     generation::{Generation, Generations},
-    hardening::Environment,
+    hardening::AwsEnvironment,
     health::Health,
     listen::{Listener, Listeners},
     metrics::Metrics,
@@ -48,7 +48,7 @@ pub struct Program {
     /// What tells the time.
     pub clock: Clock,
     /// What was in the environment.
-    pub environment: Environment,
+    pub environment: AwsEnvironment,
     /// How the configuration is read again.
     pub reload: Reload,
 }
@@ -87,7 +87,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     if let Some(listener) = listeners.admin {
         tokio::spawn(admin::serve(listener, admin));
     }
-    signers.keep_fresh(generations.current().signers());
+    signers.start_refreshing(generations.current().signers());
     let reloading = Reloading { reload: Arc::new(reload), generations, signers, metrics };
     let why = tokio::select! {
         why = handle_signals(signals, &reloading) => why,

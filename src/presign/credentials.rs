@@ -48,7 +48,7 @@ impl Credentials {
     }
 
     /// Whether these are the same key and token as others: what is signed with either works as long.
-    pub fn are_the_same_as(&self, other: &Self) -> bool {
+    pub fn has_same_keys_as(&self, other: &Self) -> bool {
         self.access_key_id == other.access_key_id
             && self.secret_access_key.expose() == other.secret_access_key.expose()
             && self.session_token.as_ref().map(Secret::expose)
@@ -56,12 +56,12 @@ impl Credentials {
     }
 
     /// Whether there is a session token: then the credentials end, whether or not their provider says when.
-    pub fn are_temporary(&self) -> bool {
+    pub fn has_session_token(&self) -> bool {
         self.session_token.is_some()
     }
 
     /// Whether a URL signed at this time would work for a second at least.
-    pub fn usable_at(&self, now: SystemTime) -> bool {
+    pub fn is_usable_at(&self, now: SystemTime) -> bool {
         let signed_at = whole_seconds(now);
         self.expires_at.is_none_or(|end| end.duration_since(signed_at).is_ok_and(|left| left.as_secs() >= 1))
     }

@@ -26,7 +26,7 @@ use crate::support::{
 };
 
 /// What is logged when credentials could not be loaded.
-const FAILED: &str = "credentials could not be loaded, again in";
+const FAILED: &str = "failed to load credentials, retrying in";
 
 /// presignd with one provider, at its most talkative, and with no files but those that the test adds.
 fn with_provider(name: &str) -> Command {

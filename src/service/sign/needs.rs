@@ -48,7 +48,7 @@ pub(in crate::service) struct CredentialNeeds<'s> {
 impl<'s> CredentialNeeds<'s> {
     /// Nothing is needed yet. `names` has the name of every bucket in it, among other bytes.
     pub(in crate::service) fn new(snapshot: &'s CallSnapshot, names: &[u8]) -> Self {
-        let may_renew = |signer: &&Arc<Signer>| signer.renewable_beyond(snapshot.now()).is_some();
+        let may_renew = |signer: &&Arc<Signer>| signer.early_refresh_threshold(snapshot.now()).is_some();
         let renewable = snapshot.signers().iter().filter(may_renew);
         Self {
             snapshot,
@@ -129,7 +129,7 @@ async fn renew(
     let Ok(_permit) = Arc::clone(&state.waiting).try_acquire_owned() else { return false };
     let limit = deadline.remaining().map(|remaining| remaining / 2);
     let needed = lifetimes.iter().filter_map(|(signer, longest)| Some((signer, (*longest)?)));
-    join_all(needed.map(|(signer, longest)| signer.renew_for(longest, now, limit))).await;
+    join_all(needed.map(|(signer, longest)| signer.refresh_early(longest, now, limit))).await;
     true
 }
 
@@ -171,5 +171,5 @@ async fn create_session(
     let Ok(_permit) = Arc::clone(&state.waiting).try_acquire_owned() else {
         return Err(SessionError::unavailable(bucket, "too many calls wait for S3 already".to_owned()));
     };
-    signer.sessions().from_s3(own, bucket).await
+    signer.sessions().get_or_create(own, bucket).await
 }

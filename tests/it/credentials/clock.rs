@@ -74,7 +74,7 @@ async fn a_clock_that_goes_wrong_at_the_start_is_told_by_the_credentials_that_ha
     let clock = OwnClock::of(&mut command, Sets::TimeOfDay);
     clock.set(7_200);
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.logged("the provider handed out credentials that ended 1h").await;
+    sidecar.logged("the provider returned credentials that expired 1h").await;
     sidecar.health("signer.default", NotServing).await;
     clock.set(0);
     serves(&sidecar, &keys).await;

@@ -183,7 +183,7 @@ async fn a_combination_that_aws_has_for_no_bucket_is_warned_of_at_the_start_and_
         ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://minio:9000"),
     ]))
     .await;
-    sidecar.logged("no bucket can be signed for: FIPS is a choice among AWS's own endpoints").await;
+    sidecar.logged("URLs cannot be signed for any bucket: FIPS is a choice among AWS's own endpoints").await;
     let told = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
     assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
     assert!(told.message.contains("signers.NAME.fips = false"), "{told:?}");

@@ -212,8 +212,8 @@ async fn a_session_that_s3_refuses_is_told_with_what_to_do_and_spoils_no_other_u
         Code::FailedPrecondition,
         "SESSION_REFUSED",
         None,
-        "S3 refuses a session for logs--use1-az4--x-s3: AccessDenied; the signer needs s3express:CreateSession for this \
-         directory bucket, or the signer's setting disable_session_auth",
+        "S3 rejected CreateSession for logs--use1-az4--x-s3: AccessDenied; allow s3express:CreateSession on this directory \
+         bucket to the signer's role, or set disable_session_auth of the signer",
     );
     assert_eq!(Told::of(&refused(client.presign(of_the_bucket("key")).await)), told);
     let answers = results(client.batch_presign(batch(vec![get("a"), of_the_bucket("b"), get("c")])).await);

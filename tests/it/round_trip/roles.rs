@@ -134,7 +134,7 @@ async fn a_role_that_must_not_be_assumed_gives_no_credentials() {
         ["--signers-default-assume-role", &outsider, "--signers-default-external-id", "partner-8"];
     for arguments in [&without_the_first[..], &of_another] {
         let sidecar = Sidecar::spawn(as_user(), arguments);
-        sidecar.logged("credentials could not be loaded, again in").await;
+        sidecar.logged("failed to load credentials, retrying in").await;
         sidecar.health("signer.default", NotServing).await;
         let log = sidecar.log();
         assert!(!log.contains("credentials loaded") && !log.contains(&user().1), "{log}");

@@ -157,7 +157,7 @@ impl Load {
             "{outcomes:?}"
         );
         let log = self.caller.sidecar.log();
-        assert!(!log.contains("ready=false") && !log.contains("could not be loaded"), "{log}");
+        assert!(!log.contains("ready=false") && !log.contains("failed to load"), "{log}");
     }
 }
 
