@@ -1,4 +1,4 @@
-//! A time of day that jumps: waiting goes on by a clock that does not, and the truth is what the time of day says.
+//! A system time that jumps: delays are measured by the monotonic clock, expiry by the system time.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::{
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test]
-async fn a_jump_of_an_hour_ahead_past_the_end_of_the_credentials_has_newer_ones_loaded_at_once() {
+async fn a_clock_jump_past_the_expiry_loads_newer_credentials() {
     let (first, second) = (Keys::lasting("first", 1_800), Keys::lasting("second", 3 * 3_600));
     let aws = Aws::giving(&first);
     let mut command = in_container(&aws);
@@ -29,12 +29,12 @@ async fn a_jump_of_an_hour_ahead_past_the_end_of_the_credentials_has_newer_ones_
     aws.asked(Kind::Container, 2).await;
     signs(&sidecar, &second).await;
     let url = url(&sidecar).await;
-    assert!((signed_from_now(&url) - 3_600).abs() < 5, "the new time of day counts");
+    assert!((signed_from_now(&url) - 3_600).abs() < 5, "signed at the new system time");
     assert_eq!(url.expires_at, second.end.map(Timestamp::from));
 }
 
 #[tokio::test]
-async fn a_jump_of_an_hour_ahead_and_back_takes_the_credentials_away_and_gives_them_back() {
+async fn credentials_are_usable_again_after_the_clock_jumps_back() {
     let keys = Keys::lasting("only", 1_800);
     let aws = Aws::giving(&keys);
     let mut command = in_container(&aws);
@@ -50,7 +50,7 @@ async fn a_jump_of_an_hour_ahead_and_back_takes_the_credentials_away_and_gives_t
 }
 
 #[tokio::test]
-async fn a_jump_of_an_hour_back_does_not_put_the_refresh_off() {
+async fn a_backward_clock_jump_does_not_delay_the_refresh() {
     let (first, second) = (Keys::lasting("first", 12), Keys::lasting("second", 3_600));
     let aws = Aws::giving(&first);
     let mut command = in_container(&aws);
@@ -59,15 +59,15 @@ async fn a_jump_of_an_hour_back_does_not_put_the_refresh_off() {
     serves(&sidecar, &first).await;
 
     clock.set_for(&sidecar, -3_600).await;
-    // By the time of day, an hour is left and more; by the clock that does not jump, nine seconds.
+    // By the system time, more than an hour is left until the refresh; by the monotonic clock, nine seconds.
     aws.give(&second);
     aws.asked(Kind::Container, 2).await;
     signs(&sidecar, &second).await;
-    assert!(aws.count(Kind::Container) <= 3, "nothing spins");
+    assert!(aws.count(Kind::Container) <= 3, "no busy loop");
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_wrong_at_the_start_is_told_by_the_credentials_that_have_ended() {
+async fn a_wrong_clock_at_start_is_logged_as_expired_credentials() {
     let keys = Keys::lasting("only", HOUR.as_secs());
     let aws = Aws::giving(&keys);
     let mut command = in_container(&aws);

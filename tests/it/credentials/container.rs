@@ -1,10 +1,9 @@
-//! ECS and EKS: credentials from the container endpoint, which may want a token.
+//! ECS and EKS: credentials from the container endpoint, which may require an authorization token.
 
 use std::fs;
 
 use super::{
-    FAILED, Keys, in_container, kept_secrets, lives_through_everything, refuses, replace, rotated, serves,
-    serving,
+    FAILED, Keys, check_lifecycle, in_container, kept_secrets, refuses, replace, rotated, serves, serving,
 };
 use crate::support::{
     aws::{Aws, Kind},
@@ -12,16 +11,16 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn credentials_of_the_task_are_loaded_renewed_lost_and_found_again() {
+async fn container_credentials_rotate_expire_and_recover() {
     let aws = Aws::giving(&Keys::unending("unused"));
     aws.want_authorization("canary-authorization");
     let mut command = in_container(&aws);
     command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization");
-    lives_through_everything(&aws, command).await;
+    check_lifecycle(&aws, command).await;
 }
 
 #[tokio::test]
-async fn the_default_chain_finds_the_container_endpoint() {
+async fn the_default_chain_uses_the_container_endpoint() {
     let keys = Keys::lasting("chain", 3_600);
     let aws = Aws::giving(&keys);
     let mut command = in_container(&aws);
@@ -51,7 +50,7 @@ async fn the_token_file_is_read_for_each_request() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_endpoint_refuses_gets_nothing_and_is_not_told() {
+async fn a_rejected_token_gets_no_credentials_and_is_not_logged() {
     let keys = Keys::lasting("first", 3_600);
     let aws = Aws::giving(&keys);
     aws.want_authorization("canary-good");

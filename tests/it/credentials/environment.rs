@@ -1,4 +1,4 @@
-//! Keys in the environment, and nowhere else.
+//! Keys in the environment.
 
 use super::{FAILED, Keys, kept_secrets, on_ec2, refuses, serves, serving};
 use crate::support::{
@@ -7,8 +7,8 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn keys_of_the_environment_are_used_and_the_instance_is_not_asked() {
-    // With a session token, and without: neither says when it ends.
+async fn environment_keys_are_used_without_a_request_to_imds() {
+    // With and without a session token: neither has an expiry.
     for keys in [Keys { end: None, ..Keys::lasting("session", 0) }, Keys::unending("user")] {
         let aws = Aws::giving(&Keys::lasting("imds", 3_600));
         let mut command = on_ec2(&aws);
@@ -25,7 +25,7 @@ async fn keys_of_the_environment_are_used_and_the_instance_is_not_asked() {
 }
 
 #[tokio::test]
-async fn an_environment_without_keys_is_no_reason_to_ask_the_instance() {
+async fn an_environment_without_keys_does_not_fall_back_to_imds() {
     let aws = Aws::giving(&Keys::lasting("imds", 3_600));
     let mut command = on_ec2(&aws);
     command.env("PRESIGND_SIGNERS_DEFAULT_PROVIDER", "environment");

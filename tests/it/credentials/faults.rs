@@ -1,4 +1,4 @@
-//! Everything that goes wrong with AWS's endpoints, and what callers see of it.
+//! Faults of AWS endpoints, and their effect on callers.
 
 mod answers;
 mod outages;
@@ -19,16 +19,16 @@ use crate::support::{
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/demo-app";
 
-/// presignd with STS alone between it and its credentials.
+/// presignd that needs only STS for its credentials.
 fn in_role(sts: &Aws) -> Command {
     assuming(ROLE, &Keys::unending("base"), sts)
 }
 
-/// How presignd is started against an endpoint.
-type Started = fn(&Aws) -> Command;
+/// Makes the command of presignd for an endpoint.
+type MakeCommand = fn(&Aws) -> Command;
 
-/// Each endpoint, with the name of its credentials.
-const ENDPOINTS: [(&str, Kind, Started); 3] = [
+/// Each endpoint: the name of its credentials, the kind of their request, and the command.
+const ENDPOINTS: [(&str, Kind, MakeCommand); 3] = [
     ("imds", Kind::Imds, on_ec2),
     ("container", Kind::Container, in_container),
     ("sts", Kind::AssumeRole, in_role),

@@ -1,6 +1,6 @@
-//! EC2: credentials of the instance's role, by version 2 of its metadata service.
+//! EC2: credentials of the instance role from the instance metadata service, version 2.
 
-use super::{Keys, kept_secrets, lives_through_everything, on_ec2, serves, serving, url};
+use super::{Keys, check_lifecycle, kept_secrets, on_ec2, serves, serving, url};
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
     aws::{Aws, INSTANCE_REGION, INSTANCE_ROLE, Kind},
@@ -9,9 +9,9 @@ use crate::support::{
     in_process::Parts,
 };
 
-/// Of the endpoint, not of presignd: it is as strict as the real one.
+/// A test of the fake endpoint, not of presignd: it is as strict as the real IMDS.
 #[tokio::test]
-async fn imds_answers_nobody_without_a_good_session_token() {
+async fn the_fake_imds_requires_a_valid_session_token() {
     let aws = Aws::giving(&Keys::lasting("keys", 3_600));
     let ask = async |method: &str, target: &str, header: (&str, &str)| {
         let headers = [(header.0.to_owned(), header.1.to_owned())].into();
@@ -34,13 +34,13 @@ async fn imds_answers_nobody_without_a_good_session_token() {
 }
 
 #[tokio::test]
-async fn credentials_of_the_instance_are_loaded_renewed_lost_and_found_again() {
+async fn instance_credentials_rotate_expire_and_recover() {
     let aws = Aws::giving(&Keys::unending("unused"));
-    lives_through_everything(&aws, on_ec2(&aws)).await;
+    check_lifecycle(&aws, on_ec2(&aws)).await;
 }
 
 #[tokio::test]
-async fn the_default_chain_ends_with_the_instance_and_takes_its_region() {
+async fn the_default_chain_falls_back_to_imds_and_its_region() {
     let keys = Keys::lasting("chain", 3_600);
     let aws = Aws::giving(&keys);
     let mut command = on_ec2(&aws);
@@ -53,7 +53,7 @@ async fn the_default_chain_ends_with_the_instance_and_takes_its_region() {
 }
 
 #[tokio::test]
-async fn only_the_provider_that_was_asked_for_is_used() {
+async fn only_the_configured_provider_is_used() {
     let keys = Keys::lasting("imds", 3_600);
     let aws = Aws::giving(&keys);
     let mut command = on_ec2(&aws);
@@ -62,15 +62,14 @@ async fn only_the_provider_that_was_asked_for_is_used() {
 }
 
 #[tokio::test]
-async fn a_session_token_that_imds_forgot_is_asked_for_anew() {
+async fn an_invalidated_imds_token_is_requested_again() {
     let (first, second) = (Keys::lasting("first", 6), Keys::lasting("second", 3_600));
     let aws = Aws::giving(&first);
     let sidecar = serving(on_ec2(&aws)).await;
     serves(&sidecar, &first).await;
     aws.give(&second);
     aws.forget_sessions();
-    // AWS's client tries the token that it has four times, which takes up to seven seconds: the first credentials may
-    // end meanwhile.
+    // The SDK tries its token four times, which takes up to seven seconds: the first credentials may expire before.
     signs(&sidecar, &second).await;
     assert!(aws.count(Kind::Session) >= 2);
     kept_secrets(&sidecar).await;

@@ -1,12 +1,12 @@
-//! Roles: assumed with other credentials, one on top of another, or by a web identity token.
+//! Roles: assumed with other credentials, with another role, or with a web identity token.
 
 use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 
 use super::{
-    FAILED, Keys, assuming, in_container, kept_secrets, lives_through_everything, refuses, replace, rotated,
-    serves, serving, with_provider, with_web_identity,
+    FAILED, Keys, assuming, check_lifecycle, in_container, kept_secrets, refuses, replace, rotated, serves,
+    serving, with_provider, with_web_identity,
 };
 use crate::support::{
     aws::{Aws, Kind},
@@ -16,7 +16,7 @@ use crate::support::{
 const ROLE: &str = "arn:aws:iam::123456789012:role/demo-app";
 const FURTHER_ROLE: &str = "arn:aws:iam::210987654321:role/partner/demo-data";
 
-/// A web identity token in a file of its own.
+/// Writes a web identity token to a file; returns its folder and its path.
 fn token(token: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
@@ -25,20 +25,20 @@ fn token(token: &str) -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn credentials_of_a_role_are_loaded_renewed_lost_and_found_again() {
+async fn role_credentials_rotate_expire_and_recover() {
     let sts = Aws::giving(&Keys::unending("unused"));
-    lives_through_everything(&sts, assuming(ROLE, &Keys::unending("base"), &sts)).await;
+    check_lifecycle(&sts, assuming(ROLE, &Keys::unending("base"), &sts)).await;
 }
 
 #[tokio::test]
-async fn credentials_of_a_web_identity_are_loaded_renewed_lost_and_found_again() {
+async fn web_identity_credentials_rotate_expire_and_recover() {
     let (_folder, file) = token("canary.web.identity");
     let sts = Aws::giving(&Keys::unending("unused"));
-    lives_through_everything(&sts, with_web_identity(ROLE, &file, &sts)).await;
+    check_lifecycle(&sts, with_web_identity(ROLE, &file, &sts)).await;
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_as_the_settings_say() {
+async fn a_role_is_assumed_with_the_configured_parameters() {
     let (base, role) = (Keys::unending("base"), Keys::lasting("role", 3_600));
     let sts = Aws::giving(&role);
     let mut command = assuming(ROLE, &base, &sts);
@@ -59,7 +59,7 @@ async fn a_role_is_assumed_as_the_settings_say() {
 }
 
 #[tokio::test]
-async fn without_further_settings_the_session_has_the_name_of_the_signer() {
+async fn the_default_session_name_contains_the_signer() {
     let (base, role) = (Keys::unending("base"), Keys::lasting("role", 3_600));
     let sts = Aws::giving(&role);
     let sidecar = serving(assuming(ROLE, &base, &sts)).await;
@@ -70,7 +70,7 @@ async fn without_further_settings_the_session_has_the_name_of_the_signer() {
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_with_temporary_credentials_of_a_container() {
+async fn a_role_is_assumed_with_container_credentials() {
     let (base, role) = (Keys::lasting("base", 7_200), Keys::lasting("role", 3_600));
     let (container, sts) = (Aws::giving(&base), Aws::giving(&role));
     let mut command = in_container(&container);
@@ -81,7 +81,7 @@ async fn a_role_is_assumed_with_temporary_credentials_of_a_container() {
 }
 
 #[tokio::test]
-async fn each_role_is_assumed_with_the_credentials_of_the_one_before() {
+async fn each_role_is_assumed_with_the_previous_one() {
     let (base, middle) = (Keys::unending("base"), Keys::lasting("middle", 3_600));
     let (first, second) = (Keys::lasting("first", 6), Keys::lasting("second", 3_600));
     let sts = Aws::giving(&middle);
@@ -102,13 +102,13 @@ async fn each_role_is_assumed_with_the_credentials_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_web_identity_is_exchanged_for_a_role_and_that_for_the_next() {
+async fn a_web_identity_role_assumes_the_next_role() {
     let (_folder, file) = token("canary.web.identity");
     let (middle, last) = (Keys::lasting("middle", 3_600), Keys::lasting("last", 3_600));
     let sts = Aws::giving(&middle);
     sts.give_to(FURTHER_ROLE, &last);
     let mut command = with_web_identity(&format!("{ROLE},{FURTHER_ROLE}"), &file, &sts);
-    // The file alone means that it is the provider.
+    // The setting `web_identity` alone selects the provider `web_identity`.
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
     let sidecar = serving(command).await;
     serves(&sidecar, &last).await;
@@ -117,14 +117,14 @@ async fn a_web_identity_is_exchanged_for_a_role_and_that_for_the_next() {
     assert_eq!(exchanged.parameter("WebIdentityToken"), "canary.web.identity");
     assert_eq!(exchanged.parameter("RoleArn"), ROLE);
     assert_eq!(exchanged.parameter("RoleSessionName"), "presignd-default");
-    assert_eq!(exchanged.signed_by(), "", "the token is what STS trusts");
+    assert_eq!(exchanged.signed_by(), "", "the request has a token instead of a signature");
     let assumed = sts.asked(Kind::AssumeRole, 1).await;
     assert_eq!((assumed.signed_by(), assumed.parameter("RoleArn")), (&*middle.id, FURTHER_ROLE));
     kept_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn a_web_identity_is_found_in_the_environment() {
+async fn a_web_identity_is_read_from_the_environment() {
     for provider in ["web_identity", "default"] {
         let (_folder, file) = token("canary.web.identity");
         let role = Keys::lasting("role", 3_600);
@@ -143,7 +143,7 @@ async fn a_web_identity_is_found_in_the_environment() {
 }
 
 #[tokio::test]
-async fn a_web_identity_token_that_changes_is_sent_without_waiting_for_the_end_of_the_credentials() {
+async fn a_changed_web_identity_token_is_sent_at_once() {
     let (_folder, file) = token("canary.token.1");
     let (first, second) = (Keys::lasting("first", 3_600), Keys::lasting("second", 3_600));
     let sts = Aws::giving(&first);
@@ -159,7 +159,7 @@ async fn a_web_identity_token_that_changes_is_sent_without_waiting_for_the_end_o
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_is_named_in_the_log_until_it_may() {
+async fn a_denied_role_is_logged_and_retried() {
     let (base, role) = (Keys::unending("base"), Keys::lasting("role", 3_600));
     let sts = Aws::denying();
     let sidecar = Sidecar::spawn(assuming(ROLE, &base, &sts), &[]);
@@ -172,7 +172,7 @@ async fn a_role_that_may_not_be_assumed_is_named_in_the_log_until_it_may() {
 }
 
 #[tokio::test]
-async fn sts_is_asked_through_the_proxy_that_the_environment_names() {
+async fn sts_is_called_through_the_configured_proxy() {
     let role = Keys::lasting("role", 3_600);
     let proxy = Aws::giving(&role);
     let mut command = assuming(ROLE, &Keys::unending("base"), &proxy);

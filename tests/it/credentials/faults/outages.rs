@@ -1,15 +1,15 @@
-//! Endpoints that are down.
+//! Endpoints that are unreachable or fail.
 
 use futures_util::future::join_all;
 
 use super::{
-    Aws, Caller, ENDPOINTS, FAILED, Fault, Keys, Kind, Sidecar, Started, counted, in_container, kept_secrets,
-    refuses, rotated, serves, serving,
+    Aws, Caller, ENDPOINTS, FAILED, Fault, Keys, Kind, MakeCommand, Sidecar, counted, in_container,
+    kept_secrets, refuses, rotated, serves, serving,
 };
 
 #[tokio::test]
-async fn an_endpoint_that_comes_up_after_presignd_is_waited_for() {
-    let late = async |(name, _, command): (&str, Kind, Started)| {
+async fn an_endpoint_that_starts_late_is_retried() {
+    let late = async |(name, _, command): (&str, Kind, MakeCommand)| {
         let aws = Aws::failing(Fault::Refused);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
         aws.asked(Kind::Refused, 1).await;
@@ -25,17 +25,17 @@ async fn an_endpoint_that_comes_up_after_presignd_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_outage_that_is_over_before_the_credentials_end_is_noticed_by_no_caller() {
-    // How often the endpoint is asked until it is well. A 403 is final for AWS's client, and presignd asks again; the
-    // others it tries again itself, up to two seconds later, so one failure is what there is time for.
-    let outage = async |(fault, kind, asked): (Fault, Kind, usize)| {
+async fn a_short_outage_affects_no_caller() {
+    // The number of requests before the endpoint recovers. The SDK does not retry a 403, so presignd does; it retries
+    // the other faults itself after up to two seconds, so there is time for only one failure.
+    let outage = async |(fault, kind, requests): (Fault, Kind, usize)| {
         let (first, second) = (Keys::lasting("first", 10), Keys::lasting("second", 3_600));
         let aws = Aws::giving(&first);
         let sidecar = serving(in_container(&aws)).await;
         let caller = Caller::of(&sidecar).await;
         serves(&sidecar, &first).await;
         aws.fault(fault);
-        aws.asked(kind, asked).await;
+        aws.asked(kind, requests).await;
         aws.give(&second);
         rotated(&sidecar, &first, &second).await;
         caller.noticed_nothing(&[&first, &second]).await;
@@ -51,9 +51,9 @@ async fn an_outage_that_is_over_before_the_credentials_end_is_noticed_by_no_call
     join_all(outages.map(outage)).await;
 }
 
-/// Every endpoint fails so, until its credentials have ended, and then comes back.
-async fn outlasts_the_credentials(fault: Fault) {
-    let outage = async |(name, _, command): (&str, Kind, Started)| {
+/// Each endpoint has this fault until its credentials have expired, and then recovers.
+async fn recovers_after_the_expiry(fault: Fault) {
+    let outage = async |(name, _, command): (&str, Kind, MakeCommand)| {
         let (first, second) = (Keys::lasting("first", 4), Keys::lasting(name, 3_600));
         let aws = Aws::giving(&first);
         let sidecar = serving(command(&aws)).await;
@@ -70,11 +70,11 @@ async fn outlasts_the_credentials(fault: Fault) {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_down_past_the_end_of_the_credentials_is_used_again_when_it_is_back() {
-    outlasts_the_credentials(Fault::Refused).await;
+async fn an_unreachable_endpoint_is_used_again_after_the_expiry() {
+    recovers_after_the_expiry(Fault::Refused).await;
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_broken_past_the_end_of_the_credentials_is_used_again_when_it_is_whole() {
-    outlasts_the_credentials(Fault::Status(500)).await;
+async fn a_failing_endpoint_is_used_again_after_the_expiry() {
+    recovers_after_the_expiry(Fault::Status(500)).await;
 }

@@ -1,4 +1,4 @@
-//! Endpoints that take their time.
+//! Endpoints that are slow.
 
 use std::{fs, time::Duration};
 
@@ -12,11 +12,11 @@ use crate::support::{callers::url, scrape::Scrape};
 
 const SLOW: Fault = Fault::Slow(Duration::from_secs(5));
 
-/// Well under the time that the endpoint takes, with room for a busy machine.
+/// Much less than the delay of the endpoint, with a margin for a busy machine.
 const PROMPT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn callers_do_not_wait_for_a_slow_first_answer_and_it_is_taken() {
+async fn a_slow_first_response_blocks_no_caller_and_is_used() {
     let keys = Keys::lasting("slow", 3_600);
     let sts = Aws::giving(&keys);
     sts.fault(SLOW);
@@ -26,12 +26,12 @@ async fn callers_do_not_wait_for_a_slow_first_answer_and_it_is_taken() {
     refuses(&sidecar, "CREDENTIALS_MISSING").await;
     assert!(watch.elapsed() < PROMPT, "{:?}", watch.elapsed());
     serves(&sidecar, &keys).await;
-    assert_eq!(sts.count(Kind::AssumeRole), 1, "nothing was given up");
+    assert_eq!(sts.count(Kind::AssumeRole), 1, "the request was not repeated");
     kept_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn callers_have_the_last_good_credentials_while_the_next_are_slow() {
+async fn current_credentials_sign_while_the_next_are_slow() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     fs::write(&file, "canary.token.1").unwrap();
@@ -55,9 +55,9 @@ async fn callers_have_the_last_good_credentials_while_the_next_are_slow() {
     kept_secrets(&sidecar).await;
 }
 
-/// AWS's provider waits one second for IMDS.
+/// The timeout of the SDK for IMDS is one second.
 #[tokio::test]
-async fn an_endpoint_that_is_too_slow_is_asked_again() {
+async fn a_response_after_the_timeout_is_requested_again() {
     let keys = Keys::lasting("slow", 3_600);
     let aws = Aws::giving(&keys);
     aws.fault(SLOW);
@@ -70,12 +70,12 @@ async fn an_endpoint_that_is_too_slow_is_asked_again() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_never_answers_is_given_up_and_asked_again() {
-    let keys = Keys::lasting("held", 3_600);
+async fn a_hanging_endpoint_is_requested_again() {
+    let keys = Keys::lasting("hanging", 3_600);
     let aws = Aws::giving(&keys);
     aws.fault(Fault::Held);
     let sidecar = Sidecar::spawn(in_container(&aws), &[]);
-    // AWS's provider waits five seconds for it, and asks again.
+    // The SDK has a timeout of five seconds, and retries.
     aws.asked(Kind::Container, 2).await;
     refuses(&sidecar, "CREDENTIALS_MISSING").await;
     aws.give(&keys);

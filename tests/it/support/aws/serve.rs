@@ -1,4 +1,4 @@
-//! How a request to the endpoints is read and answered.
+//! Reads and answers requests to the endpoints.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -15,27 +15,27 @@ use tokio::net::TcpListener;
 use super::{Asked, Fault, INSTANCE_REGION, INSTANCE_ROLE, Kind, Script, Shared, documents};
 use crate::support::in_process::percent_decoded;
 
-/// The header of a session token's life; IMDS gives it as long as it was asked to.
+/// The header with the lifetime of a session token; IMDS grants the requested lifetime.
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// What a connection ends with instead of an answer.
+/// The error that closes a connection without a response.
 #[derive(Debug)]
-struct Closed;
+struct ClosedWithoutResponse;
 
-impl fmt::Display for Closed {
+impl fmt::Display for ClosedWithoutResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("closed without an answer")
+        f.write_str("closed without a response")
     }
 }
 
-impl std::error::Error for Closed {}
+impl std::error::Error for ClosedWithoutResponse {}
 
 type Answer = Response<Full<Bytes>>;
 
 /// Serves all endpoints.
 pub(super) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
-    let listener = TcpListener::from_std(listener).expect("the listener is good");
+    let listener = TcpListener::from_std(listener).expect("the listener is valid");
     loop {
         let (stream, _) = listener.accept().await.expect("connections can be accepted");
         if shared.script.borrow().fault == Some(Fault::Refused) {
@@ -45,7 +45,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) 
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let service = service_fn(|request| answer(request, &shared));
-            // It fails when it is closed without an answer, or presignd went away.
+            // It fails if it is closed without a response, or presignd disconnects.
             let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -65,19 +65,20 @@ fn refused() -> Asked {
     Asked { kind: Kind::Refused, form: BTreeMap::new(), authorization: String::new(), session: String::new() }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Closed> {
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, ClosedWithoutResponse> {
     let asked = read(request).await?;
-    // Taken before the test is told: what it changes then is for the next request, or ends a wait.
+    // Read before the request is recorded: a change that the test makes then affects only later requests, or ends a
+    // fault.
     let mut script = shared.script();
     if script.fault == Some(Fault::Refused) {
         shared.record(refused());
-        return Err(Closed);
+        return Err(ClosedWithoutResponse);
     }
     shared.record(asked.clone());
     match script.fault {
         Some(Fault::Status(status)) => {
             let status = StatusCode::from_u16(status).expect("a status");
-            return Ok(text(status, "<html>a proxy that tells what went by: canary</html>".to_owned()));
+            return Ok(text(status, "<html>a proxy that quotes the request: canary</html>".to_owned()));
         }
         Some(Fault::Slow(time)) if asked.kind.is_for_credentials() => {
             tokio::time::sleep(time).await;
@@ -86,14 +87,14 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, C
         Some(Fault::Held) if asked.kind.is_for_credentials() => {
             let mut changes = shared.script.subscribe();
             let released = changes.wait_for(|script| script.fault != Some(Fault::Held)).await;
-            script = released.map_err(|_| Closed)?.clone();
+            script = released.map_err(|_| ClosedWithoutResponse)?.clone();
         }
         _ => {}
     }
     Ok(reply(&asked, &script))
 }
 
-/// What AWS would answer.
+/// The response without a fault.
 fn reply(asked: &Asked, script: &Script) -> Answer {
     let by_imds = matches!(asked.kind, Kind::RoleName | Kind::Region | Kind::Imds);
     if by_imds && asked.session != script.session() {
@@ -121,8 +122,8 @@ fn credentials(asked: &Asked, script: &Script) -> Answer {
     let role = asked.parameter("RoleArn");
     let Some(keys) = script.roles.get(role).or(script.keys.as_ref()) else {
         let document = match asked.kind {
-            Kind::CreateSession => documents::no_session(),
-            _ => documents::denied(role),
+            Kind::CreateSession => documents::session_denied(),
+            _ => documents::role_denied(role),
         };
         return text(StatusCode::FORBIDDEN, document);
     };
@@ -142,9 +143,9 @@ fn text(status: StatusCode, body: String) -> Answer {
     answer
 }
 
-async fn read(request: Request<Incoming>) -> Result<Asked, Closed> {
+async fn read(request: Request<Incoming>) -> Result<Asked, ClosedWithoutResponse> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+    let body = body.collect().await.map_err(|_| ClosedWithoutResponse)?.to_bytes();
     let form: BTreeMap<String, String> = String::from_utf8_lossy(&body)
         .split('&')
         .filter_map(|pair| pair.split_once('='))
