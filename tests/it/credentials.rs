@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
 
 use crate::support::{
-    aws::{Aws, Fault, Keys},
+    aws::{FakeAws, Fault, Keys},
     callers::{long, rotated, url},
     grpc::{Told, batch, error_of, refused, results, says_when_to_retry},
     scrape::Scrape,
@@ -42,21 +42,21 @@ fn with_provider(name: &str) -> Command {
 }
 
 /// presignd with the provider for EC2.
-fn on_ec2(aws: &Aws) -> Command {
+fn on_ec2(aws: &FakeAws) -> Command {
     let mut command = with_provider("imds");
     command.env("AWS_EC2_METADATA_DISABLED", "false").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", aws.url());
     command
 }
 
 /// presignd with the provider for ECS and EKS.
-fn in_container(aws: &Aws) -> Command {
+fn in_container(aws: &FakeAws) -> Command {
     let mut command = with_provider("container");
     command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v2/credentials", aws.url()));
     command
 }
 
 /// presignd with these keys in its environment, which assumes these roles.
-fn assuming(roles: &str, keys: &Keys, sts: &Aws) -> Command {
+fn assuming(roles: &str, keys: &Keys, sts: &FakeAws) -> Command {
     let mut command = with_provider("environment");
     command
         .env("AWS_ACCESS_KEY_ID", &keys.id)
@@ -67,7 +67,7 @@ fn assuming(roles: &str, keys: &Keys, sts: &Aws) -> Command {
 }
 
 /// presignd with a web identity token for this role.
-fn with_web_identity(role: &str, token: &Path, sts: &Aws) -> Command {
+fn with_web_identity(role: &str, token: &Path, sts: &FakeAws) -> Command {
     let mut command = with_provider("web_identity");
     command
         .env("AWS_ENDPOINT_URL_STS", sts.url())
@@ -77,20 +77,20 @@ fn with_web_identity(role: &str, token: &Path, sts: &Aws) -> Command {
 }
 
 /// Starts presignd, and waits until it is SERVING.
-async fn serving(command: Command) -> Sidecar {
+async fn start_serving(command: Command) -> Sidecar {
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.serving().await;
     sidecar
 }
 
 /// Asserts that presignd is NOT_SERVING, and that every call is UNAVAILABLE with this reason and `RetryInfo`.
-async fn refuses(sidecar: &Sidecar, reason: &str) {
+async fn assert_unavailable(sidecar: &Sidecar, reason: &str) {
     sidecar.health("signer.default", NotServing).await;
     sidecar.health("", NotServing).await;
     let mut client = sidecar.client().await;
     let assert_unavailable = |status: &Status| {
-        let told = Told::of(status);
-        assert_eq!((told.code, told.reason.as_str()), (Code::Unavailable, reason), "{status}");
+        let error = Told::of(status);
+        assert_eq!((error.code, error.reason.as_str()), (Code::Unavailable, reason), "{status}");
         assert!(says_when_to_retry(status), "{status}");
         assert!(!has_canary(&format!("{status:?}")), "{status:?}");
     };
@@ -99,20 +99,20 @@ async fn refuses(sidecar: &Sidecar, reason: &str) {
 }
 
 /// Asserts that presignd is SERVING, and signs URLs with these keys.
-async fn serves(sidecar: &Sidecar, keys: &Keys) {
+async fn assert_serves(sidecar: &Sidecar, keys: &Keys) {
     sidecar.health("signer.default", Serving).await;
     sidecar.serving().await;
-    keys.signed(&url(sidecar).await);
+    keys.assert_signed(&url(sidecar).await);
 }
 
 /// Waits until at least this many attempts had this outcome.
-async fn counted(sidecar: &Sidecar, outcome: &str, least: f64) {
+async fn wait_for_attempts(sidecar: &Sidecar, outcome: &str, least: f64) {
     let labels = [("signer", "default"), ("outcome", outcome)];
     Scrape::reaches(sidecar, "presignd_credentials_refresh_total", &labels, least).await;
 }
 
 /// Replaces a file atomically.
-fn replace(file: &Path, content: &str) {
+fn replace_file(file: &Path, content: &str) {
     let next = file.with_extension("next");
     fs::write(&next, content).unwrap();
     fs::rename(next, file).unwrap();
@@ -123,7 +123,7 @@ fn has_canary(text: &str) -> bool {
 }
 
 /// Asserts that the log, the metrics and the status page have no key, no token and no response of an endpoint.
-async fn kept_secrets(sidecar: &Sidecar) {
+async fn assert_no_secrets(sidecar: &Sidecar) {
     let pages = [sidecar.page("/metrics").await.1, sidecar.page("/").await.1];
     for text in pages.into_iter().chain([sidecar.log()]) {
         assert!(!has_canary(&text), "{text}");
@@ -138,13 +138,13 @@ trait CredentialSource {
     fn fail(&self);
 }
 
-impl CredentialSource for Aws {
+impl CredentialSource for FakeAws {
     fn set_keys(&self, keys: &Keys) {
-        self.give(keys);
+        self.set_keys(keys);
     }
 
     fn fail(&self) {
-        self.fault(Fault::Refused);
+        self.set_fault(Fault::Unreachable);
     }
 }
 
@@ -152,18 +152,18 @@ impl CredentialSource for Aws {
 /// is signed after those have expired, and new ones recover the signer.
 async fn check_lifecycle(source: &impl CredentialSource, command: Command) {
     let (first, second, third) =
-        (Keys::lasting("first", 6), Keys::lasting("second", 9), Keys::lasting("third", 3_600));
+        (Keys::expiring_in("first", 6), Keys::expiring_in("second", 9), Keys::expiring_in("third", 3_600));
     source.set_keys(&first);
-    let sidecar = serving(command).await;
-    serves(&sidecar, &first).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &first).await;
 
     source.set_keys(&second);
     rotated(&sidecar, &first, &second).await;
     source.fail();
-    refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+    assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
     sidecar.logged(FAILED).await;
 
     source.set_keys(&third);
-    serves(&sidecar, &third).await;
-    kept_secrets(&sidecar).await;
+    assert_serves(&sidecar, &third).await;
+    assert_no_secrets(&sidecar).await;
 }

@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::support::{
     grpc::{Told, get, metadata, parameter, presigned, put, refused, request, seconds},
-    provider::{Provider, from_now},
+    provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
 
@@ -88,8 +88,8 @@ async fn the_servers_own_maximum_and_default_hold() {
 #[tokio::test]
 async fn no_url_outlives_the_credentials_behind_it() {
     let end = from_now(std::time::Duration::from_secs(600));
-    let provider = Provider::new();
-    provider.give(end);
+    let provider = CredentialProcess::new();
+    provider.set_expiry(end);
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
     let cut = answer(&sidecar, lasting(Some(seconds(900)))).await;
@@ -105,8 +105,8 @@ async fn no_url_outlives_the_credentials_behind_it() {
 #[tokio::test]
 async fn a_form_says_as_a_url_does_how_long_it_works() {
     let end = from_now(std::time::Duration::from_secs(600));
-    let provider = Provider::new();
-    provider.give(end);
+    let provider = CredentialProcess::new();
+    provider.set_expiry(end);
     let sidecar = Sidecar::spawn(provider.command(), &["--expiry-default", "2m"]);
     sidecar.serving().await;
     let mut client = sidecar.client().await;

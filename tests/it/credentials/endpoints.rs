@@ -6,7 +6,7 @@ use std::{fs, process::Command};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{FAILED, Keys, kept_secrets, refuses, serving};
+use super::{FAILED, Keys, assert_no_secrets, assert_unavailable, start_serving};
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{Told, get, presigned, refused},
@@ -15,7 +15,7 @@ use crate::support::{
 
 /// presignd with the default chain, and with keys and these variables in its environment.
 fn with(variables: &[(&str, &str)]) -> Command {
-    let keys = Keys::unending("user");
+    let keys = Keys::permanent("user");
     let mut command = presignd();
     command
         .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
@@ -79,7 +79,7 @@ async fn settings_override_the_variables_of_the_sdks() {
         (&[("AWS_USE_DUALSTACK_ENDPOINT", "true"), ("PRESIGND_SIGNERS_DEFAULT_DUAL_STACK", "false")], AT_AWS),
     ];
     for (variables, expected) in rows {
-        let sidecar = serving(with(variables)).await;
+        let sidecar = start_serving(with(variables)).await;
         assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
     }
 }
@@ -100,7 +100,7 @@ async fn an_invalid_variable_is_ignored_if_a_setting_overrides_it() {
         ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "1"),
         ("PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH", "true"),
     ];
-    assert_eq!(origin(&serving(with(&overridden)).await).await, AT_AWS);
+    assert_eq!(origin(&start_serving(with(&overridden)).await).await, AT_AWS);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn the_environment_overrides_the_profile() {
         (&[file, ("AWS_PROFILE", "fips")], "https://plain-bucket.s3-fips.dualstack.us-east-1.amazonaws.com"),
     ];
     for (variables, expected) in rows {
-        let sidecar = serving(with(variables)).await;
+        let sidecar = start_serving(with(variables)).await;
         assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
     }
 }
@@ -137,13 +137,13 @@ async fn an_arn_of_another_region_is_rejected_as_by_the_sdks() {
         (&[("AWS_S3_USE_ARN_REGION", "false"), ("PRESIGND_SIGNERS_DEFAULT_USE_ARN_REGION", "true")], true),
     ];
     for (variables, is_accepted) in rows {
-        let sidecar = serving(with(variables)).await;
+        let sidecar = start_serving(with(variables)).await;
         let answer = sidecar.client().await.presign(request.clone()).await;
         assert_eq!(answer.is_ok(), is_accepted, "{variables:?}");
         if !is_accepted {
-            let told = Told::of(&refused(answer));
-            assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
-            assert!(told.message.contains("signers.NAME.use_arn_region"), "{told:?}");
+            let error = Told::of(&refused(answer));
+            assert_eq!((error.reason.as_str(), error.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
+            assert!(error.message.contains("signers.NAME.use_arn_region"), "{error:?}");
         }
     }
 }
@@ -153,7 +153,7 @@ async fn a_directory_bucket_needs_no_session_without_session_auth() {
     let directory = presignd::pb::PresignRequest { bucket: "logs--use1-az4--x-s3".to_owned(), ..get("key") };
     let host = "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/key?";
     for variable in ["AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH"] {
-        let sidecar = serving(with(&[(variable, "true")])).await;
+        let sidecar = start_serving(with(&[(variable, "true")])).await;
         let url = presigned(sidecar.client().await.presign(directory.clone()).await).url;
         assert!(url.starts_with(host) && url.contains("%2Fus-east-1%2Fs3express%2Faws4_request"), "{url}");
     }
@@ -172,32 +172,32 @@ async fn an_invalid_variable_is_named_without_its_value() {
         let sidecar = Sidecar::spawn(command, &[]);
         sidecar.logged(FAILED).await;
         assert!(sidecar.log().contains(name), "{}", sidecar.log());
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
-        kept_secrets(&sidecar).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+        assert_no_secrets(&sidecar).await;
     }
 }
 
 #[tokio::test]
 async fn unsupported_endpoint_settings_are_logged_and_rejected() {
-    let sidecar = serving(with(&[
+    let sidecar = start_serving(with(&[
         ("AWS_USE_FIPS_ENDPOINT", "true"),
         ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://minio:9000"),
     ]))
     .await;
     sidecar.logged("URLs cannot be signed for any bucket: FIPS is a choice among AWS's own endpoints").await;
-    let told = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
-    assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
-    assert!(told.message.contains("signers.NAME.fips = false"), "{told:?}");
+    let error = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
+    assert_eq!((error.reason.as_str(), error.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
+    assert!(error.message.contains("signers.NAME.fips = false"), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_changed_profile_endpoint_is_used_with_the_same_keys() {
-    let keys = Keys::unending("first").section("default");
+    let keys = Keys::permanent("first").section("default");
     let text = |endpoint: &str| format!("{keys}\nregion = us-east-1\nendpoint_url = {endpoint}\n");
     let (_folder, file) = config_file(&text("http://before"));
     let mut command = with(&[("AWS_CONFIG_FILE", &file), ("PRESIGND_SIGNERS_DEFAULT_PROVIDER", "profile")]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
-    let sidecar = serving(command).await;
+    let sidecar = start_serving(command).await;
     assert_eq!(origin(&sidecar).await, "http://plain-bucket.before");
     fs::write(&file, text("http://after")).unwrap();
     wait_for_origin(&sidecar, "http://plain-bucket.after").await;
@@ -222,7 +222,7 @@ async fn resolved_endpoint_defaults_survive_a_reload() {
     fs::write(&file, "").unwrap();
     let mut command = with(&[("AWS_ENDPOINT_URL_S3", "http://minio:9000")]);
     command.env("PRESIGND_CONFIG", &file);
-    let sidecar = serving(command).await;
+    let sidecar = start_serving(command).await;
     assert_eq!(origin(&sidecar).await, "http://plain-bucket.minio:9000");
     for (text, expected) in [
         ("path_style = true", "http://minio:9000/plain-bucket"),

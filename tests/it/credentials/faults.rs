@@ -8,11 +8,11 @@ mod slow;
 use std::process::Command;
 
 use super::{
-    FAILED, Keys, assuming, counted, in_container, kept_secrets, on_ec2, refuses, replace, rotated, serves,
-    serving, with_web_identity,
+    FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, assuming, in_container, on_ec2,
+    replace_file, rotated, start_serving, wait_for_attempts, with_web_identity,
 };
 use crate::support::{
-    aws::{Aws, Fault, Kind},
+    aws::{FakeAws, Fault, RequestKind},
     callers::Caller,
     sidecar::Sidecar,
 };
@@ -20,16 +20,16 @@ use crate::support::{
 const ROLE: &str = "arn:aws:iam::123456789012:role/demo-app";
 
 /// presignd that needs only STS for its credentials.
-fn in_role(sts: &Aws) -> Command {
-    assuming(ROLE, &Keys::unending("base"), sts)
+fn in_role(sts: &FakeAws) -> Command {
+    assuming(ROLE, &Keys::permanent("base"), sts)
 }
 
 /// Makes the command of presignd for an endpoint.
-type MakeCommand = fn(&Aws) -> Command;
+type MakeCommand = fn(&FakeAws) -> Command;
 
 /// Each endpoint: the name of its credentials, the kind of their request, and the command.
-const ENDPOINTS: [(&str, Kind, MakeCommand); 3] = [
-    ("imds", Kind::Imds, on_ec2),
-    ("container", Kind::Container, in_container),
-    ("sts", Kind::AssumeRole, in_role),
+const ENDPOINTS: [(&str, RequestKind, MakeCommand); 3] = [
+    ("imds", RequestKind::Imds, on_ec2),
+    ("container", RequestKind::Container, in_container),
+    ("sts", RequestKind::AssumeRole, in_role),
 ];

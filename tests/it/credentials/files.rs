@@ -9,9 +9,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{FAILED, Keys, kept_secrets, replace, rotated, serves, serving, with_provider};
+use super::{
+    FAILED, Keys, assert_no_secrets, assert_serves, replace_file, rotated, start_serving, with_provider,
+};
 use crate::support::{
-    aws::{Aws, Kind},
+    aws::{FakeAws, RequestKind},
     sidecar::Sidecar,
 };
 
@@ -30,8 +32,8 @@ fn reading(file: &Path) -> Command {
 }
 
 async fn start_signing_with(keys: &Keys, command: Command) -> Sidecar {
-    let sidecar = serving(command).await;
-    serves(&sidecar, keys).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, keys).await;
     sidecar
 }
 
@@ -39,42 +41,42 @@ async fn start_signing_with(keys: &Keys, command: Command) -> Sidecar {
 async fn overwritten_keys_are_loaded() {
     // The session token is replaced too: the second keys have none.
     for (first, second) in [
-        (Keys::unending("first"), Keys::unending("second")),
-        (Keys { end: None, ..Keys::lasting("first", 0) }, Keys::unending("second")),
+        (Keys::permanent("first"), Keys::permanent("second")),
+        (Keys { end: None, ..Keys::expiring_in("first", 0) }, Keys::permanent("second")),
     ] {
         let (_folder, file) = folder(&first);
         let sidecar = start_signing_with(&first, reading(&file)).await;
         fs::write(&file, second.section("default")).unwrap();
         rotated(&sidecar, &first, &second).await;
-        kept_secrets(&sidecar).await;
+        assert_no_secrets(&sidecar).await;
     }
 }
 
 #[tokio::test]
 async fn the_default_chain_loads_changed_keys() {
-    let (first, second) = (Keys::unending("first"), Keys::unending("second"));
+    let (first, second) = (Keys::permanent("first"), Keys::permanent("second"));
     let (_folder, file) = folder(&first);
     let mut command = reading(&file);
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
     let sidecar = start_signing_with(&first, command).await;
-    replace(&file, &second.section("default"));
+    replace_file(&file, &second.section("default"));
     rotated(&sidecar, &first, &second).await;
 }
 
 #[tokio::test]
 async fn a_file_replaced_by_rename_is_loaded_each_time() {
-    let all = ["first", "second", "third"].map(Keys::unending);
+    let all = ["first", "second", "third"].map(Keys::permanent);
     let (_folder, file) = folder(&all[0]);
     let sidecar = start_signing_with(&all[0], reading(&file)).await;
     for pair in all.windows(2) {
-        replace(&file, &pair[1].section("default"));
+        replace_file(&file, &pair[1].section("default"));
         rotated(&sidecar, &pair[0], &pair[1]).await;
     }
 }
 
 #[tokio::test]
 async fn a_mounted_kubernetes_secret_is_loaded_after_an_update() {
-    let (first, second) = (Keys::unending("first"), Keys::unending("second"));
+    let (first, second) = (Keys::permanent("first"), Keys::permanent("second"));
     // As the kubelet writes a volume: `credentials` links to `..data/credentials`, and `..data` to a folder.
     let volume = tempfile::tempdir().unwrap();
     let at = |name: &str| volume.path().join(name);
@@ -101,27 +103,27 @@ async fn an_invalid_file_keeps_the_current_keys() {
         "[other]\naws_access_key_id = canary\naws_secret_access_key = canary\n",
         "",
     ] {
-        let (first, second) = (Keys::unending("first"), Keys::unending("second"));
+        let (first, second) = (Keys::permanent("first"), Keys::permanent("second"));
         let (_folder, file) = folder(&first);
         let sidecar = start_signing_with(&first, reading(&file)).await;
-        replace(&file, invalid);
+        replace_file(&file, invalid);
         sidecar.logged(FAILED).await;
-        serves(&sidecar, &first).await;
+        assert_serves(&sidecar, &first).await;
 
-        replace(&file, &second.section("default"));
+        replace_file(&file, &second.section("default"));
         rotated(&sidecar, &first, &second).await;
-        kept_secrets(&sidecar).await;
+        assert_no_secrets(&sidecar).await;
     }
 }
 
 #[tokio::test]
 async fn a_removed_file_keeps_the_current_keys() {
-    let (first, second) = (Keys::unending("first"), Keys::unending("second"));
+    let (first, second) = (Keys::permanent("first"), Keys::permanent("second"));
     let (_folder, file) = folder(&first);
     let sidecar = start_signing_with(&first, reading(&file)).await;
     fs::remove_file(&file).unwrap();
     sidecar.logged(FAILED).await;
-    serves(&sidecar, &first).await;
+    assert_serves(&sidecar, &first).await;
     fs::write(&file, second.section("default")).unwrap();
     rotated(&sidecar, &first, &second).await;
 }
@@ -129,9 +131,9 @@ async fn a_removed_file_keeps_the_current_keys() {
 #[tokio::test]
 async fn a_profile_role_is_assumed_with_its_source_profile() {
     const ROLE: &str = "arn:aws:iam::123456789012:role/demo-app";
-    let (base, new_base) = (Keys::unending("base"), Keys::unending("newbase"));
-    let (first, second) = (Keys::lasting("first", 3_600), Keys::lasting("second", 3_600));
-    let sts = Aws::giving(&first);
+    let (base, new_base) = (Keys::permanent("base"), Keys::permanent("newbase"));
+    let (first, second) = (Keys::expiring_in("first", 3_600), Keys::expiring_in("second", 3_600));
+    let sts = FakeAws::with_keys(&first);
     let folder = tempfile::tempdir().unwrap();
     let (config, file) = (folder.path().join("config"), folder.path().join("credentials"));
     let profile = format!(
@@ -145,14 +147,14 @@ async fn a_profile_role_is_assumed_with_its_source_profile() {
         .env("AWS_ENDPOINT_URL_STS", sts.url())
         .env("PRESIGND_SIGNERS_DEFAULT_PROFILE", "app");
     let sidecar = start_signing_with(&first, command).await;
-    let asked = sts.asked(Kind::AssumeRole, 1).await;
+    let asked = sts.wait_for_request(RequestKind::AssumeRole, 1).await;
     assert_eq!((asked.signed_by(), asked.parameter("RoleArn")), (&*base.id, ROLE));
     assert_eq!((asked.parameter("ExternalId"), asked.parameter("RoleSessionName")), ("shared", "files"));
 
     // The keys of the source profile change: the role is assumed with them at once.
-    sts.give(&second);
-    replace(&file, &new_base.section("base"));
+    sts.set_keys(&second);
+    replace_file(&file, &new_base.section("base"));
     rotated(&sidecar, &first, &second).await;
-    assert_eq!(sts.asked(Kind::AssumeRole, 2).await.signed_by(), new_base.id);
-    kept_secrets(&sidecar).await;
+    assert_eq!(sts.wait_for_request(RequestKind::AssumeRole, 2).await.signed_by(), new_base.id);
+    assert_no_secrets(&sidecar).await;
 }

@@ -6,11 +6,12 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    CredentialSource, FAILED, Keys, check_lifecycle, counted, kept_secrets, refuses, serves, with_provider,
+    CredentialSource, FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, check_lifecycle,
+    wait_for_attempts, with_provider,
 };
 use crate::support::{
-    clock::{OwnClock, Sets},
-    provider::{Provider, from_now},
+    clock::{FakeClock, FakedClocks},
+    provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
 
@@ -73,38 +74,38 @@ async fn a_failing_process_is_retried_and_its_output_not_logged() {
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.logged(FAILED).await;
-    refuses(&sidecar, "CREDENTIALS_MISSING").await;
-    let keys = Keys::lasting("late", 3_600);
+    assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+    let keys = Keys::expiring_in("late", 3_600);
     process.set_keys(&keys);
-    serves(&sidecar, &keys).await;
-    kept_secrets(&sidecar).await;
+    assert_serves(&sidecar, &keys).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
 async fn a_hanging_process_is_started_once_and_its_result_used() {
-    let provider = Provider::waiting();
+    let provider = CredentialProcess::blocking();
     let mut command = provider.command();
-    let clock = OwnClock::of(&mut command, Sets::AllTime);
+    let clock = FakeClock::attach(&mut command, FakedClocks::All);
     let sidecar = Sidecar::spawn(command, &[]);
-    let asked = provider.asked().await;
+    let asked = provider.wait_for_start().await;
     clock.set(40);
     sidecar.logged("the provider did not answer within 30s").await;
-    refuses(&sidecar, "CREDENTIALS_MISSING").await;
+    assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     // A second process would read a part of the output, or wait forever.
     asked.answer();
     sidecar.serving().await;
-    counted(&sidecar, "ok", 1.0).await;
+    wait_for_attempts(&sidecar, "ok", 1.0).await;
 }
 
 #[tokio::test]
 async fn health_reports_the_expiry_while_the_provider_hangs() {
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(6)));
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(6)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
-    provider.hang();
+    provider.block();
     // The attempt does not end within this test.
-    let _asked = provider.asked().await;
-    refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+    let _asked = provider.wait_for_start().await;
+    assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
     assert!(!sidecar.log().contains(FAILED), "the attempt is still running");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Ended, failed, run};
 use crate::support::{
     OUTPOSTS_ARN,
-    provider::Provider,
+    provider::CredentialProcess,
     sidecar::{Sidecar, presignd},
 };
 
@@ -209,9 +209,9 @@ fn without_a_server_the_place_is_named() {
 
 #[tokio::test]
 async fn healthcheck_tells_by_its_exit_code_whether_the_server_can_sign() {
-    let provider = Provider::waiting();
+    let provider = CredentialProcess::blocking();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    let asked = provider.asked().await;
+    let asked = provider.wait_for_start().await;
     assert_eq!(
         ask(&sidecar, &["healthcheck"]),
         failed(1, "not serving: no usable credentials yet, or stopping")

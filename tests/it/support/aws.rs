@@ -27,7 +27,7 @@ pub const INSTANCE_REGION: &str = "eu-central-1";
 
 /// The kind of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum RequestKind {
     /// IMDS: a session token, which version 2 requires.
     Session,
     /// IMDS: the name of the instance's role.
@@ -44,13 +44,13 @@ pub enum Kind {
     WebIdentity,
     /// S3: a session for a directory bucket.
     CreateSession,
-    /// Any request during [`Fault::Refused`].
-    Refused,
+    /// Any request during [`Fault::Unreachable`].
+    Unreachable,
     /// A request that AWS does not have.
     Unknown,
 }
 
-impl Kind {
+impl RequestKind {
     /// Whether the response has credentials.
     fn is_for_credentials(self) -> bool {
         matches!(
@@ -64,26 +64,26 @@ impl Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// Connections are closed without a response.
-    Refused,
+    Unreachable,
     /// Every response has this status.
     Status(u16),
     /// The document is truncated after the secrets.
-    Cut,
+    Truncated,
     /// The expiration in the document is not a date.
-    NoDate,
+    InvalidExpiration,
     /// Status 200 with an empty body.
     Empty,
     /// The response is delayed.
     Slow(Duration),
     /// The response is sent only when the fault is removed.
-    Held,
+    Hanging,
 }
 
 /// A request that an endpoint received.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// The kind of the request.
-    pub kind: Kind,
+    pub kind: RequestKind,
     /// The decoded form, for STS.
     pub form: BTreeMap<String, String>,
     /// The header `authorization`, or empty.
@@ -92,7 +92,7 @@ pub struct Asked {
     session: String,
 }
 
-impl Asked {
+impl RecordedRequest {
     /// A parameter of the form, or empty.
     pub fn parameter(&self, name: &str) -> &str {
         self.form.get(name).map_or("", String::as_str)
@@ -127,33 +127,33 @@ impl Script {
 #[derive(Default)]
 struct Shared {
     script: watch::Sender<Script>,
-    asked: watch::Sender<Vec<Asked>>,
+    asked: watch::Sender<Vec<RecordedRequest>>,
 }
 
 /// The running endpoints, until this is dropped. They have their own thread, so a test can block without blocking them.
-pub struct Aws {
+pub struct FakeAws {
     address: SocketAddr,
     shared: Arc<Shared>,
     _until_dropped: oneshot::Sender<()>,
 }
 
-impl Aws {
+impl FakeAws {
     /// Starts endpoints that return these credentials.
-    pub fn giving(keys: &Keys) -> Self {
+    pub fn with_keys(keys: &Keys) -> Self {
         let aws = Self::start();
-        aws.give(keys);
+        aws.set_keys(keys);
         aws
     }
 
     /// Starts endpoints with a fault.
-    pub fn failing(fault: Fault) -> Self {
+    pub fn with_fault(fault: Fault) -> Self {
         let aws = Self::start();
-        aws.fault(fault);
+        aws.set_fault(fault);
         aws
     }
 
     /// Starts endpoints without credentials: STS and CreateSession answer AccessDenied.
-    pub fn denying() -> Self {
+    pub fn without_keys() -> Self {
         Self::start()
     }
 
@@ -187,7 +187,7 @@ impl Aws {
     }
 
     /// Returns these credentials from now on, and removes the fault.
-    pub fn give(&self, keys: &Keys) {
+    pub fn set_keys(&self, keys: &Keys) {
         self.shared.script.send_modify(|script| {
             script.keys = Some(keys.clone());
             script.fault = None;
@@ -195,31 +195,32 @@ impl Aws {
     }
 
     /// Returns these credentials for a role from now on.
-    pub fn give_to(&self, role: &str, keys: &Keys) {
+    pub fn set_role_keys(&self, role: &str, keys: &Keys) {
         self.shared.script.send_modify(|script| {
             script.roles.insert(role.to_owned(), keys.clone());
         });
     }
 
     /// Sets a fault.
-    pub fn fault(&self, fault: Fault) {
+    pub fn set_fault(&self, fault: Fault) {
         self.shared.script.send_modify(|script| script.fault = Some(fault));
     }
 
     /// Makes the container endpoint require this token.
-    pub fn want_authorization(&self, token: &str) {
+    pub fn require_authorization(&self, token: &str) {
         self.shared.script.send_modify(|script| script.authorization = Some(token.to_owned()));
     }
 
     /// Invalidates all session tokens of IMDS.
-    pub fn forget_sessions(&self) {
+    pub fn invalidate_sessions(&self) {
         self.shared.script.send_modify(|script| script.sessions += 1);
     }
 
     /// Waits until this many requests of a kind were received, and returns the last of them.
-    pub async fn asked(&self, kind: Kind, times: usize) -> Asked {
+    pub async fn wait_for_request(&self, kind: RequestKind, times: usize) -> RecordedRequest {
         let mut asked = self.shared.asked.subscribe();
-        let of_kind = |all: &Vec<Asked>| all.iter().filter(|one| one.kind == kind).nth(times - 1).cloned();
+        let of_kind =
+            |all: &Vec<RecordedRequest>| all.iter().filter(|one| one.kind == kind).nth(times - 1).cloned();
         let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|all| of_kind(all).is_some())).await;
         let all =
             waited.unwrap_or_else(|_| panic!("fewer than {times} requests of the kind {kind:?}")).unwrap();
@@ -227,7 +228,7 @@ impl Aws {
     }
 
     /// The number of requests of a kind so far.
-    pub fn count(&self, kind: Kind) -> usize {
+    pub fn request_count(&self, kind: RequestKind) -> usize {
         self.shared.asked.borrow().iter().filter(|one| one.kind == kind).count()
     }
 }

@@ -16,21 +16,21 @@ use super::{
 
 /// The clocks of the process that are faked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sets {
+pub enum FakedClocks {
     /// Only the system time, as if an operator or NTP sets it.
-    TimeOfDay,
+    SystemTime,
     /// The system time and the monotonic clock, as if time passes.
-    AllTime,
+    All,
 }
 
 /// The fake clock of a process. It has the real time until it is set.
-pub struct OwnClock {
+pub struct FakeClock {
     folder: TempDir,
 }
 
-impl OwnClock {
+impl FakeClock {
     /// Attaches a fake clock to a process that is not started yet.
-    pub fn of(command: &mut Command, sets: Sets) -> Self {
+    pub fn attach(command: &mut Command, clocks: FakedClocks) -> Self {
         let clock = Self { folder: tempfile::tempdir().expect("a folder can be made") };
         clock.set(0);
         command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", clock.file());
@@ -38,7 +38,7 @@ impl OwnClock {
         // threads.
         command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_FORCE_MONOTONIC_FIX", "0");
         command.env("TOKIO_WORKER_THREADS", "1");
-        if sets == Sets::TimeOfDay {
+        if clocks == FakedClocks::SystemTime {
             command.env("DONT_FAKE_MONOTONIC", "1");
         }
         clock
@@ -52,7 +52,7 @@ impl OwnClock {
     }
 
     /// Sets the clock, and waits until URLs are signed with the new time.
-    pub async fn set_for(&self, sidecar: &Sidecar, offset: i64) {
+    pub async fn set_and_wait(&self, sidecar: &Sidecar, offset: i64) {
         self.set(offset);
         let mut client = sidecar.client().await;
         // The URL does not outlive the credentials, so it causes no early refresh.

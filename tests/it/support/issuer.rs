@@ -45,7 +45,7 @@ pub enum Authority {
 
 /// One set of issued credentials.
 #[derive(Clone)]
-pub struct Issued {
+pub struct IssuedCredentials {
     secret: String,
     /// The session token.
     pub token: Option<String>,
@@ -54,7 +54,7 @@ pub struct Issued {
 }
 
 /// The issued credentials, by access key ID.
-type IssuedLog = Arc<Mutex<BTreeMap<String, Issued>>>;
+type IssuedLog = Arc<Mutex<BTreeMap<String, IssuedCredentials>>>;
 
 /// Issues credentials until this is dropped.
 pub struct Issuer {
@@ -95,7 +95,7 @@ impl Issuer {
     ///
     /// # Panics
     /// If none were issued.
-    pub fn issued(&self, key: &str) -> Issued {
+    pub fn issued(&self, key: &str) -> IssuedCredentials {
         let log = self.log.lock().expect("nothing failed while it was written");
         log.get(key).cloned().unwrap_or_else(|| panic!("{key} was never issued"))
     }
@@ -113,7 +113,7 @@ async fn answer_all(listener: TcpListener, authority: Authority, log: IssuedLog)
             Authority::Sessions(server) => session(server).await,
             Authority::Keys => {
                 let (key, secret) = further_key(number);
-                (key, Issued { secret, token: None, end: from_now(LIFETIME) })
+                (key, IssuedCredentials { secret, token: None, end: from_now(LIFETIME) })
             }
         };
         let printed = printed(&key, &issued);
@@ -132,7 +132,7 @@ async fn send(mut stream: TcpStream, printed: &str) {
 /// The output of a `credential_process`.
 ///
 /// Source: [Sourcing credentials with an external process](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
-fn printed(key: &str, issued: &Issued) -> String {
+fn printed(key: &str, issued: &IssuedCredentials) -> String {
     let mut printed = json!({
         "Version": 1,
         "AccessKeyId": key,
@@ -147,7 +147,7 @@ fn printed(key: &str, issued: &Issued) -> String {
 
 /// Calls `GetSessionToken` with the root key. The STS of AWS has a minimum lifetime of 15 minutes, that of ministack
 /// has none.
-async fn session(server: &Server) -> (String, Issued) {
+async fn session(server: &Server) -> (String, IssuedCredentials) {
     let seconds = LIFETIME.as_secs();
     let body = format!("Action=GetSessionToken&Version=2011-06-15&DurationSeconds={seconds}");
     let mut request = Request {
@@ -161,7 +161,7 @@ async fn session(server: &Server) -> (String, Issued) {
     let answer = request.send(server.port).await;
     assert!(answer.status.is_success(), "GetSessionToken failed: {}", answer.text());
     let end: Timestamp = answer.element("Expiration").parse().expect("a time");
-    let issued = Issued {
+    let issued = IssuedCredentials {
         secret: answer.element("SecretAccessKey"),
         token: Some(answer.element("SessionToken")),
         end: end.try_into().expect("a time after 1970"),

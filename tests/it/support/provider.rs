@@ -17,34 +17,34 @@ use tempfile::TempDir;
 use super::{ACCESS_KEY, SECRET_KEY, sidecar::presignd};
 
 /// A profile with a `credential_process`, until this is dropped.
-pub struct Provider {
+pub struct CredentialProcess {
     folder: TempDir,
 }
 
-impl Provider {
+impl CredentialProcess {
     /// A process that returns the last credentials of the test, or fails without them.
     pub fn new() -> Self {
         let provider = Self { folder: tempfile::tempdir().expect("a folder can be made") };
-        let process = format!("[default]\ncredential_process = /bin/cat {}\n", provider.answer().display());
+        let process = format!("[default]\ncredential_process = /bin/cat {}\n", provider.output().display());
         fs::write(provider.config(), process).expect("the profile can be written");
         provider
     }
 
     /// A process that blocks until the test answers.
-    pub fn waiting() -> Self {
+    pub fn blocking() -> Self {
         let provider = Self::new();
-        rustix::fs::mkfifoat(CWD, provider.answer(), Mode::RUSR | Mode::WUSR).expect("a FIFO can be made");
+        rustix::fs::mkfifoat(CWD, provider.output(), Mode::RUSR | Mode::WUSR).expect("a FIFO can be made");
         provider
     }
 
     /// Makes the process block from now on, until the test answers.
-    pub fn hang(&self) {
+    pub fn block(&self) {
         let next = self.folder.path().join("next");
         rustix::fs::mkfifoat(CWD, &next, Mode::RUSR | Mode::WUSR).expect("a FIFO can be made");
-        fs::rename(next, self.answer()).expect("the FIFO can replace the file");
+        fs::rename(next, self.output()).expect("the FIFO can replace the file");
     }
 
-    fn answer(&self) -> PathBuf {
+    fn output(&self) -> PathBuf {
         self.folder.path().join("credentials.json")
     }
 
@@ -64,29 +64,31 @@ impl Provider {
     }
 
     /// Returns credentials with this expiry from now on.
-    pub fn give(&self, end: SystemTime) {
-        fs::write(self.answer(), credentials(Some(end))).expect("the credentials can be written");
+    pub fn set_expiry(&self, end: SystemTime) {
+        fs::write(self.output(), credentials(Some(end))).expect("the credentials can be written");
     }
 
     /// Fails from now on.
-    pub fn withdraw(&self) {
-        fs::remove_file(self.answer()).expect("there were credentials");
+    pub fn fail(&self) {
+        fs::remove_file(self.output()).expect("there were credentials");
     }
 
     /// Waits until presignd has started the blocking process.
-    pub async fn asked(&self) -> Asked {
-        let path = self.answer();
+    pub async fn wait_for_start(&self) -> StartedProcess {
+        let path = self.output();
         // Opening a FIFO for writing waits for the reader.
         let opened = tokio::task::spawn_blocking(move || OpenOptions::new().write(true).open(path));
         let opened = tokio::time::timeout(super::sidecar::PATIENCE, opened).await;
-        Asked(opened.expect("presignd starts the process in time").unwrap().expect("the FIFO can be opened"))
+        StartedProcess(
+            opened.expect("presignd starts the process in time").unwrap().expect("the FIFO can be opened"),
+        )
     }
 }
 
 /// A process that waits for the answer of the test. It fails if this is dropped without an answer.
-pub struct Asked(File);
+pub struct StartedProcess(File);
 
-impl Asked {
+impl StartedProcess {
     /// Returns credentials without an expiry.
     pub fn answer(mut self) {
         self.0.write_all(credentials(None).as_bytes()).expect("presignd still waits");

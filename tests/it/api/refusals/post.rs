@@ -7,7 +7,7 @@ use super::CANARY;
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{BUCKET, Told, metadata, refused, seconds},
-    provider::Provider,
+    provider::CredentialProcess,
     sidecar::Sidecar,
 };
 
@@ -254,7 +254,7 @@ async fn the_lifetime_of_a_form_is_held_to_the_rules_of_every_url() {
 
 #[tokio::test]
 async fn without_credentials_what_can_never_work_is_told_first() {
-    let provider = Provider::new();
+    let provider = CredentialProcess::new();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let mut client = sidecar.client().await;
     let never = refused(client.presign_post(but(|form| form.bucket = OUTPOSTS_ARN.to_owned())).await);

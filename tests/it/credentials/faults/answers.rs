@@ -4,28 +4,28 @@ use futures_util::future::join_all;
 use tonic_health::pb::health_check_response::ServingStatus::NotServing;
 
 use super::{
-    Aws, ENDPOINTS, FAILED, Fault, Keys, Kind, MakeCommand, Sidecar, counted, kept_secrets, refuses, serves,
-    serving,
+    ENDPOINTS, FAILED, FakeAws, Fault, Keys, MakeCommand, RequestKind, Sidecar, assert_no_secrets,
+    assert_serves, assert_unavailable, start_serving, wait_for_attempts,
 };
 
 /// Starts presignd against endpoints with this fault, and then removes the fault.
 async fn recovers_from(fault: Fault) {
-    let case = async |(name, kind, command): (&str, Kind, MakeCommand)| {
-        let (first, keys) = (Keys::lasting("broken", 3_600), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&first);
-        aws.fault(fault);
+    let case = async |(name, kind, command): (&str, RequestKind, MakeCommand)| {
+        let (first, keys) = (Keys::expiring_in("broken", 3_600), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&first);
+        aws.set_fault(fault);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
         if !matches!(fault, Fault::Status(_)) {
-            aws.asked(kind, 1).await;
+            aws.wait_for_request(kind, 1).await;
         }
         sidecar.logged(FAILED).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         // The XML reader of the SDK takes the expiry of a truncated document as 1970.
-        let is_expired = matches!((fault, kind), (Fault::Cut, Kind::AssumeRole));
-        counted(&sidecar, if is_expired { "expired" } else { "error" }, 1.0).await;
-        aws.give(&keys);
-        serves(&sidecar, &keys).await;
-        kept_secrets(&sidecar).await;
+        let is_expired = matches!((fault, kind), (Fault::Truncated, RequestKind::AssumeRole));
+        wait_for_attempts(&sidecar, if is_expired { "expired" } else { "error" }, 1.0).await;
+        aws.set_keys(&keys);
+        assert_serves(&sidecar, &keys).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(case)).await;
 }
@@ -37,12 +37,12 @@ async fn server_errors_are_retried_until_credentials_arrive() {
 
 #[tokio::test]
 async fn a_truncated_document_is_rejected_and_not_logged() {
-    recovers_from(Fault::Cut).await;
+    recovers_from(Fault::Truncated).await;
 }
 
 #[tokio::test]
 async fn an_invalid_expiration_is_rejected_and_not_logged() {
-    recovers_from(Fault::NoDate).await;
+    recovers_from(Fault::InvalidExpiration).await;
 }
 
 #[tokio::test]
@@ -53,20 +53,20 @@ async fn an_empty_response_is_rejected() {
 /// The IMDS provider of the SDK would extend such credentials by ten minutes.
 #[tokio::test]
 async fn expired_credentials_are_never_used() {
-    let case = async |(name, kind, command): (&str, Kind, MakeCommand)| {
-        let (ended, keys) = (Keys::ended("ended"), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&ended);
+    let case = async |(name, kind, command): (&str, RequestKind, MakeCommand)| {
+        let (ended, keys) = (Keys::expired("ended"), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&ended);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
-        aws.asked(kind, 1).await;
+        aws.wait_for_request(kind, 1).await;
         sidecar.logged(FAILED).await;
-        counted(&sidecar, "expired", 1.0).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
+        wait_for_attempts(&sidecar, "expired", 1.0).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         // Nor are they used after the next attempt.
-        aws.asked(kind, 2).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
-        aws.give(&keys);
-        serves(&sidecar, &keys).await;
-        kept_secrets(&sidecar).await;
+        aws.wait_for_request(kind, 2).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+        aws.set_keys(&keys);
+        assert_serves(&sidecar, &keys).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(case)).await;
 }
@@ -74,24 +74,24 @@ async fn expired_credentials_are_never_used() {
 /// Loads are at least one second apart, and none extends the credentials.
 #[tokio::test]
 async fn unchanged_credentials_are_requested_rarely_and_expire() {
-    let case = async |(name, kind, command): (&str, Kind, MakeCommand)| {
-        let (first, second) = (Keys::lasting("first", 8), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&first);
-        let sidecar = serving(command(&aws)).await;
-        serves(&sidecar, &first).await;
-        counted(&sidecar, "unchanged", 1.0).await;
-        serves(&sidecar, &first).await;
+    let case = async |(name, kind, command): (&str, RequestKind, MakeCommand)| {
+        let (first, second) = (Keys::expiring_in("first", 8), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&first);
+        let sidecar = start_serving(command(&aws)).await;
+        assert_serves(&sidecar, &first).await;
+        wait_for_attempts(&sidecar, "unchanged", 1.0).await;
+        assert_serves(&sidecar, &first).await;
         sidecar.health("signer.default", NotServing).await;
         // The first, one after six seconds, two more until the expiry after eight, and one or two at the expiry.
-        let times = aws.count(kind);
+        let times = aws.request_count(kind);
         assert!((2..=6).contains(&times), "{name} got {times} requests");
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-        counted(&sidecar, "expired", 1.0).await;
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
+        wait_for_attempts(&sidecar, "expired", 1.0).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
 
-        aws.give(&second);
-        serves(&sidecar, &second).await;
-        kept_secrets(&sidecar).await;
+        aws.set_keys(&second);
+        assert_serves(&sidecar, &second).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(case)).await;
 }

@@ -3,23 +3,23 @@
 use futures_util::future::join_all;
 
 use super::{
-    Aws, Caller, ENDPOINTS, FAILED, Fault, Keys, Kind, MakeCommand, Sidecar, counted, in_container,
-    kept_secrets, refuses, rotated, serves, serving,
+    Caller, ENDPOINTS, FAILED, FakeAws, Fault, Keys, MakeCommand, RequestKind, Sidecar, assert_no_secrets,
+    assert_serves, assert_unavailable, in_container, rotated, start_serving, wait_for_attempts,
 };
 
 #[tokio::test]
 async fn an_endpoint_that_starts_late_is_retried() {
-    let late = async |(name, _, command): (&str, Kind, MakeCommand)| {
-        let aws = Aws::failing(Fault::Refused);
+    let late = async |(name, _, command): (&str, RequestKind, MakeCommand)| {
+        let aws = FakeAws::with_fault(Fault::Unreachable);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
-        aws.asked(Kind::Refused, 1).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
+        aws.wait_for_request(RequestKind::Unreachable, 1).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         sidecar.logged(FAILED).await;
-        counted(&sidecar, "error", 1.0).await;
-        let keys = Keys::lasting(name, 3_600);
-        aws.give(&keys);
-        serves(&sidecar, &keys).await;
-        kept_secrets(&sidecar).await;
+        wait_for_attempts(&sidecar, "error", 1.0).await;
+        let keys = Keys::expiring_in(name, 3_600);
+        aws.set_keys(&keys);
+        assert_serves(&sidecar, &keys).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(late)).await;
 }
@@ -28,50 +28,50 @@ async fn an_endpoint_that_starts_late_is_retried() {
 async fn a_short_outage_affects_no_caller() {
     // The number of requests before the endpoint recovers. The SDK does not retry a 403, so presignd does; it retries
     // the other faults itself after up to two seconds, so there is time for only one failure.
-    let outage = async |(fault, kind, requests): (Fault, Kind, usize)| {
-        let (first, second) = (Keys::lasting("first", 10), Keys::lasting("second", 3_600));
-        let aws = Aws::giving(&first);
-        let sidecar = serving(in_container(&aws)).await;
+    let outage = async |(fault, kind, requests): (Fault, RequestKind, usize)| {
+        let (first, second) = (Keys::expiring_in("first", 10), Keys::expiring_in("second", 3_600));
+        let aws = FakeAws::with_keys(&first);
+        let sidecar = start_serving(in_container(&aws)).await;
         let caller = Caller::of(&sidecar).await;
-        serves(&sidecar, &first).await;
-        aws.fault(fault);
-        aws.asked(kind, requests).await;
-        aws.give(&second);
+        assert_serves(&sidecar, &first).await;
+        aws.set_fault(fault);
+        aws.wait_for_request(kind, requests).await;
+        aws.set_keys(&second);
         rotated(&sidecar, &first, &second).await;
         caller.noticed_nothing(&[&first, &second]).await;
         assert!(!sidecar.log().contains("ready=false"), "{}", sidecar.log());
-        kept_secrets(&sidecar).await;
+        assert_no_secrets(&sidecar).await;
     };
     let outages = [
-        (Fault::Status(403), Kind::Container, 1 + 2),
-        (Fault::Status(500), Kind::Container, 1 + 1),
-        (Fault::Refused, Kind::Refused, 1),
-        (Fault::Cut, Kind::Container, 1 + 1),
+        (Fault::Status(403), RequestKind::Container, 1 + 2),
+        (Fault::Status(500), RequestKind::Container, 1 + 1),
+        (Fault::Unreachable, RequestKind::Unreachable, 1),
+        (Fault::Truncated, RequestKind::Container, 1 + 1),
     ];
     join_all(outages.map(outage)).await;
 }
 
 /// Each endpoint has this fault until its credentials have expired, and then recovers.
 async fn recovers_after_the_expiry(fault: Fault) {
-    let outage = async |(name, _, command): (&str, Kind, MakeCommand)| {
-        let (first, second) = (Keys::lasting("first", 4), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&first);
-        let sidecar = serving(command(&aws)).await;
-        serves(&sidecar, &first).await;
-        aws.fault(fault);
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+    let outage = async |(name, _, command): (&str, RequestKind, MakeCommand)| {
+        let (first, second) = (Keys::expiring_in("first", 4), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&first);
+        let sidecar = start_serving(command(&aws)).await;
+        assert_serves(&sidecar, &first).await;
+        aws.set_fault(fault);
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
         sidecar.logged(FAILED).await;
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-        aws.give(&second);
-        serves(&sidecar, &second).await;
-        kept_secrets(&sidecar).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
+        aws.set_keys(&second);
+        assert_serves(&sidecar, &second).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(outage)).await;
 }
 
 #[tokio::test]
 async fn an_unreachable_endpoint_is_used_again_after_the_expiry() {
-    recovers_after_the_expiry(Fault::Refused).await;
+    recovers_after_the_expiry(Fault::Unreachable).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use presignd::pb::PresignedRequest;
 use tokio::{sync::Barrier, time::timeout};
 
-use super::{Aws, Fault, Keys, Kind, in_container, kept_secrets, serves, serving};
+use super::{
+    FakeAws, Fault, Keys, RequestKind, assert_no_secrets, assert_serves, in_container, start_serving,
+};
 use crate::support::{
     callers::long,
     grpc::{batch, results, url_of},
@@ -18,17 +20,17 @@ const BATCH: usize = 5;
 
 #[tokio::test]
 async fn no_url_mixes_old_and_new_credentials() {
-    let (old, new) = (Keys::lasting("old", 12), Keys::lasting("new", 3_600));
-    let aws = Aws::giving(&old);
-    let sidecar = serving(in_container(&aws)).await;
-    serves(&sidecar, &old).await;
+    let (old, new) = (Keys::expiring_in("old", 12), Keys::expiring_in("new", 3_600));
+    let aws = FakeAws::with_keys(&old);
+    let sidecar = start_serving(in_container(&aws)).await;
+    assert_serves(&sidecar, &old).await;
     let mut clients = Vec::new();
     for _ in 0..CALLERS {
         clients.push(sidecar.client().await);
     }
-    aws.fault(Fault::Held);
+    aws.set_fault(Fault::Hanging);
     // From now on the refresh runs, until the test sets new keys.
-    aws.asked(Kind::Container, 2).await;
+    aws.wait_for_request(RequestKind::Container, 2).await;
 
     let all_have_called = Arc::new(Barrier::new(CALLERS + 1));
     let mut callers = Vec::new();
@@ -50,7 +52,7 @@ async fn no_url_mixes_old_and_new_credentials() {
         }));
     }
     timeout(PATIENCE, all_have_called.wait()).await.expect("all callers get a response");
-    aws.give(&new);
+    aws.set_keys(&new);
 
     let answers = timeout(PATIENCE, join_all(callers)).await.expect("all callers see the new credentials");
     for calls in answers.into_iter().map(|caller| caller.expect("no call failed")) {
@@ -60,9 +62,9 @@ async fn no_url_mixes_old_and_new_credentials() {
             let keys = if index < first_new { &old } else { &new };
             assert_eq!(urls.len(), BATCH);
             for url in urls {
-                keys.signed(url);
+                keys.assert_signed(url);
             }
         }
     }
-    kept_secrets(&sidecar).await;
+    assert_no_secrets(&sidecar).await;
 }

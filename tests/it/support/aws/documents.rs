@@ -1,26 +1,26 @@
 //! The response documents of the endpoints, in the formats that AWS documents.
 
-use super::{Asked, Keys, Kind};
+use super::{Keys, RecordedRequest, RequestKind};
 
 /// Credentials in the format of the endpoint.
 ///
 /// Sources: [IMDS](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html),
 /// [the container endpoint](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html),
 /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
-pub(super) fn credentials(asked: &Asked, keys: &Keys) -> String {
+pub(super) fn credentials(asked: &RecordedRequest, keys: &Keys) -> String {
     let Keys { id, secret, .. } = keys;
     let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
     let json = format!(
         r#""AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Token": "{token}", "Expiration": "{end}""#
     );
     match asked.kind {
-        Kind::Imds => {
+        RequestKind::Imds => {
             format!(
                 r#"{{"Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC", {json}}}"#
             )
         }
-        Kind::Container => format!("{{{json}}}"),
-        Kind::CreateSession => express(keys),
+        RequestKind::Container => format!("{{{json}}}"),
+        RequestKind::CreateSession => express(keys),
         _ => sts(asked, keys),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn session_denied() -> String {
         .to_owned()
 }
 
-fn sts(asked: &Asked, keys: &Keys) -> String {
+fn sts(asked: &RecordedRequest, keys: &Keys) -> String {
     let Keys { id, secret, .. } = keys;
     let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
     let (action, session) = (asked.parameter("Action"), asked.parameter("RoleSessionName"));

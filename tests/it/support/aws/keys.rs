@@ -31,25 +31,25 @@ pub struct Keys {
 
 impl Keys {
     /// Credentials that expire in this many seconds, counted from the current whole second.
-    pub fn lasting(name: &str, seconds: u64) -> Self {
+    pub fn expiring_in(name: &str, seconds: u64) -> Self {
         Self::temporary(name, from_now(Duration::from_secs(seconds)))
     }
 
     /// Credentials that expired an hour ago.
-    pub fn ended(name: &str) -> Self {
+    pub fn expired(name: &str) -> Self {
         Self::temporary(name, from_now(Duration::ZERO) - Duration::from_secs(3_600))
     }
 
     /// Credentials of an IAM user: without a session token and without an expiry.
-    pub fn unending(name: &str) -> Self {
+    pub fn permanent(name: &str) -> Self {
         let id = format!("{:X<20}", format!("AKIA{}CANARY", name.to_uppercase()));
         Self { id, secret: format!("canary/secret+{name}/0123456789+abcdefghij"), token: None, end: None }
     }
 
     fn temporary(name: &str, end: SystemTime) -> Self {
-        let unending = Self::unending(name);
-        let id = unending.id.replace("AKIA", "ASIA");
-        Self { id, token: Some(format!("canary//token+{name}==")), end: Some(end), ..unending }
+        let permanent = Self::permanent(name);
+        let id = permanent.id.replace("AKIA", "ASIA");
+        Self { id, token: Some(format!("canary//token+{name}==")), end: Some(end), ..permanent }
     }
 
     /// The expiry in the format of AWS.
@@ -74,7 +74,7 @@ impl Keys {
 
     /// Asserts that a URL has the access key ID, the token and the signature of these credentials, that it does not
     /// outlive them, and that its clamp reason is right.
-    pub fn signed(&self, presigned: &PresignedRequest) {
+    pub fn assert_signed(&self, presigned: &PresignedRequest) {
         let parts = Parts::of(&presigned.url);
         assert!(self.are_in(presigned), "not signed with {}", self.id);
         assert_eq!(parts.value("X-Amz-Security-Token"), self.token, "the token of {}", self.id);
