@@ -11,7 +11,7 @@ pub struct Roles {
     pub arns: Vec<RoleArn>,
     /// `signers.NAME.external_id`: for the last role.
     pub external_id: Option<String>,
-    /// `signers.NAME.session_name`: identifies the caller in CloudTrail.
+    /// `signers.NAME.session_name`: identifies the caller in `CloudTrail`.
     pub session_name: String,
     /// `signers.NAME.session_duration`: for the last role. Default: one hour.
     pub duration: Option<Duration>,

@@ -112,7 +112,7 @@ pub fn compare(current: Option<&Credentials>, loaded: &Credentials, now: SystemT
     };
     match current {
         _ if !loaded.is_usable_at(now) => LoadOutcome::Expired,
-        Some(current) if loaded.has_same_keys_as(current) && !lasts_longer(current) => LoadOutcome::NotNewer,
+        Some(current) if loaded.is_same_as(current) && !lasts_longer(current) => LoadOutcome::NotNewer,
         _ => LoadOutcome::Newer,
     }
 }
@@ -132,11 +132,10 @@ pub fn resolve_expiry(
     now: SystemTime,
 ) -> Option<SystemTime> {
     let is_of_aws = is_at_aws || loaded.access_key_id().starts_with("ASIA");
-    if loaded.expires_at().is_some() || !loaded.has_session_token() || !is_of_aws {
+    if loaded.expires_at().is_some() || !loaded.is_temporary() || !is_of_aws {
         return loaded.expires_at();
     }
-    let assumed_before =
-        known.filter(|known| loaded.has_same_keys_as(known)).and_then(Credentials::expires_at);
+    let assumed_before = known.filter(|known| loaded.is_same_as(known)).and_then(Credentials::expires_at);
     Some(assumed_before.unwrap_or(now + MAX_SESSION_LIFETIME))
 }
 

@@ -74,7 +74,7 @@ pub struct ExpressSessions {
 #[derive(Default)]
 struct SessionSlot {
     current: ArcSwapOption<LiveSession>,
-    /// Locked while a task calls CreateSession.
+    /// Locked while a task calls `CreateSession`.
     creating: Arc<tokio::sync::Mutex<()>>,
     /// The last failure, and its age.
     failed: Mutex<Option<(Stopwatch, SessionError)>>,
@@ -94,13 +94,13 @@ impl ExpressSessions {
 
     /// The cached session of a directory bucket, if it is usable. Once half of its lifetime has passed, this starts to
     /// create a new one in the background.
-    pub fn cached(self: &Arc<Self>, own: &Arc<Snapshot>, bucket: &str) -> Option<Arc<Snapshot>> {
+    pub fn cached(self: &Arc<Self>, signer_snapshot: &Arc<Snapshot>, bucket: &str) -> Option<Arc<Snapshot>> {
         let slot = self.slots.get(bucket)?;
         let now = self.clock.now();
         let live = slot.usable_session(now)?;
         let is_due = live.renew_at.is_some_and(|at| at <= now) && slot.recent_failure().is_none();
         if is_due && let Ok(creating) = Arc::clone(&slot.creating).try_lock_owned() {
-            self.spawn_create(&slot, own, bucket, creating);
+            self.spawn_create(&slot, signer_snapshot, bucket, creating);
         }
         Some(Arc::clone(&live.snapshot))
     }
@@ -112,13 +112,13 @@ impl ExpressSessions {
     /// If S3 rejects the request, fails, or does not answer within ten seconds.
     pub async fn get_or_create(
         self: &Arc<Self>,
-        own: &Arc<Snapshot>,
+        signer_snapshot: &Arc<Snapshot>,
         bucket: &str,
     ) -> Result<Arc<Snapshot>, SessionError> {
         let entry =
             self.slots.get_or_insert_with(bucket, || Ok::<_, Infallible>(Arc::<SessionSlot>::default()));
         let slot = entry.unwrap_or_else(|never| match never {});
-        let waiting = self.create_once(&slot, own, bucket);
+        let waiting = self.create_once(&slot, signer_snapshot, bucket);
         tokio::time::timeout(WAIT_TIMEOUT, waiting).await.unwrap_or_else(|_| {
             let problem = format!("S3 did not answer within {}", humantime::format_duration(WAIT_TIMEOUT));
             Err(SessionError::unavailable(bucket, problem))
@@ -134,7 +134,7 @@ impl ExpressSessions {
     async fn create_once(
         self: &Arc<Self>,
         slot: &Arc<SessionSlot>,
-        own: &Arc<Snapshot>,
+        signer_snapshot: &Arc<Snapshot>,
         bucket: &str,
     ) -> Result<Arc<Snapshot>, SessionError> {
         let creating = Arc::clone(&slot.creating).lock_owned().await;
@@ -146,31 +146,34 @@ impl ExpressSessions {
             return Err(failure);
         }
         // The task runs to its end even if the caller disconnects: other calls wait for the result.
-        let created = self.spawn_create(slot, own, bucket, creating).await;
+        let created = self.spawn_create(slot, signer_snapshot, bucket, creating).await;
         created.unwrap_or_else(|error| Err(SessionError::unavailable(bucket, error.to_string())))
     }
 
     fn spawn_create(
         self: &Arc<Self>,
         slot: &Arc<SessionSlot>,
-        own: &Arc<Snapshot>,
+        signer_snapshot: &Arc<Snapshot>,
         bucket: &str,
         creating: OwnedMutexGuard<()>,
     ) -> tokio::task::JoinHandle<Result<Arc<Snapshot>, SessionError>> {
-        let (sessions, slot, own, bucket) =
-            (Arc::clone(self), Arc::clone(slot), Arc::clone(own), bucket.to_owned());
+        let (sessions, slot, signer_snapshot, bucket) =
+            (Arc::clone(self), Arc::clone(slot), Arc::clone(signer_snapshot), bucket.to_owned());
         tokio::spawn(async move {
             let _creating = creating;
-            let created = Box::pin(create::create_session(&own, &bucket)).await;
+            let created = Box::pin(create::create_session(&signer_snapshot, &bucket)).await;
             match created {
                 Ok(credentials) => {
                     sessions.metrics.session("ok");
                     let (now, expiry) = (sessions.clock.now(), credentials.expires_at());
                     let renew_at =
                         expiry.map(|expiry| now + expiry.duration_since(now).unwrap_or_default() / 2);
-                    let own_expiry = own.credentials().expires_at();
-                    let snapshot =
-                        Arc::new(Snapshot::of_session(credentials, own.rules().clone(), own_expiry));
+                    let signer_expiry = signer_snapshot.credentials().expires_at();
+                    let snapshot = Arc::new(Snapshot::of_session(
+                        credentials,
+                        signer_snapshot.rules().clone(),
+                        signer_expiry,
+                    ));
                     let live = LiveSession { snapshot: Arc::clone(&snapshot), renew_at };
                     slot.current.store(Some(Arc::new(live)));
                     Ok(snapshot)

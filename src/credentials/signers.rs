@@ -46,7 +46,7 @@ pub struct PreparedSigners(Vec<PreparedSigner>);
 
 /// A signer of the next generation.
 enum PreparedSigner {
-    /// The same settings: the current signer is used further.
+    /// The same settings: the current signer stays in use.
     Unchanged(Arc<Signer>),
     /// Other rules with the same source: a new signer that inherits the credentials of the current one.
     NewRules { signer: Arc<Signer>, current: Arc<Signer> },

@@ -48,7 +48,7 @@ impl Credentials {
     }
 
     /// Whether these are the same key and token as others: what is signed with either works as long.
-    pub fn has_same_keys_as(&self, other: &Self) -> bool {
+    pub fn is_same_as(&self, other: &Self) -> bool {
         self.access_key_id == other.access_key_id
             && self.secret_access_key.expose() == other.secret_access_key.expose()
             && self.session_token.as_ref().map(Secret::expose)
@@ -56,7 +56,7 @@ impl Credentials {
     }
 
     /// Whether there is a session token: then the credentials end, whether or not their provider says when.
-    pub fn has_session_token(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         self.session_token.is_some()
     }
 

@@ -1,4 +1,4 @@
-//! Calls CreateSession of S3 with the AWS SDK.
+//! Calls `CreateSession` of S3 with the AWS SDK.
 
 use std::{
     error::Error,
@@ -27,28 +27,28 @@ use crate::{
 /// How long one attempt may take. The SDK makes up to three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Creates a session for a directory bucket with the credentials of a signer, `own`. The session can read and write, as
-/// far as these credentials can.
-pub(super) async fn create_session(own: &Snapshot, bucket: &str) -> Result<Credentials, SessionError> {
+/// Creates a session for a directory bucket with the credentials of a signer. The session can read and write, as far as
+/// these credentials can.
+pub(super) async fn create_session(snapshot: &Snapshot, bucket: &str) -> Result<Credentials, SessionError> {
     let unavailable = |problem: &str| SessionError::unavailable(bucket, problem.to_owned());
-    let response = client(own).create_session().bucket(bucket).send().await;
+    let response = client(snapshot).create_session().bucket(bucket).send().await;
     let CreateSessionOutput { credentials, .. } = response.map_err(|error| session_error(&error, bucket))?;
     let session = credentials.ok_or_else(|| unavailable("the response has no credentials"))?;
-    let end = SystemTime::try_from(session.expiration)
+    let expiry = SystemTime::try_from(session.expiration)
         .map_err(|_| unavailable("the response has no valid expiration"))?;
     Ok(Credentials::new(
         session.access_key_id,
         Secret::from(session.secret_access_key),
         Some(Secret::from(session.session_token)),
-        Some(end),
+        Some(expiry),
     ))
 }
 
 /// A client for the endpoint of the signer. `public_endpoint` is for the clients of URLs, not for presignd.
-fn client(own: &Snapshot) -> Client {
-    let (credentials, endpoint) = (own.credentials(), &own.rules().endpoint);
+fn client(snapshot: &Snapshot) -> Client {
+    let (credentials, endpoint) = (snapshot.credentials(), &snapshot.rules().endpoint);
     let (key, secret, token) = credentials.expose_to_aws();
-    let own =
+    let sdk_credentials =
         SdkCredentials::new(key, secret, token.map(str::to_owned), credentials.expires_at(), "presignd");
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(ATTEMPT_TIMEOUT)
@@ -56,7 +56,7 @@ fn client(own: &Snapshot) -> Client {
         .build();
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(own)
+        .credentials_provider(sdk_credentials)
         .http_client(source::http_client())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard())

@@ -152,7 +152,7 @@ impl FakeAws {
         aws
     }
 
-    /// Starts endpoints without credentials: STS and CreateSession answer AccessDenied.
+    /// Starts endpoints without credentials: STS and `CreateSession` answer `AccessDenied`.
     pub fn without_keys() -> Self {
         Self::start()
     }
