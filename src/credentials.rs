@@ -1,4 +1,4 @@
-//! Credentials that the process holds: one snapshot for each signer, renewed in the background, never shown to callers.
+//! The credentials of this process: one snapshot per signer, refreshed in the background, never shown to callers.
 
 mod files;
 pub mod refresh_state;
@@ -24,7 +24,7 @@ pub use self::{
 use self::{
     refresh_state::{AttemptResult, RefreshRequest},
     schedule::RefreshOutcome,
-    sessions::Sessions,
+    sessions::ExpressSessions,
     source::SourceSettings,
 };
 use crate::{
@@ -38,87 +38,87 @@ use crate::{
     },
 };
 
-/// What a signer is made of.
+/// The settings of one signer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SignerSettings {
-    /// `signers.NAME`.
+    /// NAME in `signers.NAME`.
     pub name: String,
-    /// Where its requests go, and for how long.
+    /// The endpoint that its URLs point to, and how long they work.
     pub rules: SigningRules,
-    /// Where its credentials come from.
+    /// The source of its credentials.
     pub source: SourceSettings,
-    /// `expiry.refresh_wait`: the longest that a request waits for credentials that are renewed for it.
+    /// `expiry.refresh_wait`: how long a request waits at most for an early refresh. Zero disables early refreshes.
     pub refresh_wait: Duration,
 }
 
-/// One signer: its name, what it signs with now, and its counters.
+/// One signer: its settings, its current credentials and its metrics.
 pub struct Signer {
     settings: SignerSettings,
-    /// What it signs with now. Every call reads it.
+    /// The current credentials and rules, read by every call; `None` before the first credentials.
     snapshot: ArcSwapOption<Snapshot>,
     /// Everything else that a refresh changes.
     refresh: watch::Sender<RefreshState>,
-    /// Measures the ages in the refresh state.
+    /// The monotonic clock of the ages in the refresh state.
     age: Stopwatch,
-    /// For directory buckets.
-    sessions: Arc<Sessions>,
+    /// Sessions for directory buckets.
+    sessions: Arc<ExpressSessions>,
     metrics: SignerMetrics,
 }
 
 impl Signer {
-    /// A signer without credentials.
+    /// Creates a signer without credentials.
     pub fn new(settings: SignerSettings, metrics: SignerMetrics, clock: Clock) -> Self {
         Self {
             settings,
             snapshot: ArcSwapOption::empty(),
             refresh: watch::Sender::default(),
             age: Stopwatch::start(),
-            sessions: Sessions::new(metrics.clone(), clock),
+            sessions: ExpressSessions::new(metrics.clone(), clock),
             metrics,
         }
     }
 
-    /// `signers.NAME`.
+    /// NAME in `signers.NAME`.
     pub fn name(&self) -> &str {
         &self.settings.name
     }
 
-    /// How long a URL works when its caller does not say.
+    /// The lifetime of a URL whose request does not set `expires_in`.
     pub fn default_expiry(&self) -> Seconds {
         self.settings.rules.default_expiry
     }
 
-    /// What it signs with now; nothing before the first credentials.
+    /// The current credentials and rules; `None` before the first credentials.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.load_full()
     }
 
-    /// What it signed with before, as far as it is kept: URLs of that time are still in use.
-    pub fn past(&self, now: SystemTime) -> Vec<Arc<Snapshot>> {
+    /// The snapshots that were replaced and are still kept, because URLs that they signed may be in use.
+    pub fn previous_snapshots(&self, now: SystemTime) -> Vec<Arc<Snapshot>> {
         self.refresh.borrow().previous(now)
     }
 
-    /// Its sessions of S3 Express.
-    pub fn sessions(&self) -> &Arc<Sessions> {
+    /// The S3 Express sessions of this signer.
+    pub fn sessions(&self) -> &Arc<ExpressSessions> {
         &self.sessions
     }
 
-    /// What is known of its refreshes, now and after each change.
+    /// Subscribes to the refresh state.
     pub fn refresh_states(&self) -> watch::Receiver<RefreshState> {
         self.refresh.subscribe()
     }
 
-    /// What is known of its refreshes now.
+    /// A copy of the current refresh state.
     pub fn refresh_state(&self) -> RefreshState {
         self.refresh.borrow().clone()
     }
 
-    /// The signer's counters.
+    /// The metrics of this signer.
     pub fn metrics(&self) -> &SignerMetrics {
         &self.metrics
     }
 
-    /// Replaces the credentials, and the endpoint defaults that were resolved with them.
+    /// Replaces the credentials, and the endpoint defaults that were loaded with them.
     pub fn replace(
         &self,
         credentials: impl Into<Arc<Credentials>>,
@@ -131,54 +131,56 @@ impl Signer {
         let new = Arc::new(Snapshot::new(credentials, rules));
         let old = self.snapshot.swap(Some(Arc::clone(&new)));
         self.refresh.send_modify(|state| state.replace_snapshot(old, &new, endpoint_defaults, clock.now()));
-        self.show_gauges();
+        self.update_gauges();
     }
 
-    /// Checks whether the credentials have expired, so that everybody who follows the state learns of it.
+    /// Updates the refresh state if the credentials have expired or are usable again.
     fn check_expiry(&self, clock: &Clock) {
         let usable = self.snapshot().is_some_and(|now| now.credentials().is_usable_at(clock.now()));
         self.refresh.send_if_modified(|state| state.set_usable(usable));
     }
 
-    /// How long the credentials stay good, as long as they end at all.
-    fn time_left(&self, now: SystemTime) -> Option<Duration> {
+    /// The time until the credentials expire; `None` without credentials, or if they do not expire.
+    fn remaining_lifetime(&self, now: SystemTime) -> Option<Duration> {
         Some(self.snapshot()?.credentials().expires_at()?.duration_since(now).unwrap_or_default())
     }
 
-    /// When a request asks for more time than this, newer credentials may be had for it; nothing when they may not.
-    pub fn renewable_beyond(&self, now: SystemTime) -> Option<Duration> {
-        let left = self.time_left(now)?;
-        let may = !self.settings.refresh_wait.is_zero()
+    /// The lifetime beyond which a request may start an early refresh: the time until the credentials expire. `None`
+    /// while an early refresh is not permitted or cannot make a URL work longer.
+    pub fn early_refresh_threshold(&self, now: SystemTime) -> Option<Duration> {
+        let left = self.remaining_lifetime(now)?;
+        let is_permitted = !self.settings.refresh_wait.is_zero()
             && left < self.settings.rules.max_expiry.as_duration()
             && self.refresh.borrow().permits_early_refresh(self.age.elapsed());
-        may.then_some(left)
+        is_permitted.then_some(left)
     }
 
-    /// Waits for newer credentials, when they would help a request that asks for so much time: until an attempt to load
-    /// them has ended, for `limit` at most, and until the attempt has taken `expiry.refresh_wait`.
-    pub async fn renew_for(&self, asked: Duration, now: SystemTime, limit: Option<Duration>) {
+    /// Starts an early refresh, or joins the running one, if newer credentials would help a request for the lifetime
+    /// `requested`. Returns when the attempt has ended, has taken `expiry.refresh_wait`, or `timeout` has passed.
+    pub async fn refresh_early(&self, requested: Duration, now: SystemTime, timeout: Option<Duration>) {
         let mut states = self.refresh.subscribe();
         let (attempts, lifetime, running) = {
             let state = states.borrow();
             (state.attempts(), state.lifetime(), state.attempt_duration(self.age.elapsed()))
         };
-        let Some((left, lifetime)) = self.renewable_beyond(now).zip(lifetime) else { return };
-        let asked = asked.min(self.settings.rules.max_expiry.as_duration());
-        if !schedule::newer_would_help(asked, left, lifetime) {
+        let Some((left, lifetime)) = self.early_refresh_threshold(now).zip(lifetime) else { return };
+        let requested = requested.min(self.settings.rules.max_expiry.as_duration());
+        if !schedule::would_refresh_help(requested, left, lifetime) {
             return;
         }
-        self.request(RefreshRequest::Early);
-        let limit = self.settings.refresh_wait.saturating_sub(running).min(limit.unwrap_or(Duration::MAX));
+        self.request_refresh(RefreshRequest::Early);
+        let timeout =
+            self.settings.refresh_wait.saturating_sub(running).min(timeout.unwrap_or(Duration::MAX));
         let ended = states.wait_for(|state| state.attempts() > attempts);
-        // Later is too late for this request, and good for the next one.
-        let _in_time = tokio::time::timeout(limit, ended).await;
+        // After a timeout the attempt goes on: later requests use its result.
+        let _in_time = tokio::time::timeout(timeout, ended).await;
     }
 
-    fn request(&self, request: RefreshRequest) {
+    fn request_refresh(&self, request: RefreshRequest) {
         self.refresh.send_if_modified(|state| state.add_request(request));
     }
 
-    /// Waits for a request for a refresh, and takes it.
+    /// Waits until a refresh is requested, and takes the request.
     async fn next_request(&self) -> RefreshRequest {
         let mut states = self.refresh.subscribe();
         loop {
@@ -190,7 +192,7 @@ impl Signer {
             if let Some(request) = request {
                 return request;
             }
-            // It fails only without a sender, which this signer is.
+            // It fails only when the sender is dropped, and this signer owns the sender.
             let _changed = states.changed().await;
         }
     }
@@ -199,21 +201,21 @@ impl Signer {
         self.refresh.send_modify(|state| state.begin_attempt(self.age.elapsed()));
     }
 
-    fn end_attempt(&self, end: AttemptResult) -> RefreshOutcome {
+    fn end_attempt(&self, result: AttemptResult) -> RefreshOutcome {
         let mut outcome = RefreshOutcome::Renewed;
-        self.refresh.send_modify(|state| outcome = state.end_attempt(self.age.elapsed(), end));
-        self.show_gauges();
+        self.refresh.send_modify(|state| outcome = state.end_attempt(self.age.elapsed(), result));
+        self.update_gauges();
         outcome
     }
 
-    /// Notes whether the signer is part of the current generation.
+    /// Records whether the signer belongs to the current generation.
     fn set_in_service(&self, in_service: bool) {
         self.refresh.send_modify(|state| state.set_in_service(in_service));
-        self.show_gauges();
+        self.update_gauges();
     }
 
-    /// Sets the gauges, unless they are those of another signer with the same name.
-    fn show_gauges(&self) {
+    /// Sets the gauges, but only while the signer is in service: a replaced signer of the same name shares them.
+    fn update_gauges(&self) {
         let state = self.refresh.borrow();
         if !state.is_in_service() {
             return;

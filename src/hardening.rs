@@ -1,8 +1,9 @@
-//! Protects the secrets in this process from other processes: no core file, no debugger, and no AWS secret in the
+//! Protects the secrets of this process from other processes: no core file, no debugger, and no AWS secret in the
 //! environment that child processes inherit.
 //!
-//! The kernel goes on showing the variables that the process was started with in `/proc/PID/environ`. Once the process is
-//! not dumpable, only root and processes with `CAP_SYS_PTRACE` can read that file, and no longer those of the same user.
+//! `/proc/PID/environ` keeps the variables with which the process was started, even after they are removed. Once the
+//! process is not dumpable, only root and processes with `CAP_SYS_PTRACE` can read that file, other processes of the
+//! same user cannot.
 //!
 //! Source: `PR_SET_DUMPABLE` in [prctl(2)](https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html).
 
@@ -19,15 +20,15 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 use crate::{presign::credentials::Secret, sys};
 
-/// What of the environment bears on credentials.
+/// The variables of the environment that concern AWS credentials.
 #[derive(Default)]
-pub struct Environment {
+pub struct AwsEnvironment {
     secrets: BTreeMap<String, Secret>,
-    files: [Option<PathBuf>; 3],
+    shared_paths: [Option<PathBuf>; 3],
     expiration: Option<String>,
 }
 
-/// The name of a variable that holds a secret of AWS, or the key that goes with one.
+/// Whether a variable of this name has an AWS secret, or the access key ID that belongs to one.
 fn is_secret(name: &OsStr) -> bool {
     let name = name.as_bytes();
     let contains = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
@@ -36,51 +37,56 @@ fn is_secret(name: &OsStr) -> bool {
         || (of_aws && [&b"ACCESS_KEY"[..], b"SECRET", b"TOKEN"].iter().any(|part| contains(part)))
 }
 
-/// Forbids core files and forbids other processes of the same user to inspect this one, then takes the AWS secrets out of
-/// the environment. To be called before the process starts its first thread.
+/// Disables core files, prevents other processes of the same user from inspecting this one, and moves the AWS secrets
+/// out of the environment. Call it before the process starts its first thread.
 ///
-/// What the system does not permit is logged, and is no error: then the secrets stay where they are.
-pub fn harden() -> Environment {
-    forbid_inspection();
-    Environment::take()
+/// A step that the system does not permit is logged and skipped.
+pub fn harden() -> AwsEnvironment {
+    prevent_inspection();
+    AwsEnvironment::take_from_process()
 }
 
-fn forbid_inspection() {
+fn prevent_inspection() {
     if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!("others of this user may look into this process: {error}");
+        tracing::warn!(
+            "failed to protect this process from inspection by other processes of its user: {error}"
+        );
     }
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = rustix::process::setrlimit(Resource::Core, none) {
-        tracing::debug!("the limit of core files stays as it is: {error}");
+        tracing::debug!("failed to disable core files: {error}");
     }
 }
 
-impl Environment {
-    fn take() -> Self {
+impl AwsEnvironment {
+    fn take_from_process() -> Self {
         let (names, values): (Vec<OsString>, Vec<OsString>) =
             env::vars_os().filter(|(name, _)| is_secret(name)).unzip();
         if !names.is_empty()
             && let Err(error) = sys::remove_variables(&names)
         {
-            tracing::warn!("AWS secrets stay in this process's environment: {error}");
+            tracing::warn!(
+                "failed to remove the AWS secrets from the environment, child processes inherit them: {error}"
+            );
         }
         let text = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, Secret::from(value.into_string().ok()?)))
         };
-        Self::with(names.into_iter().zip(values).filter_map(text).collect())
+        Self::new(names.into_iter().zip(values).filter_map(text).collect())
     }
 
-    fn with(secrets: BTreeMap<String, Secret>) -> Self {
+    fn new(secrets: BTreeMap<String, Secret>) -> Self {
         let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = path("HOME");
         let under_home = |path: PathBuf| match (path.strip_prefix("~"), &home) {
             (Ok(rest), Some(home)) => home.join(rest),
             _ => path,
         };
-        let shared = |name: &str, usual: &str| Some(under_home(path(name).unwrap_or_else(|| usual.into())));
+        let shared =
+            |name: &str, default: &str| Some(under_home(path(name).unwrap_or_else(|| default.into())));
         Self {
             secrets,
-            files: [
+            shared_paths: [
                 shared("AWS_CONFIG_FILE", "~/.aws/config"),
                 shared("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
                 path("AWS_WEB_IDENTITY_TOKEN_FILE"),
@@ -91,12 +97,13 @@ impl Environment {
         }
     }
 
-    /// A variable that was taken out of the environment, when it says something.
+    /// The value of a variable that was removed from the environment; `None` if it was missing or blank.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         self.secrets.get(name).filter(|secret| !secret.expose().trim().is_empty())
     }
 
-    /// When the credentials of the environment end, as the tools that put them there write it.
+    /// `AWS_CREDENTIAL_EXPIRATION`: when the credentials of the environment expire, as written by the tool that
+    /// exported them.
     ///
     /// Source: `aws configure export-credentials --format env` in the
     /// [AWS CLI](https://docs.aws.amazon.com/cli/latest/reference/configure/export-credentials.html).
@@ -104,17 +111,17 @@ impl Environment {
         self.expiration.as_deref()
     }
 
-    /// The files that AWS's providers read: shared config, shared credentials, web identity token.
+    /// The files that the providers of the SDK read: shared config, shared credentials, web identity token.
     ///
     /// Source: [Location of the shared config and credentials files](https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html).
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().flatten().map(PathBuf::as_path)
+    pub fn shared_paths(&self) -> impl Iterator<Item = &Path> {
+        self.shared_paths.iter().flatten().map(PathBuf::as_path)
     }
 }
 
-impl fmt::Debug for Environment {
+impl fmt::Debug for AwsEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("AwsEnvironment").field("shared_paths", &self.shared_paths).finish_non_exhaustive()
     }
 }
 
@@ -123,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_secret_is_told_by_its_name() {
+    fn secret_variables_are_recognised_by_name() {
         for name in [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
@@ -143,10 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_is_printed() {
+    fn secrets_are_not_printed() {
         let secrets =
             BTreeMap::from([("AWS_SECRET_ACCESS_KEY".to_owned(), Secret::from("canary".to_owned()))]);
-        let printed = format!("{:#?}", Environment { secrets, ..Environment::default() });
+        let printed = format!("{:#?}", AwsEnvironment { secrets, ..AwsEnvironment::default() });
         assert!(!printed.contains("canary") && !printed.contains("SECRET"), "{printed}");
     }
 }

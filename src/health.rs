@@ -85,7 +85,7 @@ impl Health {
     async fn follow_generation(&self, signers: &[Arc<Signer>], started: &mut BTreeSet<String>) {
         let mut states: Vec<_> = signers.iter().map(|signer| signer.refresh_states()).collect();
         let mut usable: Vec<bool> =
-            states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
+            states.iter_mut().map(|state| state.borrow_and_update().is_usable()).collect();
         loop {
             for (signer, usable) in signers.iter().zip(&usable) {
                 let service = service_name(signer);
@@ -99,13 +99,13 @@ impl Health {
             let ready = all_started && usable.contains(&true);
             self.publish(HealthState { started: all_started, ready }).await;
             let changes = states.iter_mut().zip(&usable).map(|(states, known)| -> BoxFuture<'_, _> {
-                async { states.wait_for(|state| state.usable() != *known).await.map(|_| ()) }.boxed()
+                async { states.wait_for(|state| state.is_usable() != *known).await.map(|_| ()) }.boxed()
             });
             let (first, ..) = select_all(changes).await;
             if first.is_err() {
                 return;
             }
-            usable = states.iter_mut().map(|state| state.borrow_and_update().usable()).collect();
+            usable = states.iter_mut().map(|state| state.borrow_and_update().is_usable()).collect();
         }
     }
 

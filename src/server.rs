@@ -22,7 +22,7 @@ use crate::{
     config::{Config, reload::Reload},
     credentials::{SignerDeps, Signers},
     generation::{Generation, Generations},
-    hardening::Environment,
+    hardening::AwsEnvironment,
     health::Health,
     listen::{Listener, Listeners},
     metrics::Metrics,
@@ -48,7 +48,7 @@ pub struct Program {
     /// The clock.
     pub clock: Clock,
     /// The environment variables that the process was started with.
-    pub environment: Environment,
+    pub environment: AwsEnvironment,
     /// Reads the configuration again on SIGHUP.
     pub reload: Reload,
 }
@@ -87,7 +87,7 @@ pub async fn run(program: Program, signals: mpsc::Receiver<Signal>) -> Result<()
     if let Some(listener) = listeners.admin {
         tokio::spawn(admin::serve(listener, admin));
     }
-    signers.keep_fresh(generations.current().signers());
+    signers.start_refreshing(generations.current().signers());
     let reloader = Reloader { reload: Arc::new(reload), generations, signers, metrics };
     let reason = tokio::select! {
         reason = handle_signals(signals, &reloader) => reason,

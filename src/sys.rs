@@ -1,15 +1,15 @@
-//! Calls that need `unsafe`. No other file of the crate has any.
+//! The only file with `unsafe` code.
 
 use std::{env, ffi::OsString, fs, io};
 
-/// Removes variables from the environment of this process, so that the programs that it starts do not inherit them.
+/// Removes variables from the environment of this process, so that child processes do not inherit them.
 ///
 /// # Errors
-/// When `/proc` cannot be read, or when the process has more than one thread. Nothing is removed then.
+/// If `/proc` cannot be read, or the process has more than one thread. Nothing is removed then.
 #[expect(unsafe_code, reason = "std::env::remove_var is unsafe: another thread could read the environment")]
 pub fn remove_variables(names: &[OsString]) -> io::Result<()> {
     if fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::other("the process has more than one thread already"));
+        return Err(io::Error::other("the process already has more than one thread"));
     }
     for name in names {
         // SAFETY: remove_var must not run while another thread reads or writes the environment. There is no other
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_removed_while_another_thread_runs() {
+    fn no_variable_is_removed_while_another_thread_runs() {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let other = std::thread::spawn(move || stopped.recv().is_err());
         assert!(remove_variables(&["PATH".into()]).is_err());

@@ -12,7 +12,7 @@ use crate::{
     credentials::{
         SignerSettings,
         roles::{RoleArn, RoleArnError, Roles},
-        source::{Given, Provider, SourceSettings},
+        source::{EndpointOverrides, Provider, SourceSettings},
     },
     presign::{
         endpoint::{Addressing, EndpointRules, EndpointUrl, EndpointUrlError},
@@ -109,8 +109,8 @@ impl SignerSection<'_> {
                 );
             }
         };
-        let (region, given) = (endpoint.region.clone(), Given::by(endpoint));
-        Ok(SourceSettings { provider, profile, region, given, roles })
+        let (region, overrides) = (endpoint.region.clone(), EndpointOverrides::from_rules(endpoint));
+        Ok(SourceSettings { provider, profile, region, overrides, roles })
     }
 
     fn parse_roles(&self) -> Result<Roles, ConfigError> {

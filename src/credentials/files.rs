@@ -1,4 +1,4 @@
-//! Files that are checked for changes.
+//! Detects changes of files by polling.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,24 +9,26 @@ use std::{
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// How long one check may take. The files may be on a network's file system, which may hang.
+/// How long one check may take. The files may be on a network file system, which may hang.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Files, and their fingerprints at the last check.
+/// The files to check, and their fingerprints.
 #[derive(Debug, Default)]
 pub(super) struct WatchedFiles {
     paths: BTreeSet<PathBuf>,
+    /// The fingerprints when the files were last read.
     known: Fingerprints,
-    /// Those of the check before.
+    /// The fingerprints of the previous check.
     previous: Option<Fingerprints>,
-    /// A check that has not ended yet: only one runs at a time.
+    /// The running check, if any: only one runs at a time.
     reading: Option<JoinHandle<Fingerprints>>,
 }
 
-/// Of each file that is there.
+/// A fingerprint for each file that exists.
 type Fingerprints = BTreeMap<PathBuf, FileFingerprint>;
 
-/// What changes with the content of a file: which file is there (links followed), its size, and the times of its last changes.
+/// Device, inode, size, modification time and status change time of a file, after following links. At least one of them
+/// changes when the content does.
 type FileFingerprint = (u64, u64, u64, (i64, i64), (i64, i64));
 
 fn fingerprint_of(path: &Path) -> Option<FileFingerprint> {
@@ -36,7 +38,7 @@ fn fingerprint_of(path: &Path) -> Option<FileFingerprint> {
 }
 
 impl WatchedFiles {
-    /// These from now on, as they are now.
+    /// Replaces the files to check. Their current fingerprints become the known ones.
     pub(super) async fn watch(&mut self, paths: BTreeSet<PathBuf>) {
         self.paths = paths;
         if let Some(fingerprints) = self.read_fingerprints().await {
@@ -45,12 +47,12 @@ impl WatchedFiles {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no files to check.
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 
-    /// Whether one is not what it was, and has been the same for two checks: it may still be written.
+    /// Whether a file has changed and was stable for two checks. An unstable file may be incomplete.
     pub(super) async fn check_for_change(&mut self) -> bool {
         if self.is_empty() {
             return false;
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_way_to_change_a_file_is_seen_once_it_has_settled_and_nothing_else() {
+    async fn every_change_is_detected_once_the_file_is_stable() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("one"), "old").unwrap();
@@ -96,33 +98,30 @@ mod tests {
         let mut files = WatchedFiles::default();
         files.watch(watched()).await;
         fs::read(path("one")).unwrap();
-        assert!(
-            !files.check_for_change().await && !files.check_for_change().await,
-            "reading changes nothing"
-        );
+        assert!(!files.check_for_change().await && !files.check_for_change().await, "reading is no change");
 
         let changes: [(&str, &dyn Fn()); 5] = [
             ("written to", &|| fs::write(path("one"), "longer").unwrap()),
             ("replaced", &|| fs::rename(path("two"), path("one")).unwrap()),
-            ("a link to another", &|| {
+            ("linked to another file", &|| {
                 fs::write(path("other"), "longer").unwrap();
                 std::os::unix::fs::symlink(path("other"), path("new")).unwrap();
                 fs::rename(path("new"), path("link")).unwrap();
             }),
-            ("come", &|| fs::write(path("missing"), "").unwrap()),
-            ("gone", &|| fs::remove_file(path("missing")).unwrap()),
+            ("created", &|| fs::write(path("missing"), "").unwrap()),
+            ("removed", &|| fs::remove_file(path("missing")).unwrap()),
         ];
         for (what, change) in changes {
             files.watch(watched()).await;
             change();
-            assert!(!files.check_for_change().await, "it may still be being written: {what}");
+            assert!(!files.check_for_change().await, "not stable yet: {what}");
             assert!(files.check_for_change().await, "{what}");
         }
         assert!(!WatchedFiles::default().check_for_change().await);
     }
 
     #[tokio::test]
-    async fn a_file_that_goes_on_changing_is_waited_for() {
+    async fn a_file_that_keeps_changing_is_not_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let mut files = WatchedFiles::default();

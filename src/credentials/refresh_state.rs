@@ -1,6 +1,7 @@
-//! What is known of the refreshes of a signer's credentials, and how it changes: pure functions of the state and an event.
+//! The refresh state of a signer's credentials, and its transitions: pure functions of the state and an event.
 //!
-//! A point in time is a [`SystemTime`], which may jump; an age is a [`Duration`] since the signer was made, which does not.
+//! A point in time is a [`SystemTime`], which may jump. An age is a monotonic [`Duration`] since the signer was
+//! created.
 
 use std::{
     sync::Arc,
@@ -10,35 +11,36 @@ use std::{
 use super::schedule::{self, RefreshOutcome};
 use crate::presign::{endpoint::EndpointDefaults, snapshot::Snapshot};
 
-/// How many sets of credentials are kept after newer ones replaced them.
+/// How many replaced snapshots are kept.
 const MAX_PREVIOUS: usize = 4;
 
-/// How long they are kept after their end. They sign nothing any more, but explain why a URL of theirs fails.
-const PREVIOUS_KEPT_AFTER_END: Duration = Duration::from_hours(1);
+/// How long a replaced snapshot is kept after its credentials expired. It signs nothing, but Explain needs it to
+/// diagnose the URLs that it signed.
+const KEEP_AFTER_EXPIRY: Duration = Duration::from_hours(1);
 
-/// What is known of the refreshes of a signer's credentials.
+/// The refresh state of a signer's credentials.
 #[derive(Clone, Debug, Default)]
 pub struct RefreshState {
     phase: Phase,
-    /// Attempts that have ended.
+    /// How many attempts have ended.
     attempts: u64,
-    /// What the last one came to.
+    /// The outcome of the last attempt.
     last: Option<RefreshOutcome>,
     problem: Option<String>,
     loaded_at: Option<SystemTime>,
     lifetime: Option<Duration>,
     /// Whether there are credentials that have not expired.
-    usable: bool,
-    /// The age from which a caller may have the credentials refreshed early; not before the first attempt has ended.
+    is_usable: bool,
+    /// The age from which an early refresh is permitted; `None` before the first attempt has ended.
     early_from: Option<Duration>,
-    /// How long after the last attempt that is.
+    /// The time between the last attempt and `early_from`.
     early_interval: Duration,
     request: Option<RefreshRequest>,
-    /// The snapshots that signed before the current one, the latest first.
+    /// The replaced snapshots, the newest first.
     previous: Vec<Arc<Snapshot>>,
-    /// What was resolved with the credentials.
+    /// The endpoint defaults that were loaded with the credentials.
     endpoint_defaults: Arc<EndpointDefaults>,
-    /// Whether the signer is part of the current generation. Its gauges are shown only then.
+    /// Whether the signer belongs to the current generation. Only then it sets its gauges.
     in_service: bool,
 }
 
@@ -47,37 +49,40 @@ pub struct RefreshState {
 enum Phase {
     #[default]
     Idle,
-    /// An attempt has been running since this age.
-    Attempting { since: Duration },
+    /// An attempt runs.
+    Attempting {
+        /// The age at which it began.
+        since: Duration,
+    },
 }
 
-/// What the refresh task is asked for. The later one includes the earlier.
+/// A request to the refresh task. A later variant includes the earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum RefreshRequest {
-    /// A caller needs credentials that last longer: refresh if that is permitted again.
+    /// From a caller that needs credentials with a longer lifetime: refresh if an early refresh is permitted.
     Early,
-    /// An operator wants a refresh.
+    /// From an operator: refresh in any case.
     Now,
 }
 
-/// How an attempt ended.
+/// The result of one attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum AttemptResult {
-    /// With other credentials than before, or the same for longer.
+    /// Other credentials than before, or the same with a later expiry.
     Newer {
         /// When they were loaded.
         at: SystemTime,
-        /// How long they last from then on; nothing if they do not expire.
+        /// The time from then to their expiry; `None` if they do not expire.
         lifetime: Option<Duration>,
     },
-    /// With the credentials that were known already.
+    /// The credentials that were known already.
     NotNewer {
         /// When they were loaded.
         at: SystemTime,
     },
-    /// Without credentials.
+    /// No credentials, or expired ones.
     Failed {
-        /// A sentence for people.
+        /// The error message, without secrets.
         problem: String,
     },
 }
@@ -93,12 +98,12 @@ impl RefreshState {
         self.loaded_at
     }
 
-    /// How long the current credentials lasted when they were loaded first.
+    /// The lifetime of the current credentials when they were first loaded; `None` if they do not expire.
     pub fn lifetime(&self) -> Option<Duration> {
         self.lifetime
     }
 
-    /// How many attempts failed since credentials were last loaded.
+    /// How many attempts in a row have failed.
     pub fn failures(&self) -> u32 {
         match self.last {
             Some(RefreshOutcome::Failed { times }) => times,
@@ -106,14 +111,14 @@ impl RefreshState {
         }
     }
 
-    /// Why the last attempt failed, if it did.
+    /// The error message of the last attempt, if it failed.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 
     /// Whether there are credentials that have not expired.
-    pub fn usable(&self) -> bool {
-        self.usable
+    pub fn is_usable(&self) -> bool {
+        self.is_usable
     }
 
     pub(super) fn endpoint_defaults(&self) -> &Arc<EndpointDefaults> {
@@ -124,12 +129,12 @@ impl RefreshState {
         self.in_service
     }
 
-    /// Whether a caller may have the credentials refreshed early.
+    /// Whether an early refresh is permitted at this age.
     pub(super) fn permits_early_refresh(&self, age: Duration) -> bool {
         self.early_from.is_some_and(|from| from <= age)
     }
 
-    /// How long the running attempt has taken so far.
+    /// How long the running attempt has taken so far; zero if none runs.
     pub(super) fn attempt_duration(&self, age: Duration) -> Duration {
         match self.phase {
             Phase::Idle => Duration::ZERO,
@@ -137,28 +142,28 @@ impl RefreshState {
         }
     }
 
-    /// The snapshots that signed before the current one, as far as they are kept.
+    /// The replaced snapshots that are still kept, the newest first.
     pub(super) fn previous(&self, now: SystemTime) -> Vec<Arc<Snapshot>> {
         self.previous.iter().filter(|previous| is_kept(previous, now)).map(Arc::clone).collect()
     }
 
-    /// Begins an attempt, which also serves what was requested until now.
+    /// Begins an attempt, which also serves the pending request.
     pub(super) fn begin_attempt(&mut self, age: Duration) {
         self.phase = Phase::Attempting { since: age };
         self.request = None;
     }
 
-    /// Ends an attempt.
-    pub(super) fn end_attempt(&mut self, age: Duration, end: AttemptResult) -> RefreshOutcome {
-        let outcome = self.outcome_after(&end);
+    /// Ends an attempt, and returns its outcome.
+    pub(super) fn end_attempt(&mut self, age: Duration, result: AttemptResult) -> RefreshOutcome {
+        let outcome = self.outcome_of(&result);
         self.phase = Phase::Idle;
         self.attempts += 1;
         self.last = Some(outcome);
         self.early_interval =
-            schedule::early_interval(self.early_interval, outcome == RefreshOutcome::Renewed);
+            schedule::next_early_interval(self.early_interval, outcome == RefreshOutcome::Renewed);
         self.early_from = Some(age.saturating_add(self.early_interval));
         self.problem = None;
-        match end {
+        match result {
             AttemptResult::Newer { at, lifetime } => {
                 self.loaded_at = Some(at);
                 self.lifetime = lifetime;
@@ -169,8 +174,8 @@ impl RefreshState {
         outcome
     }
 
-    fn outcome_after(&self, end: &AttemptResult) -> RefreshOutcome {
-        match (end, self.last) {
+    fn outcome_of(&self, result: &AttemptResult) -> RefreshOutcome {
+        match (result, self.last) {
             (AttemptResult::Newer { .. }, _) => RefreshOutcome::Renewed,
             (AttemptResult::NotNewer { .. }, Some(RefreshOutcome::NotNewer { times })) => {
                 RefreshOutcome::NotNewer { times: times.saturating_add(1) }
@@ -183,28 +188,28 @@ impl RefreshState {
         }
     }
 
-    /// Adds a request, and tells whether there was none like it.
+    /// Adds a request. Returns whether that changes the pending one.
     pub(super) fn add_request(&mut self, request: RefreshRequest) -> bool {
         let is_new = self.request < Some(request);
         self.request = self.request.max(Some(request));
         is_new
     }
 
-    /// Takes what was requested since the last attempt began.
+    /// Takes the request that is pending since the last attempt began.
     pub(super) fn take_request(&mut self) -> Option<RefreshRequest> {
         self.request.take()
     }
 
-    /// Notes whether the credentials are usable, and tells whether that is a change.
+    /// Records whether the credentials are usable. Returns whether that has changed.
     pub(super) fn set_usable(&mut self, usable: bool) -> bool {
-        std::mem::replace(&mut self.usable, usable) != usable
+        std::mem::replace(&mut self.is_usable, usable) != usable
     }
 
     pub(super) fn set_in_service(&mut self, in_service: bool) {
         self.in_service = in_service;
     }
 
-    /// Notes that one snapshot replaced another. The old one is kept if it has another access key.
+    /// Records that one snapshot replaced another. The old one is kept if it has another access key.
     pub(super) fn replace_snapshot(
         &mut self,
         old: Option<Arc<Snapshot>>,
@@ -221,18 +226,18 @@ impl RefreshState {
             .take(MAX_PREVIOUS)
             .collect();
         self.endpoint_defaults = endpoint_defaults;
-        self.usable = new.credentials().is_usable_at(now);
+        self.is_usable = new.credentials().is_usable_at(now);
     }
 
-    /// The state with which a signer starts that takes over these credentials with other rules.
+    /// The initial state of a signer that takes over these credentials with other rules.
     pub(super) fn inherited(&self) -> Self {
         Self { phase: Phase::Idle, early_from: None, request: None, in_service: false, ..self.clone() }
     }
 }
 
-/// Only credentials that expire are kept: nothing tells when the key of an IAM user was deleted.
+/// Only credentials with an expiry are kept: presignd cannot know when the key of an IAM user was deleted.
 fn is_kept(previous: &Snapshot, now: SystemTime) -> bool {
-    previous.credentials().expires_at().is_some_and(|end| now < end + PREVIOUS_KEPT_AFTER_END)
+    previous.credentials().expires_at().is_some_and(|end| now < end + KEEP_AFTER_EXPIRY)
 }
 
 #[cfg(test)]
@@ -260,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn a_signer_without_an_attempt_permits_no_early_refresh() {
+    fn no_early_refresh_before_the_first_attempt() {
         let state = RefreshState::default();
-        assert!(!state.permits_early_refresh(Duration::MAX) && !state.usable());
+        assert!(!state.permits_early_refresh(Duration::MAX) && !state.is_usable());
         assert_eq!((state.attempts(), state.failures(), state.problem()), (0, 0, None));
     }
 
     #[test]
-    fn equal_outcomes_in_a_row_are_counted_and_others_start_again() {
+    fn equal_outcomes_in_a_row_are_counted() {
         let mut state = RefreshState::default();
         let not_newer = AttemptResult::NotNewer { at: NOW };
         let ends = [failed(), failed(), not_newer.clone(), not_newer.clone(), failed(), newer(1), not_newer];
@@ -287,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_keeps_the_last_load_and_a_load_clears_the_failure() {
+    fn a_failure_keeps_the_last_load_until_the_next() {
         let mut state = RefreshState::default();
         state.end_attempt(seconds(0), newer(60));
         state.end_attempt(seconds(1), failed());
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_refresh_is_permitted_a_minute_after_an_attempt_and_while_one_runs_then() {
+    fn an_early_refresh_is_permitted_a_minute_after_an_attempt() {
         let mut state = RefreshState::default();
         state.begin_attempt(seconds(0));
         assert!(!state.permits_early_refresh(seconds(100)), "before the first attempt has ended");
@@ -315,18 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_added_once_and_served_by_the_next_attempt() {
+    fn the_next_attempt_serves_pending_requests() {
         use RefreshRequest::{Early, Now};
         let mut state = RefreshState::default();
         assert!(state.add_request(Early) && !state.add_request(Early));
-        assert!(state.add_request(Now) && !state.add_request(Early), "a refresh now is an early one, too");
+        assert!(state.add_request(Now) && !state.add_request(Early), "Now includes Early");
         assert_eq!((state.take_request(), state.take_request()), (Some(Now), None));
         state.add_request(Early);
         state.begin_attempt(seconds(0));
         assert_eq!(state.take_request(), None);
         state.add_request(Now);
         state.end_attempt(seconds(1), newer(60));
-        assert_eq!(state.take_request(), Some(Now), "it came while the attempt was running");
+        assert_eq!(state.take_request(), Some(Now), "requested during the attempt");
     }
 
     fn snapshot(key: &str, end: Option<u64>) -> Arc<Snapshot> {
@@ -344,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_four_keys_that_expire_are_kept_until_an_hour_after_their_end() {
+    fn four_replaced_keys_are_kept_for_an_hour_after_expiry() {
         let mut state = RefreshState::default();
         let mut current = None;
         for (key, end) in [
@@ -359,14 +364,14 @@ mod tests {
         ] {
             let new = snapshot(key, end);
             state.replace_snapshot(current.replace(Arc::clone(&new)), &new, Arc::default(), NOW);
-            assert!(state.usable());
+            assert!(state.is_usable());
         }
         assert_eq!(keys(&state, NOW), ["F", "E", "D", "B"]);
-        assert_eq!(keys(&state, NOW + seconds(60 + 3_600)), ["F", "D"], "D ended 30 seconds later");
+        assert_eq!(keys(&state, NOW + seconds(60 + 3_600)), ["F", "D"], "D expired 30 seconds later");
     }
 
     #[test]
-    fn an_inherited_state_keeps_what_is_known_and_permits_nothing_yet() {
+    fn an_inherited_state_permits_no_early_refresh() {
         let mut state = RefreshState::default();
         state.replace_snapshot(None, &snapshot("A", Some(60)), Arc::default(), NOW);
         state.replace_snapshot(Some(snapshot("A", Some(60))), &snapshot("B", None), Arc::default(), NOW);

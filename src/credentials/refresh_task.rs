@@ -1,4 +1,4 @@
-//! Refreshes the credentials of one signer: the only task that loads them.
+//! The task that refreshes the credentials of one signer. Nothing else loads them.
 
 use std::{
     collections::hash_map::RandomState,
@@ -25,27 +25,28 @@ use crate::{
     },
 };
 
-/// How long an attempt to load credentials waits.
+/// How long an attempt waits for a load.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a load that no attempt waited for to its end may go on before another one is started beside it: what hangs
-/// may be a program, which does not end when nobody waits for it.
+/// How long a load may run before a later attempt aborts it and starts another. An attempt that times out leaves the
+/// load running, and the next attempt waits for it: a `credential_process` that hangs is not started twice.
 const LOAD_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How often the files are checked for changes, and the time of day, which may jump.
+/// How often the files and the system time are checked: files may change, and the time may jump.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Refreshes the credentials of one signer.
 pub(super) struct RefreshTask {
     signer: Arc<Signer>,
     deps: SignerDeps,
-    /// What was loaded before this signer was there, by the one in whose place it is.
-    before: Option<Arc<Credentials>>,
+    /// The credentials of the signer that this one replaces.
+    known_credentials: Option<Arc<Credentials>>,
     loading: Option<Loading>,
-    /// As they were before they were read.
+    /// The files of the source, with their fingerprints from before the last load.
     files: WatchedFiles,
 }
 
-/// A load under way.
+/// A running load.
 struct Loading {
     task: AbortOnDropHandle<Result<(Credentials, EndpointDefaults), LoadError>>,
     began: Stopwatch,
@@ -53,19 +54,19 @@ struct Loading {
 
 impl RefreshTask {
     pub(super) fn new(signer: Arc<Signer>, deps: SignerDeps) -> Self {
-        Self { signer, deps, before: None, loading: None, files: WatchedFiles::default() }
+        Self { signer, deps, known_credentials: None, loading: None, files: WatchedFiles::default() }
     }
 
     pub(super) fn signer(&self) -> &Arc<Signer> {
         &self.signer
     }
 
-    /// What the signer had that this one follows.
-    pub(super) fn follow(&mut self, before: Arc<Credentials>) {
-        self.before = Some(before);
+    /// Sets the credentials of the signer that this one replaces.
+    pub(super) fn set_known_credentials(&mut self, known: Arc<Credentials>) {
+        self.known_credentials = Some(known);
     }
 
-    /// Runs for as long as the signer is there. `last` is what an attempt came to that was made before.
+    /// Runs until it is aborted. `last` is the outcome of an attempt that was made already.
     pub(super) async fn run(mut self, last: Option<RefreshOutcome>) {
         let mut outcome = last;
         loop {
@@ -73,26 +74,26 @@ impl RefreshTask {
                 Some(outcome) => outcome,
                 None => Box::pin(self.attempt()).await,
             };
-            self.wait_after(outcome).await;
+            self.wait_for_next_attempt(outcome).await;
         }
     }
 
-    /// Loads credentials once, and notes how that ended.
+    /// Loads credentials once, and records the result.
     pub(super) async fn attempt(&mut self) -> RefreshOutcome {
         self.signer.begin_attempt();
-        let loaded = self.loaded().await;
+        let loaded = self.load().await;
         let now = self.deps.clock.now();
-        let end = loaded.and_then(|(loaded, defaults)| self.accept(loaded, defaults, now)).unwrap_or_else(
+        let result = loaded.and_then(|(loaded, defaults)| self.accept(loaded, defaults, now)).unwrap_or_else(
             |error| {
                 self.signer.metrics.count_refresh(error.outcome());
                 AttemptResult::Failed { problem: error.to_string() }
             },
         );
-        self.signer.end_attempt(end)
+        self.signer.end_attempt(result)
     }
 
-    /// What the provider hands out. When it takes too long, the next attempt waits for the same.
-    async fn loaded(&mut self) -> Result<(Credentials, EndpointDefaults), LoadError> {
+    /// Loads credentials. If the load takes too long, the next attempt waits for the same load.
+    async fn load(&mut self) -> Result<(Credentials, EndpointDefaults), LoadError> {
         let known = self.loading.take().filter(|loading| loading.began.elapsed() < LOAD_TIMEOUT);
         let mut loading = match known {
             Some(loading) => loading,
@@ -104,7 +105,7 @@ impl RefreshTask {
                 loaded = &mut loading.task => {
                     return loaded.unwrap_or_else(|error| Err(LoadError::Provider(error.to_string())));
                 }
-                () = pause(self.next_check(Some(CHECK_INTERVAL))) => {
+                () = sleep_if(self.next_check_delay(Some(CHECK_INTERVAL))) => {
                     self.signer.check_expiry(&self.deps.clock);
                 }
             }
@@ -118,7 +119,8 @@ impl RefreshTask {
     async fn start_loading(&mut self) -> Loading {
         let settings = self.signer.settings.source.clone();
         let environment = Arc::clone(&self.deps.environment);
-        if let Ok(paths) = tokio::time::timeout(CHECK_INTERVAL, source::files(&settings, &environment)).await
+        if let Ok(paths) =
+            tokio::time::timeout(CHECK_INTERVAL, source::watched_paths(&settings, &environment)).await
         {
             self.files.watch(paths).await;
         }
@@ -126,7 +128,7 @@ impl RefreshTask {
         Loading { task: AbortOnDropHandle::new(tokio::spawn(load)), began: Stopwatch::start() }
     }
 
-    /// Takes what is newer, leaves what is not, and refuses what has ended.
+    /// Installs loaded credentials if they are newer than the current ones, and rejects expired ones.
     fn accept(
         &self,
         loaded: Credentials,
@@ -135,16 +137,16 @@ impl RefreshTask {
     ) -> Result<AttemptResult, LoadError> {
         let snapshot = self.signer.snapshot();
         let current = snapshot.as_ref().map(|snapshot| snapshot.credentials());
-        let told = loaded.expires_at();
+        let provider_expiry = loaded.expires_at();
         let is_at_aws = defaults.endpoint.is_none() && self.signer.settings.rules.endpoint.endpoint.is_none();
-        let seen = current.or(self.before.as_ref()).map(|seen| &**seen);
-        let end = schedule::presumed_end(seen, &loaded, is_at_aws, now);
-        let loaded = loaded.with_expiry(end);
+        let known = current.or(self.known_credentials.as_ref()).map(|known| &**known);
+        let expiry = schedule::resolve_expiry(known, &loaded, is_at_aws, now);
+        let loaded = loaded.with_expiry(expiry);
         let outcome = schedule::compare(current.map(|current| &**current), &loaded, now);
-        let lifetime = end.map(|end| end.duration_since(now).unwrap_or_default());
+        let lifetime = expiry.map(|expiry| expiry.duration_since(now).unwrap_or_default());
         match outcome {
             LoadOutcome::Expired => {
-                let ago = end.and_then(|end| now.duration_since(end).ok()).unwrap_or_default();
+                let ago = expiry.and_then(|expiry| now.duration_since(expiry).ok()).unwrap_or_default();
                 Err(LoadError::Expired(ago))
             }
             LoadOutcome::NotNewer => {
@@ -159,19 +161,19 @@ impl RefreshTask {
             LoadOutcome::Newer => {
                 self.signer.replace(loaded, defaults, &self.deps.clock);
                 self.signer.metrics.count_refresh("ok");
-                report(&self.signer, lifetime, end != told);
+                log_loaded(&self.signer, lifetime, expiry != provider_expiry);
                 Ok(AttemptResult::Newer { at: now, lifetime })
             }
         }
     }
 
-    /// Waits until it is time for the next attempt: by a clock that does not jump, or by the time of day when that jumps
-    /// past it; or until there is a reason for one.
-    async fn wait_after(&mut self, outcome: RefreshOutcome) {
+    /// Waits until the next attempt is due, by the monotonic clock or by the system time, whichever is first; or until
+    /// a refresh is requested or a file changes.
+    async fn wait_for_next_attempt(&mut self, outcome: RefreshOutcome) {
         let clock = self.deps.clock.clone();
         let now = clock.now();
-        let end = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
-        let wait = schedule::next_attempt(outcome, end, now, jitter());
+        let expiry = self.signer.snapshot().and_then(|snapshot| snapshot.credentials().expires_at());
+        let wait = schedule::next_attempt_delay(outcome, expiry, now, jitter());
         if let (RefreshOutcome::Failed { times }, Some(wait)) = (outcome, wait) {
             let state = self.signer.refresh_state();
             let problem = state.problem().unwrap_or_default();
@@ -179,7 +181,7 @@ impl RefreshTask {
             warn!(
                 signer = self.signer.name(),
                 failures = times,
-                "credentials could not be loaded, again in {seconds:.1} s: {problem}"
+                "failed to load credentials, retrying in {seconds:.1} s: {problem}"
             );
         }
         let due = wait.map(|wait| now + wait);
@@ -187,12 +189,12 @@ impl RefreshTask {
         loop {
             let left = wait.map(|wait| wait.saturating_sub(waited.elapsed()));
             tokio::select! {
-                () = pause(self.next_check(left)) => {}
+                () = sleep_if(self.next_check_delay(left)) => {}
                 request = self.signer.next_request() => {
-                    // Of many callers that wanted an early refresh, one may have been served already.
+                    // An early refresh may have been made since it was requested.
                     let is_due = match request {
                         RefreshRequest::Now => true,
-                        RefreshRequest::Early => self.signer.renewable_beyond(clock.now()).is_some(),
+                        RefreshRequest::Early => self.signer.early_refresh_threshold(clock.now()).is_some(),
                     };
                     if is_due {
                         return;
@@ -209,54 +211,55 @@ impl RefreshTask {
         }
     }
 
-    /// How long to wait before the next check of anything: until the next attempt, or the end of the credentials.
-    fn next_check(&self, until_attempt: Option<Duration>) -> Option<Duration> {
-        let until_end = self.signer.time_left(self.deps.clock.now());
-        let checks = !self.files.is_empty() || until_attempt.is_some();
-        let until_end = until_end.filter(|left| !left.is_zero());
-        [until_attempt, until_end, checks.then_some(CHECK_INTERVAL)].into_iter().flatten().min()
+    /// The delay before the next check: until the attempt, until the credentials expire, or [`CHECK_INTERVAL`],
+    /// whichever is first. `None` if there is nothing to check.
+    fn next_check_delay(&self, until_attempt: Option<Duration>) -> Option<Duration> {
+        let until_expiry = self.signer.remaining_lifetime(self.deps.clock.now());
+        let has_checks = !self.files.is_empty() || until_attempt.is_some();
+        let until_expiry = until_expiry.filter(|left| !left.is_zero());
+        [until_attempt, until_expiry, has_checks.then_some(CHECK_INTERVAL)].into_iter().flatten().min()
     }
 }
 
-/// Ready after this time; never when there is none.
-async fn pause(time: Option<Duration>) {
+/// Sleeps for this time; never returns if it is `None`.
+async fn sleep_if(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
 }
 
-fn report(signer: &Signer, lifetime: Option<Duration>, is_presumed: bool) {
+fn log_loaded(signer: &Signer, lifetime: Option<Duration>, is_assumed: bool) {
     let Some(snapshot) = signer.snapshot() else { return };
-    let end_in = lifetime.map_or("never".to_owned(), |left| {
+    let expires_in = lifetime.map_or("never".to_owned(), |left| {
         humantime::format_duration(Duration::from_secs(left.as_secs())).to_string()
     });
     let name = signer.name();
     let rules = &snapshot.rules().endpoint;
     let region = rules.region.as_ref().map_or("none", |region| region.as_str());
     let endpoint = rules.url_endpoint().map_or("aws".to_owned(), ToString::to_string);
-    info!(signer = name, region, endpoint, end_in, "credentials loaded");
-    if is_presumed {
+    info!(signer = name, region, endpoint, expires_in, "credentials loaded");
+    if is_assumed {
         warn!(
             signer = name,
-            "the session token ends at a time that nobody told, in 36 hours at most: URLs may stop working before their \
+            "the expiry of the session token is unknown, 36 hours are assumed: URLs may stop working before their \
              expires_at; for credentials in the environment, set AWS_CREDENTIAL_EXPIRATION"
         );
     }
     if rules.region.is_none() {
         warn!(
             signer = name,
-            "no region is known: only ARNs that name one can be signed for; set signers.{name}.region or AWS_REGION"
+            "no region is set, so only ARNs with a region can be signed: set signers.{name}.region or AWS_REGION"
         );
     } else if let Err(error) = endpoint::check(rules) {
-        warn!(signer = name, "no bucket can be signed for: {error}");
+        warn!(signer = name, "URLs cannot be signed for any bucket: {error}");
     }
 }
 
-/// A number from 0 to 1 that differs between processes and calls. It spreads load; it protects nothing.
+/// A random number from 0 to 1. It spreads load and is not cryptographically secure.
 fn jitter() -> f64 {
     let random = RandomState::new().build_hasher().finish();
-    #[expect(clippy::cast_precision_loss, reason = "a spread needs no precision")]
+    #[expect(clippy::cast_precision_loss, reason = "jitter needs no precision")]
     let fraction = random as f64 / u64::MAX as f64;
     fraction
 }

@@ -4,16 +4,16 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-/// The roles that a signer assumes one after the other, and how.
+/// The roles that a signer assumes in sequence, and with which parameters.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Roles {
-    /// In the order in which they are assumed; none leaves the provider's credentials as they are.
+    /// In the order in which they are assumed. If empty, the credentials of the provider are used directly.
     pub arns: Vec<RoleArn>,
-    /// `signers.NAME.external_id`: for the last one.
+    /// `signers.NAME.external_id`: for the last role.
     pub external_id: Option<String>,
-    /// `signers.NAME.session_name`: by it, AWS's logs tell who it was.
+    /// `signers.NAME.session_name`: identifies the caller in `CloudTrail`.
     pub session_name: String,
-    /// `signers.NAME.session_duration`: of the last one; an hour when it is not set.
+    /// `signers.NAME.session_duration`: for the last role. Default: one hour.
     pub duration: Option<Duration>,
 }
 
@@ -21,9 +21,9 @@ pub struct Roles {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RoleArn(String);
 
-/// A text that is not the ARN of a role.
+/// The error for a text that is not the ARN of a role. It completes the sentence "… must be".
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("role ARNs such as arn:aws:iam::123456789012:role/NAME, several with commas between them")]
+#[error("role ARNs such as arn:aws:iam::123456789012:role/NAME, separated by commas")]
 pub struct RoleArnError;
 
 impl FromStr for RoleArn {
@@ -34,14 +34,14 @@ impl FromStr for RoleArn {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", partition, "iam", "", account, role] = parts[..] else { return Err(RoleArnError) };
         let name = role.strip_prefix("role/").ok_or(RoleArnError)?;
-        let fits = partition.starts_with("aws")
+        let is_valid = partition.starts_with("aws")
             && partition.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
             && account.len() == 12
             && account.bytes().all(|byte| byte.is_ascii_digit())
             && !name.is_empty()
             && text.len() <= 2_048
             && name.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err(RoleArnError) }
+        if is_valid { Ok(Self(text.to_owned())) } else { Err(RoleArnError) }
     }
 }
 
@@ -56,15 +56,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_arn_is_told_from_other_texts() {
-        for good in [
+    fn only_role_arns_are_parsed() {
+        for valid in [
             "arn:aws:iam::123456789012:role/reader",
             "arn:aws-us-gov:iam::123456789012:role/path/to/reader",
             "arn:aws-cn:iam::123456789012:role/a+b=c,d.e@f-g_h",
         ] {
-            assert_eq!(good.parse::<RoleArn>().unwrap().to_string(), good);
+            assert_eq!(valid.parse::<RoleArn>().unwrap().to_string(), valid);
         }
-        for bad in [
+        for invalid in [
             "",
             "reader",
             "arn:aws:iam::123456789012:user/reader",
@@ -73,15 +73,17 @@ mod tests {
             "arn:aws:iam::123456789012:role/",
             "arn:aws:iam::123456789012:role/a b",
         ] {
-            assert_eq!(bad.parse::<RoleArn>(), Err(RoleArnError), "{bad}");
+            assert_eq!(invalid.parse::<RoleArn>(), Err(RoleArnError), "{invalid}");
         }
     }
 
-    /// Found by the fuzz target `arn`.
+    /// A regression: the fuzz target `arn` produced these.
     #[test]
-    fn a_partition_with_control_characters_is_none() {
-        for bad in ["arn:aws\0:iam::123456789012:role/path/reader", "arn:aws\u{b}:iam::123456789012:role/a"] {
-            assert_eq!(bad.parse::<RoleArn>(), Err(RoleArnError), "{bad:?}");
+    fn a_partition_with_control_characters_is_rejected() {
+        for invalid in
+            ["arn:aws\0:iam::123456789012:role/path/reader", "arn:aws\u{b}:iam::123456789012:role/a"]
+        {
+            assert_eq!(invalid.parse::<RoleArn>(), Err(RoleArnError), "{invalid:?}");
         }
     }
 }

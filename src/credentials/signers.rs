@@ -13,27 +13,27 @@ use super::{
     Signer, SignerSettings, refresh_state::RefreshRequest, refresh_task::RefreshTask,
     schedule::RefreshOutcome,
 };
-use crate::{clock::Clock, hardening::Environment, metrics::Metrics};
+use crate::{clock::Clock, hardening::AwsEnvironment, metrics::Metrics};
 
-/// What signers need of the process around them.
+/// The dependencies of signers.
 #[derive(Clone, Debug)]
 pub struct SignerDeps {
-    /// What tells the time.
+    /// The clock of the process.
     pub clock: Clock,
-    /// What was in the environment.
-    pub environment: Arc<Environment>,
-    /// Where they count.
+    /// The AWS variables that were taken from the environment.
+    pub environment: Arc<AwsEnvironment>,
+    /// The metrics of the process.
     pub metrics: Metrics,
 }
 
 /// Builds signers, and owns the tasks that refresh their credentials.
 pub struct Signers {
-    /// By the signer's name. A task ends when its handle is dropped.
+    /// The refresh tasks, by the name of the signer. A task ends when its handle is dropped.
     tasks: Mutex<BTreeMap<String, AbortOnDropHandle<()>>>,
     deps: SignerDeps,
 }
 
-/// Why signers cannot be changed: one that is new, or has another source, has no credentials.
+/// Why a reload of the signers failed: a signer that is new, or has a new source, got no credentials.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("signer {signer} has no credentials: {problem}")]
 pub struct ReloadError {
@@ -41,42 +41,42 @@ pub struct ReloadError {
     problem: String,
 }
 
-/// The signers of the next generation. Each can sign already if the one that it replaces can.
-pub struct PreparedSigners(Vec<Next>);
+/// The signers of the next generation. Each has credentials already, unless it replaces a signer without credentials.
+pub struct PreparedSigners(Vec<PreparedSigner>);
 
 /// A signer of the next generation.
-enum Next {
-    /// As it was.
-    Same(Arc<Signer>),
-    /// One with other rules, for that from which it takes the credentials over.
-    OtherRules(Arc<Signer>, Arc<Signer>),
-    /// A new one, or one with another source, and what its task has done already.
-    New(RefreshTask, RefreshOutcome),
+enum PreparedSigner {
+    /// The same settings: the current signer stays in use.
+    Unchanged(Arc<Signer>),
+    /// Other rules with the same source: a new signer that inherits the credentials of the current one.
+    NewRules { signer: Arc<Signer>, current: Arc<Signer> },
+    /// A new name or another source: a new signer, and the outcome of its first attempt.
+    NewSource(RefreshTask, RefreshOutcome),
 }
 
 impl Signers {
-    /// Neither signers nor tasks yet.
+    /// Creates it without signers and tasks.
     pub fn new(deps: SignerDeps) -> Self {
         Self { tasks: Mutex::default(), deps }
     }
 
-    /// The signers of the first generation, without credentials.
+    /// Builds the signers of the first generation, without credentials.
     pub fn build(&self, settings: Vec<SignerSettings>) -> Vec<Arc<Signer>> {
         let build = |settings| {
-            let signer = self.signer(settings);
+            let signer = self.new_signer(settings);
             signer.set_in_service(true);
             signer
         };
         settings.into_iter().map(build).collect()
     }
 
-    fn signer(&self, settings: SignerSettings) -> Arc<Signer> {
+    fn new_signer(&self, settings: SignerSettings) -> Arc<Signer> {
         let metrics = self.deps.metrics.signer(&settings.name);
         Arc::new(Signer::new(settings, metrics, self.deps.clock.clone()))
     }
 
-    /// Begins to load credentials for the signers of the first generation, and keeps them fresh.
-    pub fn keep_fresh(&self, signers: &[Arc<Signer>]) {
+    /// Starts the refresh tasks of the signers of the first generation.
+    pub fn start_refreshing(&self, signers: &[Arc<Signer>]) {
         for signer in signers {
             self.spawn(RefreshTask::new(Arc::clone(signer), self.deps.clone()), None);
         }
@@ -88,71 +88,77 @@ impl Signers {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, handle);
     }
 
-    /// Builds the signers of the next generation. Those that are new, or have another source, load credentials first.
+    /// Builds the signers of the next generation. A signer that is new, or has another source, loads its credentials
+    /// now.
     ///
     /// # Errors
-    /// When one of them gets no credentials. The current signers stay as they are in any case.
+    /// If a signer gets no credentials. The current signers are not changed in any case.
     pub async fn prepare(
         &self,
         current: &[Arc<Signer>],
         settings: Vec<SignerSettings>,
     ) -> Result<PreparedSigners, ReloadError> {
-        let nexts = join_all(settings.into_iter().map(|settings| self.next(current, settings))).await;
-        let nexts = nexts.into_iter().collect::<Result<Vec<Next>, ReloadError>>()?;
-        for next in &nexts {
-            if let Next::OtherRules(signer, known) = next {
-                signer.take_over_from(known, &self.deps.clock);
+        let prepared =
+            join_all(settings.into_iter().map(|settings| self.prepare_signer(current, settings))).await;
+        let prepared = prepared.into_iter().collect::<Result<Vec<PreparedSigner>, ReloadError>>()?;
+        for next in &prepared {
+            if let PreparedSigner::NewRules { signer, current } = next {
+                signer.inherit_from(current, &self.deps.clock);
             }
         }
-        Ok(PreparedSigners(nexts))
+        Ok(PreparedSigners(prepared))
     }
 
-    /// Ends the tasks of the signers that were replaced, and begins those of the next generation. To be called once callers
-    /// use the prepared signers.
+    /// Ends the tasks of the replaced signers, and starts those of the next generation. Call it after the prepared
+    /// signers are in use.
     pub fn activate(&self, prepared: PreparedSigners, replaced: &[Arc<Signer>]) {
         self.retire(replaced, &prepared.signers());
         for next in prepared.0 {
             next.signer().set_in_service(true);
             match next {
-                Next::Same(signer) => signer.request(RefreshRequest::Now),
-                Next::OtherRules(signer, _) => {
+                PreparedSigner::Unchanged(signer) => signer.request_refresh(RefreshRequest::Now),
+                PreparedSigner::NewRules { signer, .. } => {
                     self.spawn(RefreshTask::new(signer, self.deps.clone()), None);
                 }
-                Next::New(task, outcome) => self.spawn(task, Some(outcome)),
+                PreparedSigner::NewSource(task, outcome) => self.spawn(task, Some(outcome)),
             }
         }
     }
 
-    async fn next(&self, before: &[Arc<Signer>], settings: SignerSettings) -> Result<Next, ReloadError> {
-        let known = before.iter().find(|signer| signer.name() == settings.name);
-        if let Some(same) = known.filter(|known| known.settings == settings) {
-            return Ok(Next::Same(Arc::clone(same)));
+    async fn prepare_signer(
+        &self,
+        current: &[Arc<Signer>],
+        settings: SignerSettings,
+    ) -> Result<PreparedSigner, ReloadError> {
+        let current = current.iter().find(|signer| signer.name() == settings.name);
+        if let Some(current) = current.filter(|current| current.settings == settings) {
+            return Ok(PreparedSigner::Unchanged(Arc::clone(current)));
         }
-        let signer = self.signer(settings);
-        if let Some(known) = known.filter(|known| known.settings.source == signer.settings.source) {
-            return Ok(Next::OtherRules(signer, Arc::clone(known)));
+        let signer = self.new_signer(settings);
+        if let Some(current) = current.filter(|current| current.settings.source == signer.settings.source) {
+            return Ok(PreparedSigner::NewRules { signer, current: Arc::clone(current) });
         }
         let mut task = RefreshTask::new(Arc::clone(&signer), self.deps.clone());
-        if let Some(snapshot) = known.and_then(|known| known.snapshot()) {
-            task.follow(Arc::clone(snapshot.credentials()));
+        if let Some(snapshot) = current.and_then(|current| current.snapshot()) {
+            task.set_known_credentials(Arc::clone(snapshot.credentials()));
         }
         match Box::pin(task.attempt()).await {
             RefreshOutcome::Failed { .. } => Err(ReloadError {
                 signer: signer.name().to_owned(),
                 problem: signer.refresh_state().problem().unwrap_or_default().to_owned(),
             }),
-            outcome => Ok(Next::New(task, outcome)),
+            outcome => Ok(PreparedSigner::NewSource(task, outcome)),
         }
     }
 
-    /// Ends the tasks of the signers that are not among the current ones.
-    fn retire(&self, before: &[Arc<Signer>], current: &[Arc<Signer>]) {
+    /// Ends the tasks of the previous signers that are not among the current ones.
+    fn retire(&self, previous: &[Arc<Signer>], current: &[Arc<Signer>]) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        for retired in before.iter().filter(|signer| !current.iter().any(|stays| Arc::ptr_eq(stays, signer)))
+        for retired in previous.iter().filter(|signer| !current.iter().any(|kept| Arc::ptr_eq(kept, signer)))
         {
             tasks.remove(retired.name());
             retired.set_in_service(false);
-            if !current.iter().any(|stays| stays.name() == retired.name()) {
+            if !current.iter().any(|kept| kept.name() == retired.name()) {
                 retired.metrics.set_removed();
             }
         }
@@ -166,18 +172,18 @@ impl PreparedSigners {
     }
 }
 
-impl Next {
+impl PreparedSigner {
     fn signer(&self) -> &Arc<Signer> {
         match self {
-            Self::Same(signer) | Self::OtherRules(signer, _) => signer,
-            Self::New(task, _) => task.signer(),
+            Self::Unchanged(signer) | Self::NewRules { signer, .. } => signer,
+            Self::NewSource(task, _) => task.signer(),
         }
     }
 }
 
 impl Signer {
-    /// Takes the credentials of one that has the same source.
-    fn take_over_from(&self, other: &Self, clock: &Clock) {
+    /// Takes over the credentials and the refresh state of a signer with the same source.
+    fn inherit_from(&self, other: &Self, clock: &Clock) {
         if let Some(snapshot) = other.snapshot() {
             let inherited = other.refresh.borrow().inherited();
             let endpoint_defaults = Arc::clone(inherited.endpoint_defaults());

@@ -1,4 +1,4 @@
-//! Where credentials come from: AWS's own providers. The only home of aws-config.
+//! Loads credentials with the providers of the AWS SDK. The only module that uses aws-config.
 
 mod container;
 mod endpoint_defaults;
@@ -32,10 +32,10 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use aws_types::os_shim_internal::{Env, Fs};
 use thiserror::Error;
 
-pub use self::endpoint_defaults::Given;
+pub use self::endpoint_defaults::EndpointOverrides;
 use super::roles::{RoleArn, Roles};
 use crate::{
-    hardening::Environment,
+    hardening::AwsEnvironment,
     presign::{
         credentials::{Credentials, Secret},
         endpoint::EndpointDefaults,
@@ -43,32 +43,32 @@ use crate::{
     },
 };
 
-/// Where a signer's credentials come from, as the operator set it.
+/// The settings that select the source of a signer's credentials.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SourceSettings {
-    /// `signers.NAME.provider`, or what follows from `profile` and `web_identity`.
+    /// `signers.NAME.provider`, or the provider that `profile` or `web_identity` implies.
     pub provider: Provider,
-    /// `signers.NAME.profile`: of the shared files; otherwise `AWS_PROFILE`, or `default`.
+    /// `signers.NAME.profile`: a profile of the shared AWS files. Default: `AWS_PROFILE`, else `default`.
     pub profile: Option<String>,
-    /// `signers.NAME.region`: comes before the one that the same places name.
+    /// `signers.NAME.region`. If unset, resolved as by the AWS SDKs.
     pub region: Option<Region>,
-    /// What else the operator set of what the same places may say.
-    pub given: Given,
-    /// The roles that are assumed with what the provider hands out.
+    /// The endpoint settings of the operator, which override those of the environment and the profile.
+    pub overrides: EndpointOverrides,
+    /// The roles to assume with the credentials of the provider.
     pub roles: Roles,
 }
 
-/// Which of AWS's providers is asked.
+/// The provider of the AWS SDK that loads the credentials.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Provider {
     /// The default chain: environment, profile, web identity, ECS or EKS, IMDS.
     #[default]
     Chain,
-    /// `AWS_ACCESS_KEY_ID` and its like.
+    /// `AWS_ACCESS_KEY_ID` and the variables that belong to it.
     Environment,
-    /// A profile of the shared files, whatever stands in the environment.
+    /// A profile of the shared AWS files. Keys in the environment are ignored.
     Profile,
-    /// `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, or this token file and role.
+    /// This token file and role, or those of `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`.
     WebIdentity(Option<(PathBuf, RoleArn)>),
     /// The credentials endpoint of ECS and EKS.
     Container,
@@ -76,33 +76,36 @@ pub enum Provider {
     Imds,
 }
 
-/// Why credentials could not be loaded: a sentence without anything secret in it.
+/// Why credentials could not be loaded. The messages have no secrets.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum LoadError {
-    /// The provider has none, or failed: its own words.
+    /// The provider has no credentials, or failed: its message.
     #[error("{0}")]
     Provider(String),
-    /// What the AWS SDKs would read of endpoints is not what it should be. A password may be in it: it is not repeated.
-    #[error("{name} (in the environment or in the profile) is not {expected}")]
+    /// A variable or profile setting for endpoints is invalid. Its value is not in the message: it may have a password.
+    #[error("{variable} (environment) or {profile_setting} (profile) must be {expected}")]
     Setting {
-        /// The variable, which stands for the profile's setting, too.
-        name: &'static str,
-        /// What it should be.
+        /// The variable, or more than one, that can have the value.
+        variable: &'static str,
+        /// The setting of the profile that can have the value.
+        profile_setting: &'static str,
+        /// A description of valid values.
         expected: &'static str,
     },
     /// The provider did not answer in time.
     #[error("the provider did not answer within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
-    /// What the provider handed out had ended, so long ago.
+    /// The provider returned credentials that expired this long ago.
     #[error(
-        "the provider handed out credentials that ended {} ago: it has no newer ones, or this machine's clock is wrong",
+        "the provider returned credentials that expired {} ago: it has no newer ones, or the clock of this machine is \
+         wrong",
         humantime::format_duration(Duration::from_secs(.0.as_secs()))
     )]
     Expired(Duration),
 }
 
 impl LoadError {
-    /// The name in metrics.
+    /// The value of the label `outcome` in metrics.
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Provider(_) | Self::Setting { .. } | Self::TimedOut(_) => "error",
@@ -111,28 +114,29 @@ impl LoadError {
     }
 }
 
-/// Asks the provider, with what the same places say of endpoints.
+/// Loads credentials from the provider, and the endpoint defaults from the environment and the profile.
 ///
-/// It is set up anew each time: AWS's providers remember, and that of EC2 hands out what it had when it cannot reach
-/// anything, as if it were new.
+/// Each load creates a new provider: those of the SDK cache, and the IMDS provider returns its old credentials as if
+/// they were new when it cannot reach IMDS.
 ///
 /// # Errors
-/// When no provider of the chain has credentials, or the one that should has failed; or when what is said of endpoints
-/// cannot be read: to sign for another place than was meant would not do.
+/// If no provider of the chain has credentials, or the selected provider fails. Also if an endpoint setting is invalid:
+/// URLs must not be signed for another endpoint than the operator meant.
 pub async fn load(
     settings: &SourceSettings,
-    environment: &Arc<Environment>,
+    environment: &Arc<AwsEnvironment>,
 ) -> Result<(Credentials, EndpointDefaults), LoadError> {
     let sdk = sdk_config(settings).await;
-    let defaults = endpoint_defaults::resolve(&sdk, settings.given)?;
+    let defaults = endpoint_defaults::resolve(&sdk, settings.overrides)?;
     let factory = ProviderFactory {
         config: provider_config(&sdk),
         environment,
         profile: settings.profile.as_deref(),
         session_name: &settings.roles.session_name,
     };
-    let provider = assume(&settings.roles, &sdk, factory.provider(&settings.provider)).await;
-    let loaded = provider.provide_credentials().await.map_err(|error| LoadError::Provider(chain(&error)))?;
+    let provider = assume_roles(&settings.roles, &sdk, factory.create(&settings.provider)).await;
+    let loaded =
+        provider.provide_credentials().await.map_err(|error| LoadError::Provider(describe_error(&error)))?;
     let credentials = Credentials::new(
         loaded.access_key_id().to_owned(),
         Secret::from(loaded.secret_access_key().to_owned()),
@@ -142,7 +146,7 @@ pub async fn load(
     Ok((credentials, defaults))
 }
 
-/// What the environment and the shared files say of everything but credentials.
+/// The SDK configuration from the environment and the shared AWS files, without credentials.
 async fn sdk_config(settings: &SourceSettings) -> SdkConfig {
     let mut loader =
         aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).no_credentials();
@@ -152,17 +156,17 @@ async fn sdk_config(settings: &SourceSettings) -> SdkConfig {
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(fips) = settings.given.fips {
+    if let Some(fips) = settings.overrides.fips {
         loader = loader.use_fips(fips);
     }
-    if let Some(dual_stack) = settings.given.dual_stack {
+    if let Some(dual_stack) = settings.overrides.dual_stack {
         loader = loader.use_dual_stack(dual_stack);
     }
     loader.load().await
 }
 
-/// The SDK's own default client but for its cryptography: ours is ring. It is made once, with its connections and the
-/// system's certificates.
+/// The default HTTP client of the SDK, but with ring as the cryptography provider. It is created once: it has the
+/// connection pool and the certificates of the system.
 pub(super) fn http_client() -> SharedHttpClient {
     static CLIENT: OnceLock<SharedHttpClient> = OnceLock::new();
     CLIENT.get_or_init(new_http_client).clone()
@@ -198,20 +202,20 @@ fn provider_config(sdk: &SdkConfig) -> ProviderConfig {
     config
 }
 
-/// Makes the providers of one load.
+/// Creates the providers for one load.
 struct ProviderFactory<'a> {
     config: ProviderConfig,
-    environment: &'a Arc<Environment>,
+    environment: &'a Arc<AwsEnvironment>,
     profile: Option<&'a str>,
     session_name: &'a str,
 }
 
 impl ProviderFactory<'_> {
-    fn provider(&self, which: &Provider) -> SharedCredentialsProvider {
-        match which {
+    fn create(&self, provider: &Provider) -> SharedCredentialsProvider {
+        match provider {
             Provider::Chain => SharedCredentialsProvider::new(
-                // The order of `DefaultCredentialsChain`, which cannot be told of our environment and has an IMDS
-                // provider that makes expired credentials last longer.
+                // The order of `DefaultCredentialsChain`. That type cannot be used: it reads the variables that
+                // presignd removes, and its IMDS provider extends expired credentials.
                 CredentialsProviderChain::first_try("Environment", self.environment())
                     .or_else("Profile", self.profile())
                     .or_else("WebIdentityToken", self.web_identity(None))
@@ -220,13 +224,13 @@ impl ProviderFactory<'_> {
             ),
             Provider::Environment => self.environment(),
             Provider::Profile => self.profile(),
-            Provider::WebIdentity(given) => self.web_identity(given.as_ref()),
+            Provider::WebIdentity(settings) => self.web_identity(settings.as_ref()),
             Provider::Container => self.container(),
             Provider::Imds => self.imds(),
         }
     }
 
-    /// The environment's credentials, which are no longer in the environment.
+    /// The credentials that `hardening` removed from the environment.
     fn environment(&self) -> SharedCredentialsProvider {
         let environment = Arc::clone(self.environment);
         SharedCredentialsProvider::new(provide_credentials_fn(move || {
@@ -248,9 +252,9 @@ impl ProviderFactory<'_> {
         SharedCredentialsProvider::new(builder.build())
     }
 
-    fn web_identity(&self, given: Option<&(PathBuf, RoleArn)>) -> SharedCredentialsProvider {
+    fn web_identity(&self, settings: Option<&(PathBuf, RoleArn)>) -> SharedCredentialsProvider {
         let mut builder = WebIdentityTokenCredentialsProvider::builder().configure(&self.config);
-        if let Some((token_file, role)) = given {
+        if let Some((token_file, role)) = settings {
             builder = builder.static_configuration(StaticConfiguration {
                 web_identity_token_file: token_file.clone(),
                 role_arn: role.to_string(),
@@ -260,7 +264,7 @@ impl ProviderFactory<'_> {
         SharedCredentialsProvider::new(builder.build())
     }
 
-    /// The container endpoint, with the authorization token that is no longer in the environment.
+    /// The container endpoint, with the authorization token that `hardening` removed from the environment.
     fn container(&self) -> SharedCredentialsProvider {
         let mut config = self.config.clone();
         if let Some(token) = self.environment.secret(container::TOKEN_VARIABLE) {
@@ -269,55 +273,58 @@ impl ProviderFactory<'_> {
         SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build())
     }
 
-    /// The provider makes credentials that have ended last another ten minutes, which would not be the truth: to a clock
-    /// that stands still at the beginning none has ended, so that it leaves their end as it is. Its client has the
-    /// right time, for its token.
+    /// The IMDS provider of the SDK extends expired credentials by ten minutes, although AWS rejects them. With a clock
+    /// that is fixed at the Unix epoch, no credentials are expired, and their expiry is not changed. The IMDS client
+    /// has the real clock, which it needs for its session token.
     fn imds(&self) -> SharedCredentialsProvider {
         let client = imds::Client::builder().configure(&self.config).build();
-        let standing_still = self.config.clone().with_time_source(StandingStill);
-        let builder = ImdsCredentialsProvider::builder().configure(&standing_still).imds_client(client);
+        let with_epoch_clock = self.config.clone().with_time_source(EpochClock);
+        let builder = ImdsCredentialsProvider::builder().configure(&with_epoch_clock).imds_client(client);
         SharedCredentialsProvider::new(builder.build())
     }
 }
 
+/// A clock that is fixed at the Unix epoch.
 #[derive(Debug)]
-struct StandingStill;
+struct EpochClock;
 
-impl aws_smithy_async::time::TimeSource for StandingStill {
+impl aws_smithy_async::time::TimeSource for EpochClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH
     }
 }
 
-/// The variables that AWS's own provider reads, which can only read them from the environment.
-fn from_environment(environment: &Environment) -> Result<Loaded, CredentialsError> {
+/// Credentials of the variables that the environment provider of the SDK reads. That provider cannot be used: presignd
+/// removes these variables from the environment.
+fn from_environment(environment: &AwsEnvironment) -> Result<Loaded, CredentialsError> {
     let missing = || CredentialsError::not_loaded("environment variable not set");
     let text = |name| environment.secret(name).map(|secret| secret.expose().trim());
     let key = text("AWS_ACCESS_KEY_ID").ok_or_else(missing)?;
     let secret = text("AWS_SECRET_ACCESS_KEY").or_else(|| text("SECRET_ACCESS_KEY")).ok_or_else(missing)?;
     let token = text("AWS_SESSION_TOKEN").map(str::to_owned);
-    let end = environment.expiration().map(|text| {
-        let end = DateTime::from_str(text, Format::DateTimeWithOffset).ok();
-        end.and_then(|end| SystemTime::try_from(end).ok()).ok_or_else(|| {
+    let expiry = environment.expiration().map(|text| {
+        let expiry = DateTime::from_str(text, Format::DateTimeWithOffset).ok();
+        expiry.and_then(|expiry| SystemTime::try_from(expiry).ok()).ok_or_else(|| {
             CredentialsError::invalid_configuration(
-                "AWS_CREDENTIAL_EXPIRATION is not a time such as 2026-01-31T12:00:00Z",
+                "AWS_CREDENTIAL_EXPIRATION must be a time such as 2026-01-31T12:00:00Z",
             )
         })
     });
-    Ok(Loaded::new(key, secret, token, end.transpose()?, "EnvironmentVariable"))
+    Ok(Loaded::new(key, secret, token, expiry.transpose()?, "EnvironmentVariable"))
 }
 
-/// Assumes one role after the other, the first with the provider's credentials.
-async fn assume(
+/// Wraps a provider so that the roles are assumed in sequence: the first with the credentials of the provider, each
+/// other with those of the role before.
+async fn assume_roles(
     roles: &Roles,
     sdk: &SdkConfig,
     base: SharedCredentialsProvider,
 ) -> SharedCredentialsProvider {
     let mut provider = base;
-    for (place, role) in roles.arns.iter().enumerate() {
+    for (index, role) in roles.arns.iter().enumerate() {
         let mut builder =
             AssumeRoleProvider::builder(role.to_string()).configure(sdk).session_name(&roles.session_name);
-        if place + 1 == roles.arns.len() {
+        if index + 1 == roles.arns.len() {
             if let Some(id) = &roles.external_id {
                 builder = builder.external_id(id);
             }
@@ -330,38 +337,39 @@ async fn assume(
     provider
 }
 
-/// The files that a provider may read: when one changes, there may be something new in it.
-pub async fn files(settings: &SourceSettings, environment: &Environment) -> BTreeSet<PathBuf> {
+/// The files that the provider may read. A change of one of them may bring new credentials.
+pub async fn watched_paths(settings: &SourceSettings, environment: &AwsEnvironment) -> BTreeSet<PathBuf> {
     if settings.provider == Provider::Chain && from_environment(environment).is_ok() {
         return BTreeSet::new();
     }
-    let mut files: BTreeSet<PathBuf> = environment.files().map(PathBuf::from).collect();
+    let mut paths: BTreeSet<PathBuf> = environment.shared_paths().map(PathBuf::from).collect();
     if let Provider::WebIdentity(Some((token, _))) = &settings.provider {
-        files.insert(token.clone());
+        paths.insert(token.clone());
     }
     let shared = EnvConfigFiles::default();
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &shared, None).await;
     if let Ok(profiles) = profiles {
         let named = profiles.profiles().filter_map(|name| profiles.get_profile(name));
-        files.extend(named.filter_map(|profile| profile.get("web_identity_token_file")).map(PathBuf::from));
+        paths.extend(named.filter_map(|profile| profile.get("web_identity_token_file")).map(PathBuf::from));
     }
-    files
+    paths
 }
 
-/// The messages of an error and its causes in one line, each once.
+/// The messages of an error and its causes in one line, without repetitions.
 ///
-/// Not in their Debug form, which can hold a provider's whole answer; and without what somebody else wrote into them, which
-/// may be anything.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+/// Their Debug form is not used, because it can contain the whole response of a provider. Text after one of the
+/// [`SECRET_MARKERS`] is removed.
+pub(super) fn describe_error(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut lines: Vec<String> = Vec::new();
     for cause in causes {
         let text = cause.to_string();
-        let ours =
-            FOREIGN.iter().fold(text.as_str(), |text, from| text.split(from).next().unwrap_or_default());
-        lines.extend(ours.lines().map(|line| {
+        let safe = SECRET_MARKERS
+            .iter()
+            .fold(text.as_str(), |text, from| text.split(from).next().unwrap_or_default());
+        lines.extend(safe.lines().map(|line| {
             let line = line.trim().trim_end_matches(['.', ':']);
-            line[..line.floor_char_boundary(LONGEST_LINE)].to_owned()
+            line[..line.floor_char_boundary(MAX_CAUSE_BYTES)].to_owned()
         }));
     }
     lines.dedup();
@@ -369,40 +377,41 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     lines.join("; ")
 }
 
-/// Where in a message begins what may be secret: what a `credential_process` printed, the answer that an error of IMDS has in
-/// it, and what STS says it would have signed, session token and all.
-const FOREIGN: [&str; 4] = ["Stderr:", "Response {", "The Canonical String", "The String-to-Sign"];
+/// The text after one of these may be secret: the output of a `credential_process`, the response in an IMDS error, or
+/// the canonical request in an STS error, which contains the session token.
+const SECRET_MARKERS: [&str; 4] = ["Stderr:", "Response {", "The Canonical String", "The String-to-Sign"];
 
-/// The most bytes of one cause.
-const LONGEST_LINE: usize = 400;
+/// The longest line that is kept, in bytes.
+const MAX_CAUSE_BYTES: usize = 400;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn fips_and_dual_stack_of_the_signer_are_for_sts_too() {
-        for set in [Some(true), Some(false)] {
-            let given = Given { fips: set, dual_stack: set, ..Given::default() };
+    async fn fips_and_dual_stack_apply_to_sts() {
+        for value in [Some(true), Some(false)] {
+            let overrides =
+                EndpointOverrides { fips: value, dual_stack: value, ..EndpointOverrides::default() };
             let region = Some("us-east-1".parse().unwrap());
-            let sdk = sdk_config(&SourceSettings { region, given, ..SourceSettings::default() }).await;
-            assert_eq!((sdk.use_fips(), sdk.use_dual_stack()), (set, set));
+            let sdk = sdk_config(&SourceSettings { region, overrides, ..SourceSettings::default() }).await;
+            assert_eq!((sdk.use_fips(), sdk.use_dual_stack()), (value, value));
         }
     }
 
     #[test]
-    fn an_error_is_told_in_one_line_without_what_a_process_printed() {
+    fn secrets_are_removed_from_error_messages() {
         let inner = std::io::Error::other("exited with code 3. Stderr: CANARY\nCANARY");
         let outer = std::io::Error::other(inner);
-        let text = chain(&outer);
+        let text = describe_error(&outer);
         assert_eq!(text, "exited with code 3");
         let answer =
             std::io::Error::other("error response from IMDS (code: 500). Response { body: \"CANARY\" }");
-        assert_eq!(chain(&answer), "error response from IMDS (code: 500)");
+        assert_eq!(describe_error(&answer), "error response from IMDS (code: 500)");
         let signed = "The request signature we calculated does not match the signature you provided.\n\n\
             The Canonical String for this request should have been\n'POST\nx-amz-security-token:CANARY'";
-        let text = chain(&std::io::Error::other(signed));
+        let text = describe_error(&std::io::Error::other(signed));
         assert_eq!(text, "The request signature we calculated does not match the signature you provided");
-        assert!(chain(&std::io::Error::other("é".repeat(10_000))).len() <= LONGEST_LINE);
+        assert!(describe_error(&std::io::Error::other("é".repeat(10_000))).len() <= MAX_CAUSE_BYTES);
     }
 }

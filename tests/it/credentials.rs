@@ -1,4 +1,4 @@
-//! AWS's providers of credentials inside the built binary, against endpoints faked on loopback.
+//! The credential providers of the AWS SDK in the built binary, against fake AWS endpoints on loopback.
 
 mod clock;
 mod container;
@@ -18,17 +18,17 @@ use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
 
 use crate::support::{
-    aws::{Aws, Fault, Keys},
+    aws::{FakeAws, Fault, Keys},
     callers::{long, rotated, url},
     grpc::{Told, batch, error_of, refused, results, says_when_to_retry},
     scrape::Scrape,
     sidecar::{Sidecar, presignd},
 };
 
-/// What is logged when credentials could not be loaded.
-const FAILED: &str = "credentials could not be loaded, again in";
+/// The beginning of the log line for a failed attempt.
+const FAILED: &str = "failed to load credentials, retrying in";
 
-/// presignd with one provider, at its most talkative, and with no files but those that the test adds.
+/// presignd with this provider, at the log level `trace`, without shared AWS files.
 fn with_provider(name: &str) -> Command {
     let mut command = presignd();
     command.envs([
@@ -41,22 +41,22 @@ fn with_provider(name: &str) -> Command {
     command
 }
 
-/// presignd on an EC2 instance.
-fn on_ec2(aws: &Aws) -> Command {
+/// presignd with the provider for EC2.
+fn on_ec2(aws: &FakeAws) -> Command {
     let mut command = with_provider("imds");
     command.env("AWS_EC2_METADATA_DISABLED", "false").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", aws.url());
     command
 }
 
-/// presignd in a container of ECS or EKS.
-fn in_container(aws: &Aws) -> Command {
+/// presignd with the provider for ECS and EKS.
+fn in_container(aws: &FakeAws) -> Command {
     let mut command = with_provider("container");
     command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v2/credentials", aws.url()));
     command
 }
 
-/// presignd that assumes roles, with these keys in its environment.
-fn assuming(roles: &str, keys: &Keys, sts: &Aws) -> Command {
+/// presignd with these keys in its environment, which assumes these roles.
+fn assuming(roles: &str, keys: &Keys, sts: &FakeAws) -> Command {
     let mut command = with_provider("environment");
     command
         .env("AWS_ACCESS_KEY_ID", &keys.id)
@@ -66,8 +66,8 @@ fn assuming(roles: &str, keys: &Keys, sts: &Aws) -> Command {
     command
 }
 
-/// presignd that assumes a role by a web identity token.
-fn with_web_identity(role: &str, token: &Path, sts: &Aws) -> Command {
+/// presignd with a web identity token for this role.
+fn with_web_identity(role: &str, token: &Path, sts: &FakeAws) -> Command {
     let mut command = with_provider("web_identity");
     command
         .env("AWS_ENDPOINT_URL_STS", sts.url())
@@ -76,43 +76,43 @@ fn with_web_identity(role: &str, token: &Path, sts: &Aws) -> Command {
     command
 }
 
-/// Starts, and waits until it serves.
-async fn serving(command: Command) -> Sidecar {
+/// Starts presignd, and waits until it is SERVING.
+async fn start_serving(command: Command) -> Sidecar {
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.serving().await;
     sidecar
 }
 
-/// Asserts what every caller is told while there are no credentials: that it passes, and when to come back.
-async fn refuses(sidecar: &Sidecar, reason: &str) {
+/// Asserts that presignd is NOT_SERVING, and that every call is UNAVAILABLE with this reason and `RetryInfo`.
+async fn assert_unavailable(sidecar: &Sidecar, reason: &str) {
     sidecar.health("signer.default", NotServing).await;
     sidecar.health("", NotServing).await;
     let mut client = sidecar.client().await;
-    let tells = |status: &Status| {
-        let told = Told::of(status);
-        assert_eq!((told.code, told.reason.as_str()), (Code::Unavailable, reason), "{status}");
+    let assert_unavailable = |status: &Status| {
+        let error = Told::of(status);
+        assert_eq!((error.code, error.reason.as_str()), (Code::Unavailable, reason), "{status}");
         assert!(says_when_to_retry(status), "{status}");
         assert!(!has_canary(&format!("{status:?}")), "{status:?}");
     };
-    tells(&refused(client.presign(long()).await));
-    tells(&error_of(&results(client.batch_presign(batch(vec![long()])).await)[0]));
+    assert_unavailable(&refused(client.presign(long()).await));
+    assert_unavailable(&error_of(&results(client.batch_presign(batch(vec![long()])).await)[0]));
 }
 
-/// Asserts that it serves, with URLs of these keys.
-async fn serves(sidecar: &Sidecar, keys: &Keys) {
+/// Asserts that presignd is SERVING, and signs URLs with these keys.
+async fn assert_serves(sidecar: &Sidecar, keys: &Keys) {
     sidecar.health("signer.default", Serving).await;
     sidecar.serving().await;
-    keys.signed(&url(sidecar).await);
+    keys.assert_signed(&url(sidecar).await);
 }
 
-/// Waits until there were so many attempts with this outcome.
-async fn counted(sidecar: &Sidecar, outcome: &str, least: f64) {
+/// Waits until at least this many attempts had this outcome.
+async fn wait_for_attempts(sidecar: &Sidecar, outcome: &str, least: f64) {
     let labels = [("signer", "default"), ("outcome", outcome)];
     Scrape::reaches(sidecar, "presignd_credentials_refresh_total", &labels, least).await;
 }
 
-/// Puts another content in the place of a file, at once.
-fn replace(file: &Path, content: &str) {
+/// Replaces a file atomically.
+fn replace_file(file: &Path, content: &str) {
     let next = file.with_extension("next");
     fs::write(&next, content).unwrap();
     fs::rename(next, file).unwrap();
@@ -122,48 +122,48 @@ fn has_canary(text: &str) -> bool {
     text.to_lowercase().contains("canary")
 }
 
-/// Asserts that no key, no token and no answer of an endpoint is in the log, the metrics or the status page.
-async fn kept_secrets(sidecar: &Sidecar) {
+/// Asserts that the log, the metrics and the status page have no key, no token and no response of an endpoint.
+async fn assert_no_secrets(sidecar: &Sidecar) {
     let pages = [sidecar.page("/metrics").await.1, sidecar.page("/").await.1];
     for text in pages.into_iter().chain([sidecar.log()]) {
         assert!(!has_canary(&text), "{text}");
     }
 }
 
-/// What hands out credentials.
-trait Endpoint {
-    /// Hands out these from now on.
-    fn gives(&self, keys: &Keys);
-    /// Hands out nothing any more.
-    fn goes_away(&self);
+/// A source of credentials that a test controls.
+trait CredentialSource {
+    /// Returns these credentials from now on.
+    fn set_keys(&self, keys: &Keys);
+    /// Fails from now on.
+    fn fail(&self);
 }
 
-impl Endpoint for Aws {
-    fn gives(&self, keys: &Keys) {
-        self.give(keys);
+impl CredentialSource for FakeAws {
+    fn set_keys(&self, keys: &Keys) {
+        self.set_keys(keys);
     }
 
-    fn goes_away(&self) {
-        self.fault(Fault::Refused);
+    fn fail(&self) {
+        self.set_fault(Fault::Unreachable);
     }
 }
 
-/// What holds for every provider, in one process from beginning to end: its first credentials sign, newer ones take
-/// their place before they end, URLs say how long they last, without newer ones nothing is signed, and then again.
-async fn lives_through_everything(endpoint: &impl Endpoint, command: Command) {
+/// Checks one provider in one process: the first credentials sign, newer ones replace them before they expire, nothing
+/// is signed after those have expired, and new ones recover the signer.
+async fn check_lifecycle(source: &impl CredentialSource, command: Command) {
     let (first, second, third) =
-        (Keys::lasting("first", 6), Keys::lasting("second", 9), Keys::lasting("third", 3_600));
-    endpoint.gives(&first);
-    let sidecar = serving(command).await;
-    serves(&sidecar, &first).await;
+        (Keys::expiring_in("first", 6), Keys::expiring_in("second", 9), Keys::expiring_in("third", 3_600));
+    source.set_keys(&first);
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &first).await;
 
-    endpoint.gives(&second);
+    source.set_keys(&second);
     rotated(&sidecar, &first, &second).await;
-    endpoint.goes_away();
-    refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+    source.fail();
+    assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
     sidecar.logged(FAILED).await;
 
-    endpoint.gives(&third);
-    serves(&sidecar, &third).await;
-    kept_secrets(&sidecar).await;
+    source.set_keys(&third);
+    assert_serves(&sidecar, &third).await;
+    assert_no_secrets(&sidecar).await;
 }

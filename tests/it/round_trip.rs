@@ -1,4 +1,4 @@
-//! Presigned by the built binary over gRPC, then used against S3 servers that verify every signature.
+//! URLs from the built binary, over gRPC, used against real S3 servers that verify every signature.
 
 mod addressing;
 mod headers;
@@ -25,35 +25,35 @@ use crate::support::{
     sidecar::Sidecar,
 };
 
-/// One who asks presignd for URLs and uses them against one S3 server.
-struct Caller {
+/// Gets URLs from a presignd and uses them against one S3 server.
+struct RoundTrip {
     client: PresignServiceClient<Channel>,
     server: &'static Server,
     sidecar: Sidecar,
 }
 
-impl Caller {
-    /// With the signer of a user who set nothing but AWS credentials and a region.
-    async fn of(server: &'static Server) -> Self {
-        Self::using(server, Box::pin(Sidecar::start(&[])).await).await
+impl RoundTrip {
+    /// Starts presignd with AWS credentials and a region only.
+    async fn start(server: &'static Server) -> Self {
+        Self::with_sidecar(server, Box::pin(Sidecar::start(&[])).await).await
     }
 
-    /// With a signer for a server in the place of AWS, with the bucket in the path.
-    async fn by_path(server: &'static Server) -> Self {
+    /// Starts presignd with the server as its endpoint, and with the bucket in the path.
+    async fn start_with_path_style(server: &'static Server) -> Self {
         let endpoint = server.endpoint();
         let arguments = ["--signers-default-endpoint", &endpoint, "--signers-default-path-style"];
-        Self::using(server, Box::pin(Sidecar::start(&arguments)).await).await
+        Self::with_sidecar(server, Box::pin(Sidecar::start(&arguments)).await).await
     }
 
-    async fn using(server: &'static Server, sidecar: Sidecar) -> Self {
+    async fn with_sidecar(server: &'static Server, sidecar: Sidecar) -> Self {
         Self { client: sidecar.client().await, server, sidecar }
     }
 
     async fn presign(&self, bucket: &str, key: &str, operation: Operation) -> PresignedRequest {
-        self.presign_for(bucket, key, operation, None).await
+        self.presign_with_expiry(bucket, key, operation, None).await
     }
 
-    async fn presign_for(
+    async fn presign_with_expiry(
         &self,
         bucket: &str,
         key: &str,
@@ -70,17 +70,23 @@ impl Caller {
         let mut client = self.client.clone();
         let answer = Box::pin(client.presign(request)).await;
         let answer = answer.unwrap_or_else(|status| panic!("{bucket} {key:?}: {}", status.message()));
-        answer.into_inner().presigned.expect("an answer has a URL")
+        answer.into_inner().presigned.expect("the response has a URL")
     }
 
-    /// Presigns an operation and carries it out.
+    /// Presigns an operation and sends the request.
     async fn send(&self, bucket: &str, key: &str, operation: Operation, body: impl Into<Vec<u8>>) -> Answer {
         let presigned = self.presign(bucket, key, operation).await;
         Request::of(&presigned).with_body(body).send(self.server.port).await
     }
 
-    /// Presigns an operation and carries it out, which must succeed.
-    async fn done(&self, bucket: &str, key: &str, operation: Operation, body: impl Into<Vec<u8>>) -> Answer {
+    /// Presigns an operation and sends the request, which must succeed.
+    async fn send_ok(
+        &self,
+        bucket: &str,
+        key: &str,
+        operation: Operation,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
         let answer = self.send(bucket, key, operation, body).await;
         let (server, verdict) = (self.server.name, answer.verdict());
         assert!(answer.status.is_success(), "{server}: {verdict} for {bucket} {key:?}: {}", answer.text());
@@ -88,10 +94,10 @@ impl Caller {
     }
 
     async fn put(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) -> Answer {
-        self.done(bucket, key, Operation::PutObject(PutObject::default()), body).await
+        self.send_ok(bucket, key, Operation::PutObject(PutObject::default()), body).await
     }
 
     async fn get(&self, bucket: &str, key: &str) -> Answer {
-        self.done(bucket, key, Operation::GetObject(GetObject::default()), "").await
+        self.send_ok(bucket, key, Operation::GetObject(GetObject::default()), "").await
     }
 }

@@ -1,11 +1,11 @@
-//! Asks S3 for a session, with AWS's own client.
+//! Calls `CreateSession` of S3 with the AWS SDK.
 
 use std::{
     error::Error,
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::Credentials as Own;
+use aws_credential_types::Credentials as SdkCredentials;
 use aws_sdk_s3::{
     Client, Config,
     config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig},
@@ -24,38 +24,39 @@ use crate::{
     },
 };
 
-/// How long one attempt may take. There are three.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
+/// How long one attempt may take. The SDK makes up to three.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A session of a directory bucket, made with a signer's own credentials. It may read and write, or what the credentials
-/// allow of that.
-pub(super) async fn session(own: &Snapshot, bucket: &str) -> Result<Credentials, SessionError> {
+/// Creates a session for a directory bucket with the credentials of a signer. The session can read and write, as far as
+/// these credentials can.
+pub(super) async fn create_session(snapshot: &Snapshot, bucket: &str) -> Result<Credentials, SessionError> {
     let unavailable = |problem: &str| SessionError::unavailable(bucket, problem.to_owned());
-    let asked = client(own).create_session().bucket(bucket).send().await;
-    let CreateSessionOutput { credentials, .. } = asked.map_err(|error| failure(&error, bucket))?;
-    let session = credentials.ok_or_else(|| unavailable("its answer has no credentials"))?;
-    let end = SystemTime::try_from(session.expiration)
-        .map_err(|_| unavailable("its answer has no end that is a time"))?;
+    let response = client(snapshot).create_session().bucket(bucket).send().await;
+    let CreateSessionOutput { credentials, .. } = response.map_err(|error| session_error(&error, bucket))?;
+    let session = credentials.ok_or_else(|| unavailable("the response has no credentials"))?;
+    let expiry = SystemTime::try_from(session.expiration)
+        .map_err(|_| unavailable("the response has no valid expiration"))?;
     Ok(Credentials::new(
         session.access_key_id,
         Secret::from(session.secret_access_key),
         Some(Secret::from(session.session_token)),
-        Some(end),
+        Some(expiry),
     ))
 }
 
-/// A client that asks where presignd itself would, which is not `public_endpoint`.
-fn client(own: &Snapshot) -> Client {
-    let (credentials, endpoint) = (own.credentials(), &own.rules().endpoint);
+/// A client for the endpoint of the signer. `public_endpoint` is for the clients of URLs, not for presignd.
+fn client(snapshot: &Snapshot) -> Client {
+    let (credentials, endpoint) = (snapshot.credentials(), &snapshot.rules().endpoint);
     let (key, secret, token) = credentials.expose_to_aws();
-    let own = Own::new(key, secret, token.map(str::to_owned), credentials.expires_at(), "presignd");
+    let sdk_credentials =
+        SdkCredentials::new(key, secret, token.map(str::to_owned), credentials.expires_at(), "presignd");
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(ATTEMPT_LIMIT)
-        .operation_attempt_timeout(ATTEMPT_LIMIT)
+        .connect_timeout(ATTEMPT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(own)
+        .credentials_provider(sdk_credentials)
         .http_client(source::http_client())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard())
@@ -68,15 +69,15 @@ fn client(own: &Snapshot) -> Client {
     Client::from_conf(config.build())
 }
 
-/// What S3 says is told by its code and message; everything else by its causes.
-fn failure(error: &SdkError<CreateSessionError>, bucket: &str) -> SessionError {
+/// Maps an SDK error. An error code of S3 is used alone; any other error is described with its causes.
+fn session_error(error: &SdkError<CreateSessionError>, bucket: &str) -> SessionError {
     let bucket = bucket.to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     match error.as_service_error().zip(status) {
-        Some((said, status @ (400..=428 | 430..=499))) => {
-            let code = said.code().map_or_else(|| format!("status {status}"), str::to_owned);
+        Some((error, status @ (400..=428 | 430..=499))) => {
+            let code = error.code().map_or_else(|| format!("status {status}"), str::to_owned);
             SessionError::Refused { bucket, problem: code }
         }
-        _ => SessionError::Unavailable { bucket, problem: source::chain(error as &dyn Error) },
+        _ => SessionError::Unavailable { bucket, problem: source::describe_error(error as &dyn Error) },
     }
 }

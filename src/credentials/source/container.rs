@@ -1,4 +1,5 @@
-//! The authorization token of the container endpoint, which AWS's provider reads from the environment only.
+//! The authorization token of the container endpoint. The SDK reads it only from the environment, where presignd has
+//! removed it.
 
 use aws_smithy_runtime_api::client::{
     http::{
@@ -10,14 +11,14 @@ use aws_smithy_runtime_api::client::{
 
 use crate::presign::credentials::Secret;
 
-/// The variable that has the token when ECS or EKS sets it directly.
+/// The variable with the token. ECS and EKS can set a token file instead.
 ///
 /// Source: [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 pub(super) const TOKEN_VARIABLE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 
 const AUTHORIZATION: &str = "authorization";
 
-/// A client that sends the token with each request that has none yet: one from a token file comes first.
+/// Wraps a client so that it adds the token to each request without one: a token from a token file has priority.
 pub(super) fn with_token(client: SharedHttpClient, token: Secret) -> SharedHttpClient {
     http_client_fn(move |settings, components| {
         let inner = client.http_connector(settings, components);
@@ -52,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers every request, and records what it had for authorization.
+    /// Answers every request, and records its `authorization` header.
     #[derive(Clone, Debug, Default)]
     struct Recorder(Arc<Mutex<Vec<Option<String>>>>);
 
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_token_is_sent_unless_the_request_has_another() {
+    async fn the_token_is_added_unless_the_request_has_one() {
         let (connector, recorder) = connector("from-the-variable");
         connector.call(HttpRequest::empty()).await.unwrap();
         let mut request = HttpRequest::empty();
@@ -83,11 +84,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_is_no_header_value_fails_and_is_not_printed() {
+    async fn an_invalid_token_fails_and_is_not_printed() {
         let (connector, recorder) = connector("canary\n");
         let error = connector.call(HttpRequest::empty()).await.unwrap_err();
         assert!(error.is_user() && recorder.0.lock().unwrap().is_empty());
-        let printed = format!("{error:?} {} {connector:?}", super::super::chain(&error));
+        let printed = format!("{error:?} {} {connector:?}", super::super::describe_error(&error));
         assert!(!printed.contains("canary"), "{printed}");
     }
 }

@@ -48,7 +48,7 @@ pub(in crate::service) struct CredentialNeeds<'s> {
 impl<'s> CredentialNeeds<'s> {
     /// No needs. `encoded_names` contains the name of every bucket of the call, and may contain any other bytes.
     pub(in crate::service) fn new(snapshot: &'s CallSnapshot, encoded_names: &[u8]) -> Self {
-        let may_renew = |signer: &&Arc<Signer>| signer.renewable_beyond(snapshot.now()).is_some();
+        let may_renew = |signer: &&Arc<Signer>| signer.early_refresh_threshold(snapshot.now()).is_some();
         let renewable = snapshot.signers().iter().filter(may_renew);
         Self {
             snapshot,
@@ -132,7 +132,7 @@ async fn renew(
     let Ok(_permit) = Arc::clone(&state.aws_wait_permits).try_acquire_owned() else { return false };
     let limit = deadline.remaining().map(|remaining| remaining / 2);
     let needed = lifetimes.iter().filter_map(|(signer, longest)| Some((signer, (*longest)?)));
-    join_all(needed.map(|(signer, longest)| signer.renew_for(longest, now, limit))).await;
+    join_all(needed.map(|(signer, longest)| signer.refresh_early(longest, now, limit))).await;
     true
 }
 
@@ -177,5 +177,5 @@ async fn create_session(
             "too many calls are already waiting for AWS".to_owned(),
         ));
     };
-    signer.sessions().from_s3(credentials, bucket).await
+    signer.sessions().get_or_create(credentials, bucket).await
 }

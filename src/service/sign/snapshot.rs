@@ -70,8 +70,8 @@ impl CallSnapshot {
     /// earlier ones.
     pub(in crate::service) fn known_credentials(&self) -> Vec<Arc<Snapshot>> {
         let present = self.credentials.iter().flatten().cloned();
-        let sessions = self.signers().iter().flat_map(|signer| signer.sessions().all());
-        let past = self.signers().iter().flat_map(|signer| signer.past(self.now));
+        let sessions = self.signers().iter().flat_map(|signer| signer.sessions().snapshots());
+        let past = self.signers().iter().flat_map(|signer| signer.previous_snapshots(self.now));
         present.chain(sessions).chain(past).collect()
     }
 

@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::support::{
     grpc::{Told, get, metadata, parameter, presigned, put, refused, request, seconds},
-    provider::{Provider, from_now},
+    provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
 
@@ -88,8 +88,8 @@ async fn the_maximum_and_default_of_the_server_apply() {
 #[tokio::test]
 async fn no_url_outlives_its_credentials() {
     let end = from_now(std::time::Duration::from_secs(600));
-    let provider = Provider::new();
-    provider.give(end);
+    let provider = CredentialProcess::new();
+    provider.set_expiry(end);
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
     let clamped = presign_and_check(&sidecar, lasting(Some(seconds(900)))).await;
@@ -109,8 +109,8 @@ async fn no_url_outlives_its_credentials() {
 #[tokio::test]
 async fn a_form_has_the_same_lifetime_fields_as_a_url() {
     let end = from_now(std::time::Duration::from_secs(600));
-    let provider = Provider::new();
-    provider.give(end);
+    let provider = CredentialProcess::new();
+    provider.set_expiry(end);
     let sidecar = Sidecar::spawn(provider.command(), &["--expiry-default", "2m"]);
     sidecar.serving().await;
     let mut client = sidecar.client().await;

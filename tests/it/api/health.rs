@@ -11,7 +11,7 @@ use tonic_health::pb::{
 
 use crate::support::{
     grpc::{Told, batch, error_of, get, presigned, refused, results, says_when_to_retry},
-    provider::{Provider, from_now},
+    provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
 
@@ -36,9 +36,9 @@ async fn probe_statuses(sidecar: &Sidecar) -> [u16; 3] {
 
 #[tokio::test]
 async fn the_server_is_healthy_once_it_has_credentials() {
-    let provider = Provider::waiting();
+    let provider = CredentialProcess::blocking();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    let asked = provider.asked().await;
+    let asked = provider.wait_for_start().await;
     assert_all_are(&sidecar, NotServing).await;
     assert_eq!(probe_statuses(&sidecar).await, [200, 503, 503]);
     let (_, page) = sidecar.page("/").await;
@@ -55,9 +55,9 @@ async fn the_server_is_healthy_once_it_has_credentials() {
 
 #[tokio::test]
 async fn calls_without_credentials_are_refused_with_retry_info() {
-    let provider = Provider::waiting();
+    let provider = CredentialProcess::blocking();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    let asked = provider.asked().await;
+    let asked = provider.wait_for_start().await;
     let mut client = sidecar.client().await;
     let message = "signer default has no credentials yet: retry shortly; \
         if this persists, see the provider's error in presignd's log";
@@ -86,13 +86,13 @@ async fn an_unknown_health_service_is_not_found() {
 
 #[tokio::test]
 async fn the_server_is_unhealthy_after_its_credentials_expire() {
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(4)));
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(4)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
     let mut client = sidecar.client().await;
     presigned(client.presign(get("key")).await);
-    provider.withdraw();
+    provider.fail();
 
     sidecar.health("", NotServing).await;
     sidecar.health("signer.default", NotServing).await;
@@ -104,18 +104,18 @@ async fn the_server_is_unhealthy_after_its_credentials_expire() {
     assert_eq!(Told::of(&status), Told::new(Code::Unavailable, "CREDENTIALS_EXPIRED", None, message));
     assert!(says_when_to_retry(&status));
 
-    provider.give(from_now(Duration::from_secs(3_600)));
+    provider.set_expiry(from_now(Duration::from_secs(3_600)));
     sidecar.serving().await;
     presigned(client.presign(get("key")).await);
 }
 
 #[tokio::test]
 async fn a_refresh_before_expiry_does_not_change_health() {
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(7)));
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(7)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
-    provider.give(from_now(Duration::from_secs(3_600)));
+    provider.set_expiry(from_now(Duration::from_secs(3_600)));
     let renewed = [("signer", "default"), ("outcome", "ok")];
     crate::support::scrape::Scrape::until(&sidecar, "presignd_credentials_refresh_total", &renewed, 2.0)
         .await;

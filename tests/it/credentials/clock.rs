@@ -1,81 +1,81 @@
-//! A time of day that jumps: waiting goes on by a clock that does not, and the truth is what the time of day says.
+//! A system time that jumps: delays are measured by the monotonic clock, expiry by the system time.
 
 use std::time::Duration;
 
 use prost_types::Timestamp;
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
 
-use super::{Aws, Fault, Keys, in_container, refuses, serves, serving};
+use super::{FakeAws, Fault, Keys, assert_serves, assert_unavailable, in_container, start_serving};
 use crate::support::{
-    aws::Kind,
+    aws::RequestKind,
     callers::{signs, url},
-    clock::{OwnClock, Sets, signed_from_now},
+    clock::{FakeClock, FakedClocks, signed_from_now},
     sidecar::Sidecar,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test]
-async fn a_jump_of_an_hour_ahead_past_the_end_of_the_credentials_has_newer_ones_loaded_at_once() {
-    let (first, second) = (Keys::lasting("first", 1_800), Keys::lasting("second", 3 * 3_600));
-    let aws = Aws::giving(&first);
+async fn a_clock_jump_past_the_expiry_loads_newer_credentials() {
+    let (first, second) = (Keys::expiring_in("first", 1_800), Keys::expiring_in("second", 3 * 3_600));
+    let aws = FakeAws::with_keys(&first);
     let mut command = in_container(&aws);
-    let clock = OwnClock::of(&mut command, Sets::TimeOfDay);
-    let sidecar = serving(command).await;
-    serves(&sidecar, &first).await;
+    let clock = FakeClock::attach(&mut command, FakedClocks::SystemTime);
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &first).await;
 
-    aws.give(&second);
+    aws.set_keys(&second);
     clock.set(3_600);
-    aws.asked(Kind::Container, 2).await;
+    aws.wait_for_request(RequestKind::Container, 2).await;
     signs(&sidecar, &second).await;
     let url = url(&sidecar).await;
-    assert!((signed_from_now(&url) - 3_600).abs() < 5, "the new time of day counts");
+    assert!((signed_from_now(&url) - 3_600).abs() < 5, "signed at the new system time");
     assert_eq!(url.expires_at, second.end.map(Timestamp::from));
 }
 
 #[tokio::test]
-async fn a_jump_of_an_hour_ahead_and_back_takes_the_credentials_away_and_gives_them_back() {
-    let keys = Keys::lasting("only", 1_800);
-    let aws = Aws::giving(&keys);
+async fn credentials_are_usable_again_after_the_clock_jumps_back() {
+    let keys = Keys::expiring_in("only", 1_800);
+    let aws = FakeAws::with_keys(&keys);
     let mut command = in_container(&aws);
-    let clock = OwnClock::of(&mut command, Sets::TimeOfDay);
-    let sidecar = serving(command).await;
+    let clock = FakeClock::attach(&mut command, FakedClocks::SystemTime);
+    let sidecar = start_serving(command).await;
 
-    aws.fault(Fault::Refused);
+    aws.set_fault(Fault::Unreachable);
     clock.set(3_600);
-    refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+    assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
     clock.set(0);
     sidecar.health("signer.default", Serving).await;
-    serves(&sidecar, &keys).await;
+    assert_serves(&sidecar, &keys).await;
 }
 
 #[tokio::test]
-async fn a_jump_of_an_hour_back_does_not_put_the_refresh_off() {
-    let (first, second) = (Keys::lasting("first", 12), Keys::lasting("second", 3_600));
-    let aws = Aws::giving(&first);
+async fn a_backward_clock_jump_does_not_delay_the_refresh() {
+    let (first, second) = (Keys::expiring_in("first", 12), Keys::expiring_in("second", 3_600));
+    let aws = FakeAws::with_keys(&first);
     let mut command = in_container(&aws);
-    let clock = OwnClock::of(&mut command, Sets::TimeOfDay);
-    let sidecar = serving(command).await;
-    serves(&sidecar, &first).await;
+    let clock = FakeClock::attach(&mut command, FakedClocks::SystemTime);
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &first).await;
 
-    clock.set_for(&sidecar, -3_600).await;
-    // By the time of day, an hour is left and more; by the clock that does not jump, nine seconds.
-    aws.give(&second);
-    aws.asked(Kind::Container, 2).await;
+    clock.set_and_wait(&sidecar, -3_600).await;
+    // By the system time, more than an hour is left until the refresh; by the monotonic clock, nine seconds.
+    aws.set_keys(&second);
+    aws.wait_for_request(RequestKind::Container, 2).await;
     signs(&sidecar, &second).await;
-    assert!(aws.count(Kind::Container) <= 3, "nothing spins");
+    assert!(aws.request_count(RequestKind::Container) <= 3, "no busy loop");
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_wrong_at_the_start_is_told_by_the_credentials_that_have_ended() {
-    let keys = Keys::lasting("only", HOUR.as_secs());
-    let aws = Aws::giving(&keys);
+async fn a_wrong_clock_at_start_is_logged_as_expired_credentials() {
+    let keys = Keys::expiring_in("only", HOUR.as_secs());
+    let aws = FakeAws::with_keys(&keys);
     let mut command = in_container(&aws);
-    let clock = OwnClock::of(&mut command, Sets::TimeOfDay);
+    let clock = FakeClock::attach(&mut command, FakedClocks::SystemTime);
     clock.set(7_200);
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.logged("the provider handed out credentials that ended 1h").await;
+    sidecar.logged("the provider returned credentials that expired 1h").await;
     sidecar.health("signer.default", NotServing).await;
     clock.set(0);
-    serves(&sidecar, &keys).await;
+    assert_serves(&sidecar, &keys).await;
 }

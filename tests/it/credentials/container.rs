@@ -1,32 +1,32 @@
-//! ECS and EKS: credentials from the container endpoint, which may want a token.
+//! ECS and EKS: credentials from the container endpoint, which may require an authorization token.
 
 use std::fs;
 
 use super::{
-    FAILED, Keys, in_container, kept_secrets, lives_through_everything, refuses, replace, rotated, serves,
-    serving,
+    FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, check_lifecycle, in_container,
+    replace_file, rotated, start_serving,
 };
 use crate::support::{
-    aws::{Aws, Kind},
+    aws::{FakeAws, RequestKind},
     sidecar::Sidecar,
 };
 
 #[tokio::test]
-async fn credentials_of_the_task_are_loaded_renewed_lost_and_found_again() {
-    let aws = Aws::giving(&Keys::unending("unused"));
-    aws.want_authorization("canary-authorization");
+async fn container_credentials_rotate_expire_and_recover() {
+    let aws = FakeAws::with_keys(&Keys::permanent("unused"));
+    aws.require_authorization("canary-authorization");
     let mut command = in_container(&aws);
     command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization");
-    lives_through_everything(&aws, command).await;
+    check_lifecycle(&aws, command).await;
 }
 
 #[tokio::test]
-async fn the_default_chain_finds_the_container_endpoint() {
-    let keys = Keys::lasting("chain", 3_600);
-    let aws = Aws::giving(&keys);
+async fn the_default_chain_uses_the_container_endpoint() {
+    let keys = Keys::expiring_in("chain", 3_600);
+    let aws = FakeAws::with_keys(&keys);
     let mut command = in_container(&aws);
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
-    serves(&serving(command).await, &keys).await;
+    assert_serves(&start_serving(command).await, &keys).await;
 }
 
 #[tokio::test]
@@ -34,34 +34,34 @@ async fn the_token_file_is_read_for_each_request() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     fs::write(&file, "canary-token-1").unwrap();
-    let (first, second) = (Keys::lasting("first", 6), Keys::lasting("second", 3_600));
-    let aws = Aws::giving(&first);
-    aws.want_authorization("canary-token-1");
+    let (first, second) = (Keys::expiring_in("first", 6), Keys::expiring_in("second", 3_600));
+    let aws = FakeAws::with_keys(&first);
+    aws.require_authorization("canary-token-1");
     let mut command = in_container(&aws);
     command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &file);
-    let sidecar = serving(command).await;
-    assert_eq!(aws.asked(Kind::Container, 1).await.authorization, "canary-token-1");
+    let sidecar = start_serving(command).await;
+    assert_eq!(aws.wait_for_request(RequestKind::Container, 1).await.authorization, "canary-token-1");
 
-    replace(&file, "canary-token-2");
-    aws.want_authorization("canary-token-2");
-    aws.give(&second);
+    replace_file(&file, "canary-token-2");
+    aws.require_authorization("canary-token-2");
+    aws.set_keys(&second);
     rotated(&sidecar, &first, &second).await;
-    assert_eq!(aws.asked(Kind::Container, 2).await.authorization, "canary-token-2");
-    kept_secrets(&sidecar).await;
+    assert_eq!(aws.wait_for_request(RequestKind::Container, 2).await.authorization, "canary-token-2");
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn a_token_that_the_endpoint_refuses_gets_nothing_and_is_not_told() {
-    let keys = Keys::lasting("first", 3_600);
-    let aws = Aws::giving(&keys);
-    aws.want_authorization("canary-good");
+async fn a_rejected_token_gets_no_credentials_and_is_not_logged() {
+    let keys = Keys::expiring_in("first", 3_600);
+    let aws = FakeAws::with_keys(&keys);
+    aws.require_authorization("canary-good");
     let mut command = in_container(&aws);
     command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-bad");
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.logged(FAILED).await;
-    refuses(&sidecar, "CREDENTIALS_MISSING").await;
-    kept_secrets(&sidecar).await;
+    assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+    assert_no_secrets(&sidecar).await;
 
-    aws.want_authorization("canary-bad");
-    serves(&sidecar, &keys).await;
+    aws.require_authorization("canary-bad");
+    assert_serves(&sidecar, &keys).await;
 }

@@ -1,4 +1,5 @@
-//! Requests that outlive the credentials: newer ones are had for them where that helps, and else they are cut.
+//! Requests that outlive the credentials: an early refresh gets newer ones if that helps, else the URL works for less
+//! time.
 
 use std::time::Duration;
 
@@ -9,73 +10,73 @@ use presignd::{
 };
 use tonic::{Code, Request};
 
-use super::{Aws, Fault, Keys, in_container, serving};
+use super::{FakeAws, Fault, Keys, in_container, start_serving};
 use crate::support::{
-    aws::Kind,
+    aws::RequestKind,
     callers::long,
-    clock::{OwnClock, Sets},
+    clock::{FakeClock, FakedClocks},
     grpc::{BUCKET, Told, batch, error_of, get, metadata, presigned, refused, results, seconds, url_of},
     provider::from_now,
     scrape::Scrape,
     sidecar::Sidecar,
 };
 
-/// Credentials that last an hour, a server that has them for longer than a minute, and newer ones that wait.
+/// A presignd whose credentials have a lifetime of an hour and are some minutes old, and newer ones at the endpoint.
 struct Aged {
-    aws: Aws,
+    aws: FakeAws,
     newer: Keys,
     sidecar: Sidecar,
-    clock: OwnClock,
+    clock: FakeClock,
 }
 
 impl Aged {
-    /// `minutes` after its credentials were loaded.
-    async fn by(minutes: i64, variables: &[(&str, &str)]) -> Self {
-        let (old, newer) = (Keys::lasting("old", 3_600), Keys::lasting("newer", 2 * 3_600));
-        let aws = Aws::giving(&old);
+    /// Starts presignd, and advances its clock by `minutes` after the first load.
+    async fn start(minutes: i64, variables: &[(&str, &str)]) -> Self {
+        let (old, newer) = (Keys::expiring_in("old", 3_600), Keys::expiring_in("newer", 2 * 3_600));
+        let aws = FakeAws::with_keys(&old);
         let mut command = in_container(&aws);
         command.envs(variables.iter().copied());
-        let clock = OwnClock::of(&mut command, Sets::AllTime);
-        let sidecar = serving(command).await;
-        clock.set_for(&sidecar, minutes * 60 + 2).await;
-        aws.give(&newer);
+        let clock = FakeClock::attach(&mut command, FakedClocks::All);
+        let sidecar = start_serving(command).await;
+        clock.set_and_wait(&sidecar, minutes * 60 + 2).await;
+        aws.set_keys(&newer);
         Self { aws, newer, sidecar, clock }
     }
 
     fn loads(&self) -> usize {
-        self.aws.count(Kind::Container)
+        self.aws.request_count(RequestKind::Container)
     }
 }
 
-/// Why a URL works for less time than was asked for.
+/// The clamp reason of a URL.
 fn reason(url: &PresignedRequest) -> &'static str {
-    url.clamp_reason().as_str_name().strip_prefix("CLAMP_REASON_").expect("it is named as every value is")
+    url.clamp_reason().as_str_name().strip_prefix("CLAMP_REASON_").expect("the value has the usual prefix")
 }
 
-/// A request for so many seconds.
-fn asking_for(wanted: i64) -> PresignRequest {
+/// A request with this `expires_in`, in seconds.
+fn get_for(wanted: i64) -> PresignRequest {
     PresignRequest { expires_in: Some(seconds(wanted)), ..get("key") }
 }
 
 #[tokio::test]
-async fn a_request_that_outlives_the_credentials_gets_newer_ones_and_all_of_its_time() {
-    let aged = Aged::by(1, &[]).await;
-    let url = presigned(aged.sidecar.client().await.presign(asking_for(3_580)).await);
+async fn a_request_that_outlives_the_credentials_gets_newer_ones() {
+    let aged = Aged::start(1, &[]).await;
+    let url = presigned(aged.sidecar.client().await.presign(get_for(3_580)).await);
     assert!(aged.newer.are_in(&url));
     assert_eq!((reason(&url), url.granted.unwrap().seconds), ("NONE", 3_580));
     assert_eq!(aged.loads(), 2);
 }
 
 #[tokio::test]
-async fn a_batch_and_a_stream_with_one_request_that_outlives_the_credentials_get_newer_ones() {
-    let with_one = || batch(vec![get("a"), asking_for(3_580), get("b")]);
-    let aged = Aged::by(1, &[]).await;
+async fn batches_and_streams_get_newer_credentials() {
+    let with_one = || batch(vec![get("a"), get_for(3_580), get("b")]);
+    let aged = Aged::start(1, &[]).await;
     for result in results(aged.sidecar.client().await.batch_presign(with_one()).await) {
         assert!(aged.newer.are_in(url_of(&result)));
     }
-    let aged = Aged::by(1, &[]).await;
+    let aged = Aged::start(1, &[]).await;
     let mut message = with_one();
-    // What the defaults ask for counts as well.
+    // The defaults of a batch count too.
     message.requests = vec![get("a"), get("b")];
     message.defaults = Some(PresignRequest { expires_in: Some(seconds(3_580)), ..Default::default() });
     let stream = tokio_stream::once(StreamPresignRequest { batch: Some(message) });
@@ -86,34 +87,34 @@ async fn a_batch_and_a_stream_with_one_request_that_outlives_the_credentials_get
 }
 
 #[tokio::test]
-async fn what_the_server_grants_to_those_who_do_not_say_counts_as_asked_for() {
-    let aged = Aged::by(1, &[("PRESIGND_EXPIRY_DEFAULT", "3580s")]).await;
+async fn the_default_expiry_counts_as_requested() {
+    let aged = Aged::start(1, &[("PRESIGND_EXPIRY_DEFAULT", "3580s")]).await;
     let url = presigned(aged.sidecar.client().await.presign(get("key")).await);
     assert!(aged.newer.are_in(&url));
     assert_eq!((reason(&url), url.granted.unwrap().seconds), ("NONE", 3_580));
 }
 
 #[tokio::test]
-async fn a_request_that_the_credentials_outlive_or_that_no_newer_ones_would_help_has_nothing_loaded() {
-    let aged = Aged::by(1, &[]).await;
+async fn no_early_refresh_for_a_request_it_cannot_help() {
+    let aged = Aged::start(1, &[]).await;
     let mut client = aged.sidecar.client().await;
     assert_eq!(reason(&presigned(client.presign(get("key")).await)), "NONE");
-    // Newer ones would last a minute more of seven days.
+    // Newer credentials would last only a minute longer, of the seven days requested.
     let url = presigned(client.presign(long()).await);
     assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
     assert_eq!(aged.loads(), 1);
 
-    let aged = Aged::by(7, &[]).await;
+    let aged = Aged::start(7, &[]).await;
     let url = presigned(aged.sidecar.client().await.presign(long()).await);
-    aged.newer.signed(&url);
-    assert_eq!(aged.loads(), 2, "seven minutes of an hour are worth it");
+    aged.newer.assert_signed(&url);
+    assert_eq!(aged.loads(), 2, "seven minutes of an hour are enough");
 }
 
 #[tokio::test]
 async fn invalid_requests_renew_nothing_early() {
-    let aged = Aged::by(1, &[]).await;
+    let aged = Aged::start(1, &[]).await;
     let mut client = aged.sidecar.client().await;
-    let invalid = || PresignRequest { key: String::new(), ..asking_for(3_580) };
+    let invalid = || PresignRequest { key: String::new(), ..get_for(3_580) };
     assert_eq!(Told::of(&refused(client.presign(invalid()).await)).reason, "KEY_INVALID");
     for result in results(client.batch_presign(batch(vec![invalid(), invalid()])).await) {
         assert_eq!(Told::of(&error_of(&result)).reason, "KEY_INVALID");
@@ -132,30 +133,30 @@ async fn invalid_requests_renew_nothing_early() {
 }
 
 #[tokio::test]
-async fn credentials_are_loaded_early_once_in_a_minute_at_most_and_once_for_everybody() {
-    let aged = Aged::by(1, &[]).await;
+async fn callers_share_one_early_refresh_per_minute() {
+    let aged = Aged::start(1, &[]).await;
     let mut clients = Vec::new();
     for _ in 0..100 {
         clients.push(aged.sidecar.client().await);
     }
-    let calls = clients.iter_mut().map(|client| client.presign(asking_for(3_580)));
+    let calls = clients.iter_mut().map(|client| client.presign(get_for(3_580)));
     for answer in join_all(calls).await {
-        assert!(aged.newer.are_in(&presigned(answer)), "everybody waited for the one load");
+        assert!(aged.newer.are_in(&presigned(answer)), "all calls waited for one load");
     }
     assert_eq!(aged.loads(), 2);
-    // Not again in the same minute, although these do not last so long either.
-    let url = presigned(clients[0].presign(asking_for(2 * 3_600 + 60)).await);
+    // No second load within the same minute, although the newer credentials do not last long enough either.
+    let url = presigned(clients[0].presign(get_for(2 * 3_600 + 60)).await);
     assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
     assert_eq!(aged.loads(), 2);
 }
 
 #[tokio::test]
-async fn a_provider_that_does_not_answer_holds_a_request_for_the_setting_at_most_and_within_its_deadline() {
+async fn a_hanging_provider_delays_a_request_within_limits() {
     for (setting, deadline, least, most) in [("500ms", None, 500, 1_900), ("10s", Some(2_000), 1_000, 1_900)]
     {
-        let aged = Aged::by(1, &[("PRESIGND_EXPIRY_REFRESH_WAIT", setting)]).await;
-        aged.aws.fault(Fault::Held);
-        let mut request = Request::new(asking_for(3_580));
+        let aged = Aged::start(1, &[("PRESIGND_EXPIRY_REFRESH_WAIT", setting)]).await;
+        aged.aws.set_fault(Fault::Hanging);
+        let mut request = Request::new(get_for(3_580));
         if let Some(deadline) = deadline {
             request.set_timeout(Duration::from_millis(deadline));
         }
@@ -163,125 +164,125 @@ async fn a_provider_that_does_not_answer_holds_a_request_for_the_setting_at_most
         let watch = Stopwatch::start();
         let url = presigned(client.presign(request).await);
         let took = watch.elapsed();
-        assert_eq!(reason(&url), "CREDENTIAL_EXPIRY", "cut, and not refused");
+        assert_eq!(reason(&url), "CREDENTIAL_EXPIRY", "shortened, not rejected");
         let between = Duration::from_millis(least)..Duration::from_millis(most);
         assert!(between.contains(&took), "{setting}, {deadline:?}: {took:?}");
-        // Who needs nothing does not wait, nor who comes when it has been waited for long enough.
+        // A request that needs no refresh does not wait, nor one after the attempt has taken refresh_wait.
         let watch = Stopwatch::start();
         presigned(client.presign(get("key")).await);
         if deadline.is_none() {
-            presigned(client.presign(asking_for(3_580)).await);
+            presigned(client.presign(get_for(3_580)).await);
         }
         assert!(watch.elapsed() < Duration::from_millis(400), "{:?}", watch.elapsed());
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_has_the_request_cut_and_not_refused() {
-    let aged = Aged::by(1, &[]).await;
-    aged.aws.fault(Fault::Status(403));
-    let url = presigned(aged.sidecar.client().await.presign(asking_for(3_580)).await);
+async fn a_failed_early_refresh_shortens_the_url() {
+    let aged = Aged::start(1, &[]).await;
+    aged.aws.set_fault(Fault::Status(403));
+    let url = presigned(aged.sidecar.client().await.presign(get_for(3_580)).await);
     assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
     assert_eq!(aged.loads(), 2);
 }
 
 #[tokio::test]
-async fn without_time_to_wait_nothing_is_loaded_early() {
-    let aged = Aged::by(1, &[("PRESIGND_EXPIRY_REFRESH_WAIT", "0s")]).await;
-    let url = presigned(aged.sidecar.client().await.presign(asking_for(3_580)).await);
+async fn a_zero_refresh_wait_disables_early_refreshes() {
+    let aged = Aged::start(1, &[("PRESIGND_EXPIRY_REFRESH_WAIT", "0s")]).await;
+    let url = presigned(aged.sidecar.client().await.presign(get_for(3_580)).await);
     assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
     assert_eq!(aged.loads(), 1);
 }
 
 #[tokio::test]
-async fn a_least_time_is_met_with_newer_credentials_or_refused_with_what_could_be_granted() {
+async fn min_expires_in_is_met_with_newer_credentials_or_rejected() {
     let all_or_nothing =
-        |wanted: i64| PresignRequest { min_expires_in: Some(seconds(wanted)), ..asking_for(wanted) };
-    let aged = Aged::by(1, &[]).await;
+        |wanted: i64| PresignRequest { min_expires_in: Some(seconds(wanted)), ..get_for(wanted) };
+    let aged = Aged::start(1, &[]).await;
     let mut client = aged.sidecar.client().await;
     let url = presigned(client.presign(all_or_nothing(3_580)).await);
     assert_eq!(url.granted.unwrap().seconds, 3_580);
 
     let status = refused(client.presign(all_or_nothing(3 * 3_600)).await);
-    let told = Told::of(&status);
-    assert_eq!((told.code, told.reason.as_str()), (Code::FailedPrecondition, "EXPIRY_TOO_SHORT"));
+    let error = Told::of(&status);
+    assert_eq!((error.code, error.reason.as_str()), (Code::FailedPrecondition, "EXPIRY_TOO_SHORT"));
     let details = metadata(&status);
     assert_eq!(details["clamp_reason"], "CREDENTIAL_EXPIRY");
     let grantable: u64 = details["grantable_seconds"].parse().unwrap();
     assert!((7_000..7_200).contains(&grantable), "{grantable}");
-    // What is said to be grantable is granted.
+    // The grantable lifetime is granted.
     let url = presigned(client.presign(all_or_nothing(i64::try_from(grantable).unwrap() - 5)).await);
     assert_eq!(reason(&url), "NONE");
 }
 
-/// Newer credentials in the middle of a window would give another URL, which ends when the first one does.
+/// Newer credentials in the middle of a window would give another URL with the same expiry.
 #[tokio::test]
-async fn a_url_of_a_window_is_the_same_until_its_credentials_cannot_do_what_was_asked_at_its_beginning() {
-    let aged = Aged::by(1, &[]).await;
+async fn a_window_needs_newer_credentials_only_from_its_beginning() {
+    let aged = Aged::start(1, &[]).await;
     let mut client = aged.sidecar.client().await;
-    // A window that began long before: what is asked for is over before the credentials end.
-    let in_a_window = PresignRequest { reuse_window: Some(seconds(100_000_000)), ..asking_for(200_000_000) };
+    // A window that began long before: its URL expires before the credentials.
+    let in_a_window = PresignRequest { reuse_window: Some(seconds(100_000_000)), ..get_for(200_000_000) };
     let status = refused(client.presign(in_a_window).await);
     assert_eq!(Told::of(&status).reason, "REUSE_WINDOW_TOO_LONG");
     assert_eq!(aged.loads(), 1);
     let now = prost_types::Timestamp::from(from_now(Duration::ZERO)).seconds + 62;
-    // One that began about half an hour ago, and one that begins now.
+    // A window that began about half an hour ago, and one that begins now.
     for (window, loads) in [(window_that_began(now, 1_800), 1), (window_that_began(now, 0), 2)] {
-        let request = PresignRequest { reuse_window: Some(seconds(window)), ..asking_for(3_580) };
+        let request = PresignRequest { reuse_window: Some(seconds(window)), ..get_for(3_580) };
         let _signed_or_not = client.presign(request).await;
         assert_eq!(aged.loads(), loads, "a window of {window} s");
     }
 }
 
-/// A window of half an hour to an hour that began so many seconds before a time, give or take a few.
+/// The length of a window, half an hour to an hour, that began about `before` seconds before `now`.
 fn window_that_began(now: i64, before: i64) -> i64 {
     let fits = |window: &i64| (now % window - before).abs() < 5;
     (1_805..3_500).find(fits).expect("there is such a window")
 }
 
 #[tokio::test]
-async fn only_so_many_wait_at_once_that_there_are_places_for_the_others() {
+async fn waiting_requests_leave_permits_for_others() {
     let aged =
-        Aged::by(1, &[("PRESIGND_LIMITS_REQUESTS", "8"), ("PRESIGND_EXPIRY_REFRESH_WAIT", "10s")]).await;
-    aged.aws.fault(Fault::Held);
+        Aged::start(1, &[("PRESIGND_LIMITS_REQUESTS", "8"), ("PRESIGND_EXPIRY_REFRESH_WAIT", "10s")]).await;
+    aged.aws.set_fault(Fault::Hanging);
     let mut client = aged.sidecar.client().await;
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let mut client = client.clone();
-            tokio::spawn(async move { presigned(client.presign(asking_for(3_580)).await) })
+            tokio::spawn(async move { presigned(client.presign(get_for(3_580)).await) })
         })
         .collect();
-    aged.aws.asked(Kind::Container, 2).await;
-    // Two of eight places wait; whoever comes now is answered at once.
+    aged.aws.wait_for_request(RequestKind::Container, 2).await;
+    // Two of eight permits wait for the refresh; further calls are answered at once.
     while Scrape::of(&aged.sidecar).await.get("presignd_inflight_requests", &[]) < 2.0 {}
     for _ in 0..20 {
-        assert_eq!(reason(&presigned(client.presign(asking_for(3_580)).await)), "CREDENTIAL_EXPIRY");
+        assert_eq!(reason(&presigned(client.presign(get_for(3_580)).await)), "CREDENTIAL_EXPIRY");
     }
-    aged.aws.give(&aged.newer);
+    aged.aws.set_keys(&aged.newer);
     for url in join_all(waiting).await {
         assert!(aged.newer.are_in(&url.unwrap()));
     }
 }
 
 #[tokio::test]
-async fn after_a_reload_of_the_rules_alone_the_credentials_stay_and_are_still_renewed_early() {
+async fn early_refreshes_continue_after_a_reload_of_rules() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
     std::fs::write(&file, "[expiry]\nmax = \"50m\"\n").unwrap();
     let config = file.to_str().unwrap();
-    let aged = Aged::by(1, &[("PRESIGND_CONFIG", config)]).await;
-    aged.aws.fault(Fault::Held);
+    let aged = Aged::start(1, &[("PRESIGND_CONFIG", config)]).await;
+    aged.aws.set_fault(Fault::Hanging);
     std::fs::write(&file, "[expiry]\nmax = \"3580s\"\n").unwrap();
     aged.sidecar.signal(rustix::process::Signal::HUP);
     aged.sidecar.logged("SIGHUP: the configuration was reloaded").await;
     let mut client = aged.sidecar.client().await;
-    let url = presigned(client.presign(asking_for(3_400)).await);
-    assert_eq!(url.granted.unwrap().seconds, 3_400, "with the credentials that were there");
-    aged.aws.asked(Kind::Container, 2).await;
-    aged.aws.give(&Keys::lasting("reloaded", 3_680));
+    let url = presigned(client.presign(get_for(3_400)).await);
+    assert_eq!(url.granted.unwrap().seconds, 3_400, "with the current credentials");
+    aged.aws.wait_for_request(RequestKind::Container, 2).await;
+    aged.aws.set_keys(&Keys::expiring_in("reloaded", 3_680));
     let labels = [("signer", "default"), ("outcome", "ok")];
     Scrape::reaches(&aged.sidecar, "presignd_credentials_refresh_total", &labels, 2.0).await;
-    aged.clock.set_for(&aged.sidecar, 2 * 62).await;
-    aged.aws.give(&aged.newer);
-    assert!(aged.newer.are_in(&presigned(client.presign(asking_for(3_580)).await)));
+    aged.clock.set_and_wait(&aged.sidecar, 2 * 62).await;
+    aged.aws.set_keys(&aged.newer);
+    assert!(aged.newer.are_in(&presigned(client.presign(get_for(3_580)).await)));
 }

@@ -1,20 +1,21 @@
-//! What the AWS SDKs read of endpoints in environment and profile counts where no setting says otherwise.
+//! Endpoint settings in the environment and the profile are resolved as by the AWS SDKs, unless presignd's settings
+//! override them.
 
 use std::{fs, process::Command};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{FAILED, Keys, kept_secrets, refuses, serving};
+use super::{FAILED, Keys, assert_no_secrets, assert_unavailable, start_serving};
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{Told, get, presigned, refused},
     sidecar::{PATIENCE, Sidecar, presignd},
 };
 
-/// presignd with the default chain, keys in its environment, and these variables.
+/// presignd with the default chain, and with keys and these variables in its environment.
 fn with(variables: &[(&str, &str)]) -> Command {
-    let keys = Keys::unending("user");
+    let keys = Keys::permanent("user");
     let mut command = presignd();
     command
         .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
@@ -25,7 +26,7 @@ fn with(variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// A shared config file.
+/// Writes a shared config file; returns its folder and its path.
 fn config_file(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config");
@@ -34,7 +35,7 @@ fn config_file(text: &str) -> (TempDir, String) {
     (folder, name)
 }
 
-/// Where a bucket is.
+/// The base URL of the test bucket.
 async fn origin(sidecar: &Sidecar) -> String {
     let url = presigned(sidecar.client().await.presign(get("key")).await).url;
     url.split("/key?").next().unwrap().to_owned()
@@ -43,7 +44,7 @@ async fn origin(sidecar: &Sidecar) -> String {
 const AT_AWS: &str = "https://plain-bucket.s3.us-east-1.amazonaws.com";
 
 #[tokio::test]
-async fn the_variables_of_the_sdks_count_and_settings_come_before_them() {
+async fn settings_override_the_variables_of_the_sdks() {
     let fips = "https://plain-bucket.s3-fips.us-east-1.amazonaws.com";
     let rows: [(&[(&str, &str)], &str); 12] = [
         (&[], AT_AWS),
@@ -78,14 +79,14 @@ async fn the_variables_of_the_sdks_count_and_settings_come_before_them() {
         (&[("AWS_USE_DUALSTACK_ENDPOINT", "true"), ("PRESIGND_SIGNERS_DEFAULT_DUAL_STACK", "false")], AT_AWS),
     ];
     for (variables, expected) in rows {
-        let sidecar = serving(with(variables)).await;
+        let sidecar = start_serving(with(variables)).await;
         assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
     }
 }
 
 #[tokio::test]
-async fn a_variable_that_cannot_be_read_is_in_nobodys_way_where_a_setting_comes_before_it() {
-    let all_set = [
+async fn an_invalid_variable_is_ignored_if_a_setting_overrides_it() {
+    let overridden = [
         ("AWS_REGION", "US-EAST-1"),
         ("PRESIGND_SIGNERS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ENDPOINT_URL", "http://user:canary@minio"),
@@ -99,11 +100,11 @@ async fn a_variable_that_cannot_be_read_is_in_nobodys_way_where_a_setting_comes_
         ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "1"),
         ("PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH", "true"),
     ];
-    assert_eq!(origin(&serving(with(&all_set)).await).await, AT_AWS);
+    assert_eq!(origin(&start_serving(with(&overridden)).await).await, AT_AWS);
 }
 
 #[tokio::test]
-async fn the_profile_counts_after_the_environment() {
+async fn the_environment_overrides_the_profile() {
     let (_folder, file) = config_file(
         "[default]\nendpoint_url = http://all\nservices = ours\ns3_use_arn_region = false\n\
          [services ours]\ns3 =\n  endpoint_url = http://s3.local:9000\n\
@@ -118,14 +119,14 @@ async fn the_profile_counts_after_the_environment() {
         (&[file, ("AWS_PROFILE", "fips")], "https://plain-bucket.s3-fips.dualstack.us-east-1.amazonaws.com"),
     ];
     for (variables, expected) in rows {
-        let sidecar = serving(with(variables)).await;
+        let sidecar = start_serving(with(variables)).await;
         assert_eq!(origin(&sidecar).await, expected, "{variables:?}");
     }
 }
 
 #[tokio::test]
-async fn an_arn_of_another_region_is_refused_where_the_sdks_would() {
-    let abroad =
+async fn an_arn_of_another_region_is_rejected_as_by_the_sdks() {
+    let request =
         presignd::pb::PresignRequest { bucket: OUTPOSTS_ARN.replace("us-east-1", "eu-west-1"), ..get("key") };
     let (_folder, file) = config_file("[default]\ns3_use_arn_region = false\n");
     let rows: [(&[(&str, &str)], bool); 5] = [
@@ -135,31 +136,31 @@ async fn an_arn_of_another_region_is_refused_where_the_sdks_would() {
         (&[("AWS_CONFIG_FILE", &file), ("AWS_S3_USE_ARN_REGION", "true")], true),
         (&[("AWS_S3_USE_ARN_REGION", "false"), ("PRESIGND_SIGNERS_DEFAULT_USE_ARN_REGION", "true")], true),
     ];
-    for (variables, taken) in rows {
-        let sidecar = serving(with(variables)).await;
-        let answer = sidecar.client().await.presign(abroad.clone()).await;
-        assert_eq!(answer.is_ok(), taken, "{variables:?}");
-        if !taken {
-            let told = Told::of(&refused(answer));
-            assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
-            assert!(told.message.contains("signers.NAME.use_arn_region"), "{told:?}");
+    for (variables, is_accepted) in rows {
+        let sidecar = start_serving(with(variables)).await;
+        let answer = sidecar.client().await.presign(request.clone()).await;
+        assert_eq!(answer.is_ok(), is_accepted, "{variables:?}");
+        if !is_accepted {
+            let error = Told::of(&refused(answer));
+            assert_eq!((error.reason.as_str(), error.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
+            assert!(error.message.contains("signers.NAME.use_arn_region"), "{error:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_directory_bucket_is_signed_for_without_a_session_where_the_sdks_would() {
+async fn a_directory_bucket_needs_no_session_without_session_auth() {
     let directory = presignd::pb::PresignRequest { bucket: "logs--use1-az4--x-s3".to_owned(), ..get("key") };
     let host = "https://logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/key?";
     for variable in ["AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH"] {
-        let sidecar = serving(with(&[(variable, "true")])).await;
+        let sidecar = start_serving(with(&[(variable, "true")])).await;
         let url = presigned(sidecar.client().await.presign(directory.clone()).await).url;
         assert!(url.starts_with(host) && url.contains("%2Fus-east-1%2Fs3express%2Faws4_request"), "{url}");
     }
 }
 
 #[tokio::test]
-async fn a_variable_that_cannot_be_read_is_an_error_that_names_it_and_keeps_its_value() {
+async fn an_invalid_variable_is_named_without_its_value() {
     for (name, value) in [
         ("AWS_ENDPOINT_URL_S3", "http://user:canary@minio"),
         ("AWS_REGION", "Canary"),
@@ -171,39 +172,39 @@ async fn a_variable_that_cannot_be_read_is_an_error_that_names_it_and_keeps_its_
         let sidecar = Sidecar::spawn(command, &[]);
         sidecar.logged(FAILED).await;
         assert!(sidecar.log().contains(name), "{}", sidecar.log());
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
-        kept_secrets(&sidecar).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+        assert_no_secrets(&sidecar).await;
     }
 }
 
 #[tokio::test]
-async fn a_combination_that_aws_has_for_no_bucket_is_warned_of_at_the_start_and_refused_for_each() {
-    let sidecar = serving(with(&[
+async fn unsupported_endpoint_settings_are_logged_and_rejected() {
+    let sidecar = start_serving(with(&[
         ("AWS_USE_FIPS_ENDPOINT", "true"),
         ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://minio:9000"),
     ]))
     .await;
-    sidecar.logged("no bucket can be signed for: FIPS exists only on AWS").await;
-    let told = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
-    assert_eq!((told.reason.as_str(), told.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
-    assert!(told.message.contains("signers.NAME.fips = false"), "{told:?}");
+    sidecar.logged("URLs cannot be signed for any bucket: FIPS exists only on AWS").await;
+    let error = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
+    assert_eq!((error.reason.as_str(), error.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
+    assert!(error.message.contains("signers.NAME.fips = false"), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_endpoint_that_changes_in_the_profile_is_taken_up_with_the_same_keys() {
-    let keys = Keys::unending("first").section("default");
+async fn a_changed_profile_endpoint_is_used_with_the_same_keys() {
+    let keys = Keys::permanent("first").section("default");
     let text = |endpoint: &str| format!("{keys}\nregion = us-east-1\nendpoint_url = {endpoint}\n");
     let (_folder, file) = config_file(&text("http://before"));
     let mut command = with(&[("AWS_CONFIG_FILE", &file), ("PRESIGND_SIGNERS_DEFAULT_PROVIDER", "profile")]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
-    let sidecar = serving(command).await;
+    let sidecar = start_serving(command).await;
     assert_eq!(origin(&sidecar).await, "http://plain-bucket.before");
     fs::write(&file, text("http://after")).unwrap();
-    becomes(&sidecar, "http://plain-bucket.after").await;
+    wait_for_origin(&sidecar, "http://plain-bucket.after").await;
 }
 
-/// Waits until buckets are there.
-async fn becomes(sidecar: &Sidecar, expected: &str) {
+/// Waits until the test bucket has this base URL.
+async fn wait_for_origin(sidecar: &Sidecar, expected: &str) {
     let changed = async {
         let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
         while origin(sidecar).await != expected {
@@ -215,13 +216,13 @@ async fn becomes(sidecar: &Sidecar, expected: &str) {
 }
 
 #[tokio::test]
-async fn what_was_found_stays_when_a_reload_changes_the_settings() {
+async fn resolved_endpoint_defaults_survive_a_reload() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
     fs::write(&file, "").unwrap();
     let mut command = with(&[("AWS_ENDPOINT_URL_S3", "http://minio:9000")]);
     command.env("PRESIGND_CONFIG", &file);
-    let sidecar = serving(command).await;
+    let sidecar = start_serving(command).await;
     assert_eq!(origin(&sidecar).await, "http://plain-bucket.minio:9000");
     for (text, expected) in [
         ("path_style = true", "http://minio:9000/plain-bucket"),
@@ -230,6 +231,6 @@ async fn what_was_found_stays_when_a_reload_changes_the_settings() {
     ] {
         fs::write(&file, format!("[signers.default]\n{text}\n")).unwrap();
         sidecar.signal(Signal::HUP);
-        becomes(&sidecar, expected).await;
+        wait_for_origin(&sidecar, expected).await;
     }
 }

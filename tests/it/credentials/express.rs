@@ -1,4 +1,4 @@
-//! Directory buckets: signed for with the credentials of a session of their own, which a faked S3 gives.
+//! Directory buckets: URLs are signed with the credentials of a session, which a fake S3 creates.
 
 use std::{process::Command, time::Duration};
 
@@ -15,12 +15,12 @@ use presignd::pb::{PresignRequest, PresignedRequest};
 use prost_types::Timestamp;
 use tonic::Code;
 
-use super::{Aws, Fault, Keys, has_canary, kept_secrets, serving, with_provider};
+use super::{FakeAws, Fault, Keys, assert_no_secrets, has_canary, start_serving, with_provider};
 use crate::{
     oracles::sigv4,
     support::{
-        aws::Kind,
-        clock::{OwnClock, Sets},
+        aws::RequestKind,
+        clock::{FakeClock, FakedClocks},
         grpc::{
             Told, batch, error_of, get, parameter, presigned, refused, results, says_when_to_retry, seconds,
             url_of,
@@ -33,8 +33,8 @@ use crate::{
 
 const BUCKET: &str = "logs--use1-az4--x-s3";
 
-/// presignd with its own keys, which S3 knows under this endpoint.
-fn beside(s3: &Aws, own: &Keys) -> Command {
+/// presignd with these keys, and with the fake S3 as its endpoint.
+fn with_s3(s3: &FakeAws, own: &Keys) -> Command {
     let mut command = with_provider("environment");
     command
         .env("AWS_ACCESS_KEY_ID", &own.id)
@@ -43,15 +43,15 @@ fn beside(s3: &Aws, own: &Keys) -> Command {
     command
 }
 
-fn of_the_bucket(key: &str) -> PresignRequest {
+fn get_from_bucket(key: &str) -> PresignRequest {
     PresignRequest { bucket: BUCKET.to_owned(), ..get(key) }
 }
 
 async fn url(sidecar: &Sidecar) -> PresignedRequest {
-    presigned(sidecar.client().await.presign(of_the_bucket("a//b c.txt")).await)
+    presigned(sidecar.client().await.presign(get_from_bucket("a//b c.txt")).await)
 }
 
-/// What aws-sigv4 signs the same request with, given the session.
+/// The signature of aws-sigv4 for the same request with this session.
 fn signature(session: &Keys, presigned: &PresignedRequest) -> String {
     let parts = Parts::of(&presigned.url);
     let granted = presigned.granted.unwrap().seconds.unsigned_abs();
@@ -74,9 +74,9 @@ fn signature(session: &Keys, presigned: &PresignedRequest) -> String {
     sigv4::sign_request(presigned, &parts, &params.into())
 }
 
-/// Asserts that a URL is of a session.
-fn is_of(session: &Keys, presigned: &PresignedRequest) {
-    assert!(session.are_in(presigned), "{} signs", session.id);
+/// Asserts that a session signed a URL.
+fn assert_signed_by(session: &Keys, presigned: &PresignedRequest) {
+    assert!(session.are_in(presigned), "not signed with {}", session.id);
     let token = Parts::of(&presigned.url).value("X-Amz-S3session-Token");
     assert_eq!(token, session.token);
     assert!(!presigned.url.contains("X-Amz-Security-Token"));
@@ -84,15 +84,15 @@ fn is_of(session: &Keys, presigned: &PresignedRequest) {
 }
 
 #[tokio::test]
-async fn a_directory_bucket_is_signed_for_with_a_session_and_the_url_ends_with_it() {
-    let (own, session) = (Keys::unending("own"), Keys::lasting("session", 300));
-    let s3 = Aws::giving(&session);
-    let sidecar = serving(beside(&s3, &own)).await;
+async fn a_directory_bucket_url_expires_with_its_session() {
+    let (own, session) = (Keys::permanent("own"), Keys::expiring_in("session", 300));
+    let s3 = FakeAws::with_keys(&session);
+    let sidecar = start_serving(with_s3(&s3, &own)).await;
     let url = url(&sidecar).await;
-    is_of(&session, &url);
+    assert_signed_by(&session, &url);
     assert_eq!(url.expires_at, session.end.map(Timestamp::from));
     assert_eq!(url.clamp_reason().as_str_name(), "CLAMP_REASON_SESSION_EXPIRY");
-    let asked = s3.asked(Kind::CreateSession, 1).await;
+    let asked = s3.wait_for_request(RequestKind::CreateSession, 1).await;
     let explained = presignd::pb::ExplainRequest {
         url: url.url.clone(),
         method: url.method.clone(),
@@ -105,15 +105,15 @@ async fn a_directory_bucket_is_signed_for_with_a_session_and_the_url_ends_with_i
     );
     assert_eq!(asked.signed_by(), own.id);
     assert!(asked.authorization.contains("/us-east-1/s3express/aws4_request"), "the scope of the call");
-    kept_secrets(&sidecar).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn the_url_is_the_one_of_the_aws_sdk_presigner_with_the_same_session() {
-    let (own, session) = (Keys::unending("own"), Keys::lasting("session", 300));
-    let s3 = Aws::giving(&session);
-    let sidecar = serving(beside(&s3, &own)).await;
-    let mut request = of_the_bucket("folder/a b.txt");
+async fn directory_bucket_urls_equal_those_of_the_aws_sdk() {
+    let (own, session) = (Keys::permanent("own"), Keys::expiring_in("session", 300));
+    let s3 = FakeAws::with_keys(&session);
+    let sidecar = start_serving(with_s3(&s3, &own)).await;
+    let mut request = get_from_bucket("folder/a b.txt");
     request.expires_in = Some(seconds(60));
     request.query.insert("x-id".to_owned(), "GetObject".to_owned());
     let ours = presigned(sidecar.client().await.presign(request).await);
@@ -139,64 +139,66 @@ async fn the_url_is_the_one_of_the_aws_sdk_presigner_with_the_same_session() {
 }
 
 #[tokio::test]
-async fn a_session_is_had_once_for_many_callers_and_kept() {
-    let session = Keys::lasting("session", 300);
-    let s3 = Aws::giving(&session);
-    let sidecar = serving(beside(&s3, &Keys::unending("own"))).await;
-    s3.fault(Fault::Held);
+async fn concurrent_callers_share_one_cached_session() {
+    let session = Keys::expiring_in("session", 300);
+    let s3 = FakeAws::with_keys(&session);
+    let sidecar = start_serving(with_s3(&s3, &Keys::permanent("own"))).await;
+    s3.set_fault(Fault::Hanging);
     let mut clients = Vec::new();
     for _ in 0..50 {
         clients.push(sidecar.client().await);
     }
-    let calls = clients.iter_mut().map(|client| client.presign(of_the_bucket("key")));
+    let calls = clients.iter_mut().map(|client| client.presign(get_from_bucket("key")));
     let released = async {
-        s3.asked(Kind::CreateSession, 1).await;
-        s3.give(&session);
+        s3.wait_for_request(RequestKind::CreateSession, 1).await;
+        s3.set_keys(&session);
     };
     let (answers, ()) = tokio::join!(join_all(calls), released);
     for answer in answers {
         assert!(session.are_in(&presigned(answer)));
     }
-    let many = batch((0..200).map(|number| of_the_bucket(&number.to_string())).collect());
+    let many = batch((0..200).map(|number| get_from_bucket(&number.to_string())).collect());
     for result in results(clients[0].batch_presign(many).await) {
         assert!(session.are_in(url_of(&result)));
     }
-    assert_eq!(s3.count(Kind::CreateSession), 1);
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 1);
 }
 
 #[tokio::test]
-async fn a_session_is_renewed_when_half_of_its_time_is_over_and_no_caller_waits_for_that() {
-    let (first, second) = (Keys::lasting("first", 300), Keys::lasting("second", 600));
-    let s3 = Aws::giving(&first);
-    let mut command = beside(&s3, &Keys::unending("own"));
-    let clock = OwnClock::of(&mut command, Sets::AllTime);
-    let sidecar = serving(command).await;
+async fn a_session_is_renewed_in_the_background_at_half_life() {
+    let (first, second) = (Keys::expiring_in("first", 300), Keys::expiring_in("second", 600));
+    let s3 = FakeAws::with_keys(&first);
+    let mut command = with_s3(&s3, &Keys::permanent("own"));
+    let clock = FakeClock::attach(&mut command, FakedClocks::All);
+    let sidecar = start_serving(command).await;
     assert!(first.are_in(&url(&sidecar).await));
-    clock.set_for(&sidecar, 140).await;
+    clock.set_and_wait(&sidecar, 140).await;
     assert!(first.are_in(&url(&sidecar).await));
-    assert_eq!(s3.count(Kind::CreateSession), 1);
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 1);
 
-    clock.set_for(&sidecar, 160).await;
-    s3.fault(Fault::Held);
-    assert!(first.are_in(&url(&sidecar).await), "the old one signs while the new one is had");
-    s3.asked(Kind::CreateSession, 2).await;
+    clock.set_and_wait(&sidecar, 160).await;
+    s3.set_fault(Fault::Hanging);
+    assert!(first.are_in(&url(&sidecar).await), "the old session signs while the new one is created");
+    s3.wait_for_request(RequestKind::CreateSession, 2).await;
     assert!(first.are_in(&url(&sidecar).await));
-    s3.give(&second);
+    s3.set_keys(&second);
     let renewing = async { while !second.are_in(&url(&sidecar).await) {} };
-    tokio::time::timeout(crate::support::sidecar::PATIENCE, renewing).await.expect("it takes over in time");
-    assert_eq!(s3.count(Kind::CreateSession), 2);
+    tokio::time::timeout(crate::support::sidecar::PATIENCE, renewing)
+        .await
+        .expect("the new session is used in time");
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 2);
 }
 
 #[tokio::test]
-async fn the_own_credentials_end_a_session_that_would_last_longer() {
-    let session = Keys::lasting("session", 300);
-    let s3 = Aws::giving(&session);
-    let mut command = beside(&s3, &Keys::unending("own"));
+async fn a_url_expires_with_the_credentials_of_the_signer() {
+    let session = Keys::expiring_in("session", 300);
+    let s3 = FakeAws::with_keys(&session);
+    let mut command = with_s3(&s3, &Keys::permanent("own"));
     let end = from_now(Duration::from_secs(120));
     command
         .env("AWS_SESSION_TOKEN", "canary-own-token")
         .env("AWS_CREDENTIAL_EXPIRATION", Timestamp::from(end).to_string());
-    let sidecar = serving(command).await;
+    let sidecar = start_serving(command).await;
     let url = url(&sidecar).await;
     assert!(session.are_in(&url));
     assert_eq!(url.expires_at, Some(Timestamp::from(end)));
@@ -204,43 +206,43 @@ async fn the_own_credentials_end_a_session_that_would_last_longer() {
 }
 
 #[tokio::test]
-async fn a_session_that_s3_refuses_is_told_with_what_to_do_and_spoils_no_other_url() {
-    let s3 = Aws::denying();
-    let sidecar = serving(beside(&s3, &Keys::unending("own"))).await;
+async fn a_rejected_session_fails_only_its_own_urls() {
+    let s3 = FakeAws::without_keys();
+    let sidecar = start_serving(with_s3(&s3, &Keys::permanent("own"))).await;
     let mut client = sidecar.client().await;
-    let told = Told::new(
+    let expected = Told::new(
         Code::FailedPrecondition,
         "SESSION_REFUSED",
         None,
-        "S3 refuses a session for logs--use1-az4--x-s3: AccessDenied; the signer needs s3express:CreateSession for this \
-         directory bucket, or the signer's setting disable_session_auth",
+        "S3 rejected CreateSession for logs--use1-az4--x-s3: AccessDenied; allow s3express:CreateSession on this directory \
+         bucket to the signer's role, or set disable_session_auth of the signer",
     );
-    assert_eq!(Told::of(&refused(client.presign(of_the_bucket("key")).await)), told);
-    let answers = results(client.batch_presign(batch(vec![get("a"), of_the_bucket("b"), get("c")])).await);
+    assert_eq!(Told::of(&refused(client.presign(get_from_bucket("key")).await)), expected);
+    let answers = results(client.batch_presign(batch(vec![get("a"), get_from_bucket("b"), get("c")])).await);
     url_of(&answers[0]);
-    assert_eq!(Told::of(&error_of(&answers[1])), told);
+    assert_eq!(Told::of(&error_of(&answers[1])), expected);
     url_of(&answers[2]);
-    assert_eq!(s3.count(Kind::CreateSession), 1, "who comes within a second is told the same");
-    kept_secrets(&sidecar).await;
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 1, "the error is cached for a second");
+    assert_no_secrets(&sidecar).await;
 
-    let session = Keys::lasting("session", 300);
-    s3.give(&session);
+    let session = Keys::expiring_in("session", 300);
+    s3.set_keys(&session);
     let recovering = async {
         loop {
-            if let Ok(answer) = client.presign(of_the_bucket("key")).await {
+            if let Ok(answer) = client.presign(get_from_bucket("key")).await {
                 return presigned(Ok(answer));
             }
         }
     };
     let url = tokio::time::timeout(crate::support::sidecar::PATIENCE, recovering).await.unwrap();
-    is_of(&session, &url);
+    assert_signed_by(&session, &url);
 }
 
 #[tokio::test]
 async fn invalid_items_create_no_session() {
-    let session = Keys::lasting("session", 300);
-    let s3 = Aws::giving(&session);
-    let sidecar = serving(beside(&s3, &Keys::unending("own"))).await;
+    let session = Keys::expiring_in("session", 300);
+    let s3 = FakeAws::with_keys(&session);
+    let sidecar = start_serving(with_s3(&s3, &Keys::permanent("own"))).await;
     let mut client = sidecar.client().await;
     let invalid = (0..20).map(|number| PresignRequest {
         bucket: format!("logs{number}--use1-az4--x-s3"),
@@ -253,43 +255,43 @@ async fn invalid_items_create_no_session() {
         let error = Told::of(&error_of(answer));
         assert_eq!((error.code, error.reason.as_str()), (Code::InvalidArgument, "KEY_INVALID"));
     }
-    refused(client.presign(of_the_bucket("")).await);
-    assert_eq!(s3.count(Kind::CreateSession), 0);
+    refused(client.presign(get_from_bucket("")).await);
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 0);
     // A valid item in the same batch creates the session of its own bucket only.
-    let mixed = vec![of_the_bucket(""), of_the_bucket("key")];
+    let mixed = vec![get_from_bucket(""), get_from_bucket("key")];
     let answers = results(client.batch_presign(batch(mixed)).await);
     assert_eq!(Told::of(&error_of(&answers[0])).reason, "KEY_INVALID");
     assert!(session.are_in(url_of(&answers[1])));
-    assert_eq!(s3.count(Kind::CreateSession), 1);
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 1);
 }
 
 #[tokio::test]
-async fn an_s3_that_fails_is_told_as_passing() {
-    for fault in [Fault::Refused, Fault::Status(503), Fault::Empty] {
-        let s3 = Aws::giving(&Keys::lasting("session", 300));
-        let sidecar = serving(beside(&s3, &Keys::unending("own"))).await;
-        s3.fault(fault);
-        let status = refused(sidecar.client().await.presign(of_the_bucket("key")).await);
-        let told = Told::of(&status);
+async fn a_failing_s3_is_reported_as_retryable() {
+    for fault in [Fault::Unreachable, Fault::Status(503), Fault::Empty] {
+        let s3 = FakeAws::with_keys(&Keys::expiring_in("session", 300));
+        let sidecar = start_serving(with_s3(&s3, &Keys::permanent("own"))).await;
+        s3.set_fault(fault);
+        let status = refused(sidecar.client().await.presign(get_from_bucket("key")).await);
+        let error = Told::of(&status);
         assert_eq!(
-            (told.code, told.reason.as_str()),
+            (error.code, error.reason.as_str()),
             (Code::Unavailable, "SESSION_UNAVAILABLE"),
             "{fault:?}"
         );
         assert!(says_when_to_retry(&status));
         assert!(!has_canary(&status.to_string()), "{status}");
-        kept_secrets(&sidecar).await;
+        assert_no_secrets(&sidecar).await;
     }
 }
 
 #[tokio::test]
-async fn without_session_authentication_the_own_keys_sign_and_s3_is_not_asked() {
-    let own = Keys::unending("own");
-    let s3 = Aws::giving(&Keys::lasting("session", 300));
-    let mut command = beside(&s3, &own);
+async fn without_session_auth_the_signer_keys_sign() {
+    let own = Keys::permanent("own");
+    let s3 = FakeAws::with_keys(&Keys::expiring_in("session", 300));
+    let mut command = with_s3(&s3, &own);
     command.env("PRESIGND_SIGNERS_DEFAULT_DISABLE_SESSION_AUTH", "true");
-    let sidecar = serving(command).await;
+    let sidecar = start_serving(command).await;
     let url = url(&sidecar).await;
     assert!(own.are_in(&url) && url.url.contains("%2Fs3express%2Faws4_request"));
-    assert_eq!(s3.count(Kind::CreateSession), 0);
+    assert_eq!(s3.request_count(RequestKind::CreateSession), 0);
 }

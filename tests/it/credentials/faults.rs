@@ -1,4 +1,4 @@
-//! Everything that goes wrong with AWS's endpoints, and what callers see of it.
+//! Faults of AWS endpoints, and their effect on callers.
 
 mod answers;
 mod outages;
@@ -8,28 +8,28 @@ mod slow;
 use std::process::Command;
 
 use super::{
-    FAILED, Keys, assuming, counted, in_container, kept_secrets, on_ec2, refuses, replace, rotated, serves,
-    serving, with_web_identity,
+    FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, assuming, in_container, on_ec2,
+    replace_file, rotated, start_serving, wait_for_attempts, with_web_identity,
 };
 use crate::support::{
-    aws::{Aws, Fault, Kind},
+    aws::{FakeAws, Fault, RequestKind},
     callers::Caller,
     sidecar::Sidecar,
 };
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/demo-app";
 
-/// presignd with STS alone between it and its credentials.
-fn in_role(sts: &Aws) -> Command {
-    assuming(ROLE, &Keys::unending("base"), sts)
+/// presignd that needs only STS for its credentials.
+fn in_role(sts: &FakeAws) -> Command {
+    assuming(ROLE, &Keys::permanent("base"), sts)
 }
 
-/// How presignd is started against an endpoint.
-type Started = fn(&Aws) -> Command;
+/// Makes the command of presignd for an endpoint.
+type MakeCommand = fn(&FakeAws) -> Command;
 
-/// Each endpoint, with the name of its credentials.
-const ENDPOINTS: [(&str, Kind, Started); 3] = [
-    ("imds", Kind::Imds, on_ec2),
-    ("container", Kind::Container, in_container),
-    ("sts", Kind::AssumeRole, in_role),
+/// Each endpoint: the name of its credentials, the kind of their request, and the command.
+const ENDPOINTS: [(&str, RequestKind, MakeCommand); 3] = [
+    ("imds", RequestKind::Imds, on_ec2),
+    ("container", RequestKind::Container, in_container),
+    ("sts", RequestKind::AssumeRole, in_role),
 ];

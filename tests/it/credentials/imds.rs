@@ -1,18 +1,18 @@
-//! EC2: credentials of the instance's role, by version 2 of its metadata service.
+//! EC2: credentials of the instance role from the instance metadata service, version 2.
 
-use super::{Keys, kept_secrets, lives_through_everything, on_ec2, serves, serving, url};
+use super::{Keys, assert_no_secrets, assert_serves, check_lifecycle, on_ec2, start_serving, url};
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
-    aws::{Aws, INSTANCE_REGION, INSTANCE_ROLE, Kind},
+    aws::{FakeAws, INSTANCE_REGION, INSTANCE_ROLE, RequestKind},
     callers::signs,
     http::Request,
     in_process::Parts,
 };
 
-/// Of the endpoint, not of presignd: it is as strict as the real one.
+/// A test of the fake endpoint, not of presignd: it is as strict as the real IMDS.
 #[tokio::test]
-async fn imds_answers_nobody_without_a_good_session_token() {
-    let aws = Aws::giving(&Keys::lasting("keys", 3_600));
+async fn the_fake_imds_requires_a_valid_session_token() {
+    let aws = FakeAws::with_keys(&Keys::expiring_in("keys", 3_600));
     let ask = async |method: &str, target: &str, header: (&str, &str)| {
         let headers = [(header.0.to_owned(), header.1.to_owned())].into();
         let (method, target) = (method.to_owned(), target.to_owned());
@@ -29,49 +29,48 @@ async fn imds_answers_nobody_without_a_good_session_token() {
     assert_eq!(ask("GET", roles, session).await.text(), INSTANCE_ROLE);
     let credentials = ask("GET", &format!("{roles}{INSTANCE_ROLE}"), session).await.text();
     assert!(serde_json::from_str::<serde_json::Value>(&credentials).unwrap()["Code"] == "Success");
-    aws.forget_sessions();
+    aws.invalidate_sessions();
     assert_eq!(ask("GET", roles, session).await.status, 401);
 }
 
 #[tokio::test]
-async fn credentials_of_the_instance_are_loaded_renewed_lost_and_found_again() {
-    let aws = Aws::giving(&Keys::unending("unused"));
-    lives_through_everything(&aws, on_ec2(&aws)).await;
+async fn instance_credentials_rotate_expire_and_recover() {
+    let aws = FakeAws::with_keys(&Keys::permanent("unused"));
+    check_lifecycle(&aws, on_ec2(&aws)).await;
 }
 
 #[tokio::test]
-async fn the_default_chain_ends_with_the_instance_and_takes_its_region() {
-    let keys = Keys::lasting("chain", 3_600);
-    let aws = Aws::giving(&keys);
+async fn the_default_chain_falls_back_to_imds_and_its_region() {
+    let keys = Keys::expiring_in("chain", 3_600);
+    let aws = FakeAws::with_keys(&keys);
     let mut command = on_ec2(&aws);
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER").env_remove("AWS_REGION");
-    let sidecar = serving(command).await;
-    serves(&sidecar, &keys).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &keys).await;
     let credential = Parts::of(&url(&sidecar).await.url).value("X-Amz-Credential").unwrap();
     assert_eq!(credential.split('/').nth(2), Some(INSTANCE_REGION));
-    kept_secrets(&sidecar).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn only_the_provider_that_was_asked_for_is_used() {
-    let keys = Keys::lasting("imds", 3_600);
-    let aws = Aws::giving(&keys);
+async fn only_the_configured_provider_is_used() {
+    let keys = Keys::expiring_in("imds", 3_600);
+    let aws = FakeAws::with_keys(&keys);
     let mut command = on_ec2(&aws);
     command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-    serves(&serving(command).await, &keys).await;
+    assert_serves(&start_serving(command).await, &keys).await;
 }
 
 #[tokio::test]
-async fn a_session_token_that_imds_forgot_is_asked_for_anew() {
-    let (first, second) = (Keys::lasting("first", 6), Keys::lasting("second", 3_600));
-    let aws = Aws::giving(&first);
-    let sidecar = serving(on_ec2(&aws)).await;
-    serves(&sidecar, &first).await;
-    aws.give(&second);
-    aws.forget_sessions();
-    // AWS's client tries the token that it has four times, which takes up to seven seconds: the first credentials may
-    // end meanwhile.
+async fn an_invalidated_imds_token_is_requested_again() {
+    let (first, second) = (Keys::expiring_in("first", 6), Keys::expiring_in("second", 3_600));
+    let aws = FakeAws::with_keys(&first);
+    let sidecar = start_serving(on_ec2(&aws)).await;
+    assert_serves(&sidecar, &first).await;
+    aws.set_keys(&second);
+    aws.invalidate_sessions();
+    // The SDK tries its token four times, which takes up to seven seconds: the first credentials may expire before.
     signs(&sidecar, &second).await;
-    assert!(aws.count(Kind::Session) >= 2);
-    kept_secrets(&sidecar).await;
+    assert!(aws.request_count(RequestKind::Session) >= 2);
+    assert_no_secrets(&sidecar).await;
 }

@@ -6,20 +6,21 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    Endpoint, FAILED, Keys, counted, kept_secrets, lives_through_everything, refuses, serves, with_provider,
+    CredentialSource, FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, check_lifecycle,
+    wait_for_attempts, with_provider,
 };
 use crate::support::{
-    clock::{OwnClock, Sets},
-    provider::{Provider, from_now},
+    clock::{FakeClock, FakedClocks},
+    provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
 
-/// A script that prints what it was given last; without that, it fails and talks about it.
-struct Process {
+/// A script that prints the last keys; without keys it fails, with output on stdout and stderr.
+struct ScriptedProcess {
     folder: TempDir,
 }
 
-impl Process {
+impl ScriptedProcess {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
@@ -39,8 +40,8 @@ impl Process {
     }
 }
 
-impl Endpoint for Process {
-    fn gives(&self, keys: &Keys) {
+impl CredentialSource for ScriptedProcess {
+    fn set_keys(&self, keys: &Keys) {
         let printed = json!({
             "Version": 1,
             "AccessKeyId": keys.id,
@@ -48,63 +49,63 @@ impl Endpoint for Process {
             "SessionToken": keys.token,
             "Expiration": keys.expiration(),
         });
-        // At once, so that the script never prints half of it.
+        // Atomically, so that the script never prints an incomplete document.
         let next = self.folder.path().join("next");
         fs::write(&next, printed.to_string()).unwrap();
         fs::rename(next, self.folder.path().join("answer")).unwrap();
     }
 
-    fn goes_away(&self) {
+    fn fail(&self) {
         fs::remove_file(self.folder.path().join("answer")).unwrap();
     }
 }
 
 #[tokio::test]
-async fn credentials_of_a_process_are_loaded_renewed_lost_and_found_again() {
-    let process = Process::new();
-    lives_through_everything(&process, process.command()).await;
+async fn process_credentials_rotate_expire_and_recover() {
+    let process = ScriptedProcess::new();
+    check_lifecycle(&process, process.command()).await;
 }
 
 #[tokio::test]
-async fn a_process_that_fails_at_first_is_asked_again_and_what_it_says_is_not_told() {
-    let process = Process::new();
+async fn a_failing_process_is_retried_and_its_output_not_logged() {
+    let process = ScriptedProcess::new();
     let mut command = process.command();
-    // A profile alone means that it is the provider.
+    // A profile alone selects the provider `profile`.
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.logged(FAILED).await;
-    refuses(&sidecar, "CREDENTIALS_MISSING").await;
-    let keys = Keys::lasting("late", 3_600);
-    process.gives(&keys);
-    serves(&sidecar, &keys).await;
-    kept_secrets(&sidecar).await;
+    assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+    let keys = Keys::expiring_in("late", 3_600);
+    process.set_keys(&keys);
+    assert_serves(&sidecar, &keys).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn a_process_that_hangs_is_waited_for_and_not_started_again_and_its_answer_is_taken_when_it_comes() {
-    let provider = Provider::waiting();
+async fn a_hanging_process_is_started_once_and_its_result_used() {
+    let provider = CredentialProcess::blocking();
     let mut command = provider.command();
-    let clock = OwnClock::of(&mut command, Sets::AllTime);
+    let clock = FakeClock::attach(&mut command, FakedClocks::All);
     let sidecar = Sidecar::spawn(command, &[]);
-    let asked = provider.asked().await;
+    let asked = provider.wait_for_start().await;
     clock.set(40);
     sidecar.logged("the provider did not answer within 30s").await;
-    refuses(&sidecar, "CREDENTIALS_MISSING").await;
-    // A second process would have taken its part of what is written, or would wait for ever.
+    assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+    // A second process would read a part of the output, or wait forever.
     asked.answer();
     sidecar.serving().await;
-    counted(&sidecar, "ok", 1.0).await;
+    wait_for_attempts(&sidecar, "ok", 1.0).await;
 }
 
 #[tokio::test]
-async fn health_tells_of_the_end_of_the_credentials_while_the_provider_hangs() {
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(6)));
+async fn health_reports_the_expiry_while_the_provider_hangs() {
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(6)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
-    provider.hang();
-    // The attempt goes on for longer than this test would wait.
-    let _asked = provider.asked().await;
-    refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-    assert!(!sidecar.log().contains(FAILED), "the attempt has not ended");
+    provider.block();
+    // The attempt does not end within this test.
+    let _asked = provider.wait_for_start().await;
+    assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
+    assert!(!sidecar.log().contains(FAILED), "the attempt is still running");
 }

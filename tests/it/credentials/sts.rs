@@ -1,22 +1,22 @@
-//! Roles: assumed with other credentials, one on top of another, or by a web identity token.
+//! Roles: assumed with other credentials, with another role, or with a web identity token.
 
 use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 
 use super::{
-    FAILED, Keys, assuming, in_container, kept_secrets, lives_through_everything, refuses, replace, rotated,
-    serves, serving, with_provider, with_web_identity,
+    FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, assuming, check_lifecycle,
+    in_container, replace_file, rotated, start_serving, with_provider, with_web_identity,
 };
 use crate::support::{
-    aws::{Aws, Kind},
+    aws::{FakeAws, RequestKind},
     sidecar::Sidecar,
 };
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/demo-app";
 const FURTHER_ROLE: &str = "arn:aws:iam::210987654321:role/partner/demo-data";
 
-/// A web identity token in a file of its own.
+/// Writes a web identity token to a file; returns its folder and its path.
 fn token(token: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
@@ -25,159 +25,168 @@ fn token(token: &str) -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn credentials_of_a_role_are_loaded_renewed_lost_and_found_again() {
-    let sts = Aws::giving(&Keys::unending("unused"));
-    lives_through_everything(&sts, assuming(ROLE, &Keys::unending("base"), &sts)).await;
+async fn role_credentials_rotate_expire_and_recover() {
+    let sts = FakeAws::with_keys(&Keys::permanent("unused"));
+    check_lifecycle(&sts, assuming(ROLE, &Keys::permanent("base"), &sts)).await;
 }
 
 #[tokio::test]
-async fn credentials_of_a_web_identity_are_loaded_renewed_lost_and_found_again() {
+async fn web_identity_credentials_rotate_expire_and_recover() {
     let (_folder, file) = token("canary.web.identity");
-    let sts = Aws::giving(&Keys::unending("unused"));
-    lives_through_everything(&sts, with_web_identity(ROLE, &file, &sts)).await;
+    let sts = FakeAws::with_keys(&Keys::permanent("unused"));
+    check_lifecycle(&sts, with_web_identity(ROLE, &file, &sts)).await;
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_as_the_settings_say() {
-    let (base, role) = (Keys::unending("base"), Keys::lasting("role", 3_600));
-    let sts = Aws::giving(&role);
+async fn a_role_is_assumed_with_the_configured_parameters() {
+    let (base, role) = (Keys::permanent("base"), Keys::expiring_in("role", 3_600));
+    let sts = FakeAws::with_keys(&role);
     let mut command = assuming(ROLE, &base, &sts);
     command.envs([
         ("PRESIGND_SIGNERS_DEFAULT_EXTERNAL_ID", "shared/with+the:other=side"),
         ("PRESIGND_SIGNERS_DEFAULT_SESSION_NAME", "reports@eu"),
         ("PRESIGND_SIGNERS_DEFAULT_SESSION_DURATION", "30m"),
     ]);
-    let sidecar = serving(command).await;
-    serves(&sidecar, &role).await;
-    let asked = sts.asked(Kind::AssumeRole, 1).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &role).await;
+    let asked = sts.wait_for_request(RequestKind::AssumeRole, 1).await;
     assert_eq!(asked.signed_by(), base.id);
     assert_eq!(asked.parameter("RoleArn"), ROLE);
     assert_eq!(asked.parameter("ExternalId"), "shared/with+the:other=side");
     assert_eq!(asked.parameter("RoleSessionName"), "reports@eu");
     assert_eq!(asked.parameter("DurationSeconds"), "1800");
-    kept_secrets(&sidecar).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn without_further_settings_the_session_has_the_name_of_the_signer() {
-    let (base, role) = (Keys::unending("base"), Keys::lasting("role", 3_600));
-    let sts = Aws::giving(&role);
-    let sidecar = serving(assuming(ROLE, &base, &sts)).await;
-    serves(&sidecar, &role).await;
-    let asked = sts.asked(Kind::AssumeRole, 1).await;
+async fn the_default_session_name_contains_the_signer() {
+    let (base, role) = (Keys::permanent("base"), Keys::expiring_in("role", 3_600));
+    let sts = FakeAws::with_keys(&role);
+    let sidecar = start_serving(assuming(ROLE, &base, &sts)).await;
+    assert_serves(&sidecar, &role).await;
+    let asked = sts.wait_for_request(RequestKind::AssumeRole, 1).await;
     assert_eq!(asked.parameter("RoleSessionName"), "presignd-default");
     assert!(!asked.form.contains_key("ExternalId"), "{:?}", asked.form.keys());
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_with_temporary_credentials_of_a_container() {
-    let (base, role) = (Keys::lasting("base", 7_200), Keys::lasting("role", 3_600));
-    let (container, sts) = (Aws::giving(&base), Aws::giving(&role));
+async fn a_role_is_assumed_with_container_credentials() {
+    let (base, role) = (Keys::expiring_in("base", 7_200), Keys::expiring_in("role", 3_600));
+    let (container, sts) = (FakeAws::with_keys(&base), FakeAws::with_keys(&role));
     let mut command = in_container(&container);
     command.env("AWS_ENDPOINT_URL_STS", sts.url()).env("PRESIGND_SIGNERS_DEFAULT_ASSUME_ROLE", ROLE);
-    let sidecar = serving(command).await;
-    serves(&sidecar, &role).await;
-    assert_eq!(sts.asked(Kind::AssumeRole, 1).await.signed_by(), base.id);
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &role).await;
+    assert_eq!(sts.wait_for_request(RequestKind::AssumeRole, 1).await.signed_by(), base.id);
 }
 
 #[tokio::test]
-async fn each_role_is_assumed_with_the_credentials_of_the_one_before() {
-    let (base, middle) = (Keys::unending("base"), Keys::lasting("middle", 3_600));
-    let (first, second) = (Keys::lasting("first", 6), Keys::lasting("second", 3_600));
-    let sts = Aws::giving(&middle);
-    sts.give_to(FURTHER_ROLE, &first);
+async fn each_role_is_assumed_with_the_previous_one() {
+    let (base, middle) = (Keys::permanent("base"), Keys::expiring_in("middle", 3_600));
+    let (first, second) = (Keys::expiring_in("first", 6), Keys::expiring_in("second", 3_600));
+    let sts = FakeAws::with_keys(&middle);
+    sts.set_role_keys(FURTHER_ROLE, &first);
     let mut command = assuming(&format!("{ROLE},{FURTHER_ROLE}"), &base, &sts);
     command.env("PRESIGND_SIGNERS_DEFAULT_EXTERNAL_ID", "for-the-last");
-    let sidecar = serving(command).await;
-    serves(&sidecar, &first).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &first).await;
 
-    let asked = [sts.asked(Kind::AssumeRole, 1).await, sts.asked(Kind::AssumeRole, 2).await];
+    let asked = [
+        sts.wait_for_request(RequestKind::AssumeRole, 1).await,
+        sts.wait_for_request(RequestKind::AssumeRole, 2).await,
+    ];
     assert_eq!([asked[0].signed_by(), asked[1].signed_by()], [&*base.id, &*middle.id]);
     assert_eq!([asked[0].parameter("RoleArn"), asked[1].parameter("RoleArn")], [ROLE, FURTHER_ROLE]);
     assert_eq!([asked[0].parameter("ExternalId"), asked[1].parameter("ExternalId")], ["", "for-the-last"]);
 
-    sts.give_to(FURTHER_ROLE, &second);
+    sts.set_role_keys(FURTHER_ROLE, &second);
     rotated(&sidecar, &first, &second).await;
-    kept_secrets(&sidecar).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn a_web_identity_is_exchanged_for_a_role_and_that_for_the_next() {
+async fn a_web_identity_role_assumes_the_next_role() {
     let (_folder, file) = token("canary.web.identity");
-    let (middle, last) = (Keys::lasting("middle", 3_600), Keys::lasting("last", 3_600));
-    let sts = Aws::giving(&middle);
-    sts.give_to(FURTHER_ROLE, &last);
+    let (middle, last) = (Keys::expiring_in("middle", 3_600), Keys::expiring_in("last", 3_600));
+    let sts = FakeAws::with_keys(&middle);
+    sts.set_role_keys(FURTHER_ROLE, &last);
     let mut command = with_web_identity(&format!("{ROLE},{FURTHER_ROLE}"), &file, &sts);
-    // The file alone means that it is the provider.
+    // The setting `web_identity` alone selects the provider `web_identity`.
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
-    let sidecar = serving(command).await;
-    serves(&sidecar, &last).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &last).await;
 
-    let exchanged = sts.asked(Kind::WebIdentity, 1).await;
+    let exchanged = sts.wait_for_request(RequestKind::WebIdentity, 1).await;
     assert_eq!(exchanged.parameter("WebIdentityToken"), "canary.web.identity");
     assert_eq!(exchanged.parameter("RoleArn"), ROLE);
     assert_eq!(exchanged.parameter("RoleSessionName"), "presignd-default");
-    assert_eq!(exchanged.signed_by(), "", "the token is what STS trusts");
-    let assumed = sts.asked(Kind::AssumeRole, 1).await;
+    assert_eq!(exchanged.signed_by(), "", "the request has a token instead of a signature");
+    let assumed = sts.wait_for_request(RequestKind::AssumeRole, 1).await;
     assert_eq!((assumed.signed_by(), assumed.parameter("RoleArn")), (&*middle.id, FURTHER_ROLE));
-    kept_secrets(&sidecar).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn a_web_identity_is_found_in_the_environment() {
+async fn a_web_identity_is_read_from_the_environment() {
     for provider in ["web_identity", "default"] {
         let (_folder, file) = token("canary.web.identity");
-        let role = Keys::lasting("role", 3_600);
-        let sts = Aws::giving(&role);
+        let role = Keys::expiring_in("role", 3_600);
+        let sts = FakeAws::with_keys(&role);
         let mut command = with_provider(provider);
         command
             .env("AWS_ENDPOINT_URL_STS", sts.url())
             .env("AWS_WEB_IDENTITY_TOKEN_FILE", &file)
             .env("AWS_ROLE_ARN", ROLE);
-        let sidecar = serving(command).await;
-        serves(&sidecar, &role).await;
-        let asked = sts.asked(Kind::WebIdentity, 1).await;
+        let sidecar = start_serving(command).await;
+        assert_serves(&sidecar, &role).await;
+        let asked = sts.wait_for_request(RequestKind::WebIdentity, 1).await;
         assert_eq!(asked.parameter("WebIdentityToken"), "canary.web.identity", "{provider}");
         assert_eq!(asked.parameter("RoleArn"), ROLE, "{provider}");
     }
 }
 
 #[tokio::test]
-async fn a_web_identity_token_that_changes_is_sent_without_waiting_for_the_end_of_the_credentials() {
+async fn a_changed_web_identity_token_is_sent_at_once() {
     let (_folder, file) = token("canary.token.1");
-    let (first, second) = (Keys::lasting("first", 3_600), Keys::lasting("second", 3_600));
-    let sts = Aws::giving(&first);
-    let sidecar = serving(with_web_identity(ROLE, &file, &sts)).await;
-    serves(&sidecar, &first).await;
-    assert_eq!(sts.asked(Kind::WebIdentity, 1).await.parameter("WebIdentityToken"), "canary.token.1");
+    let (first, second) = (Keys::expiring_in("first", 3_600), Keys::expiring_in("second", 3_600));
+    let sts = FakeAws::with_keys(&first);
+    let sidecar = start_serving(with_web_identity(ROLE, &file, &sts)).await;
+    assert_serves(&sidecar, &first).await;
+    assert_eq!(
+        sts.wait_for_request(RequestKind::WebIdentity, 1).await.parameter("WebIdentityToken"),
+        "canary.token.1"
+    );
 
-    sts.give(&second);
-    replace(&file, "canary.token.2");
+    sts.set_keys(&second);
+    replace_file(&file, "canary.token.2");
     rotated(&sidecar, &first, &second).await;
-    assert_eq!(sts.asked(Kind::WebIdentity, 2).await.parameter("WebIdentityToken"), "canary.token.2");
-    kept_secrets(&sidecar).await;
+    assert_eq!(
+        sts.wait_for_request(RequestKind::WebIdentity, 2).await.parameter("WebIdentityToken"),
+        "canary.token.2"
+    );
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_is_named_in_the_log_until_it_may() {
-    let (base, role) = (Keys::unending("base"), Keys::lasting("role", 3_600));
-    let sts = Aws::denying();
+async fn a_denied_role_is_logged_and_retried() {
+    let (base, role) = (Keys::permanent("base"), Keys::expiring_in("role", 3_600));
+    let sts = FakeAws::without_keys();
     let sidecar = Sidecar::spawn(assuming(ROLE, &base, &sts), &[]);
     sidecar.logged(FAILED).await;
     sidecar.logged("AccessDenied").await;
-    refuses(&sidecar, "CREDENTIALS_MISSING").await;
-    sts.give(&role);
-    serves(&sidecar, &role).await;
-    kept_secrets(&sidecar).await;
+    assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+    sts.set_keys(&role);
+    assert_serves(&sidecar, &role).await;
+    assert_no_secrets(&sidecar).await;
 }
 
 #[tokio::test]
-async fn sts_is_asked_through_the_proxy_that_the_environment_names() {
-    let role = Keys::lasting("role", 3_600);
-    let proxy = Aws::giving(&role);
-    let mut command = assuming(ROLE, &Keys::unending("base"), &proxy);
+async fn sts_is_called_through_the_configured_proxy() {
+    let role = Keys::expiring_in("role", 3_600);
+    let proxy = FakeAws::with_keys(&role);
+    let mut command = assuming(ROLE, &Keys::permanent("base"), &proxy);
     command.env("AWS_ENDPOINT_URL_STS", "http://sts.example.invalid").env("HTTP_PROXY", proxy.url());
-    let sidecar = serving(command).await;
-    serves(&sidecar, &role).await;
-    proxy.asked(Kind::AssumeRole, 1).await;
+    let sidecar = start_serving(command).await;
+    assert_serves(&sidecar, &role).await;
+    proxy.wait_for_request(RequestKind::AssumeRole, 1).await;
 }

@@ -8,7 +8,7 @@ use crate::support::{
     SECRET_KEY,
     grpc::{Told, parameter, presigned, refused, request, says_when_to_retry},
     in_process::{Case, InProcess},
-    provider::Provider,
+    provider::CredentialProcess,
     sidecar::{Sidecar, presignd},
 };
 
@@ -269,7 +269,7 @@ async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing(
 
 #[tokio::test]
 async fn before_there_are_credentials_nothing_is_explained() {
-    let provider = Provider::waiting();
+    let provider = CredentialProcess::blocking();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let mut client = sidecar.client().await;
     let request =

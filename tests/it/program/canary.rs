@@ -145,7 +145,7 @@ async fn response_of_a_failing_provider_is_not_logged() {
             ])
             .env("AWS_CONFIG_FILE", &config);
         let sidecar = Sidecar::spawn(command, &[]);
-        sidecar.logged("credentials could not be loaded, again in").await;
+        sidecar.logged("failed to load credentials, retrying in").await;
         let log = sidecar.log();
         assert!(!log.contains(SECRET_KEY) && !log.contains(SESSION_TOKEN), "{log}");
     }

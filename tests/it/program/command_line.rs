@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{CommandOutput, failure, run};
 use crate::support::{
     OUTPOSTS_ARN,
-    provider::Provider,
+    provider::CredentialProcess,
     sidecar::{Sidecar, presignd},
 };
 
@@ -212,9 +212,9 @@ fn unreachable_server_is_named_with_its_address() {
 
 #[tokio::test]
 async fn healthcheck_exit_code_shows_whether_the_server_can_sign() {
-    let provider = Provider::waiting();
+    let provider = CredentialProcess::blocking();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    let asked = provider.asked().await;
+    let asked = provider.wait_for_start().await;
     assert_eq!(
         ask(&sidecar, &["healthcheck"]),
         failure(1, "not serving: the server has no usable credentials yet, or is stopping")

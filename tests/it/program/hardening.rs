@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
-    aws::{Aws, Keys, Kind},
+    aws::{FakeAws, Keys, RequestKind},
     callers::url,
     sidecar::{Sidecar, presignd},
 };
@@ -58,9 +58,9 @@ async fn environment_keys_sign_and_process_keeps_its_arguments() {
 
 #[tokio::test]
 async fn container_token_is_sent_with_every_request() {
-    let keys = Keys::lasting("only", 3_600);
-    let aws = Aws::giving(&keys);
-    aws.want_authorization("canary-authorization");
+    let keys = Keys::expiring_in("only", 3_600);
+    let aws = FakeAws::with_keys(&keys);
+    aws.require_authorization("canary-authorization");
     let mut command = presignd();
     command
         .env("AWS_REGION", "us-east-1")
@@ -68,9 +68,9 @@ async fn container_token_is_sent_with_every_request() {
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization");
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.serving().await;
-    keys.signed(&url(&sidecar).await);
+    keys.assert_signed(&url(&sidecar).await);
     sidecar.signal(rustix::process::Signal::HUP);
-    aws.asked(Kind::Container, 2).await;
+    aws.wait_for_request(RequestKind::Container, 2).await;
     crate::support::scrape::Scrape::reaches(
         &sidecar,
         "presignd_credentials_refresh_total",
@@ -85,7 +85,7 @@ async fn container_token_is_sent_with_every_request() {
 async fn credential_process_inherits_no_secret_and_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    let keys = Keys::lasting("only", 3_600);
+    let keys = Keys::expiring_in("only", 3_600);
     let Keys { id, secret, .. } = &keys;
     let printed = format!(
         r#"{{"Version": 1, "AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Expiration": "{}"}}"#,

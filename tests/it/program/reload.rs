@@ -15,10 +15,10 @@ use tonic_health::pb::{
 };
 
 use crate::support::{
-    aws::{Aws, Fault, Keys, Kind},
+    aws::{FakeAws, Fault, Keys, RequestKind},
     callers::{Caller, long, signs},
     grpc::{Told, batch, get, presigned, refused, results, url_of},
-    provider::{Provider, from_now},
+    provider::{CredentialProcess, from_now},
     scrape::Scrape,
     sidecar::{PATIENCE, Sidecar, presignd},
 };
@@ -37,7 +37,7 @@ impl ConfiguredServer {
     async fn start(text: &str, profiles: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        let sections: String = profiles.iter().map(|name| Keys::unending(name).section(name)).collect();
+        let sections: String = profiles.iter().map(|name| Keys::permanent(name).section(name)).collect();
         fs::write(file("credentials"), sections).unwrap();
         fs::write(file("presignd.toml"), text).unwrap();
         let mut command = presignd();
@@ -90,7 +90,8 @@ async fn reload_applies_signers_and_expiry_together() {
     assert_eq!(server.granted().await, 3_600);
     server.sidecar.health("signer.partner", Serving).await;
     assert!(
-        Keys::unending("partner").are_in(&presigned(server.client().await.presign(to_partner.clone()).await))
+        Keys::permanent("partner")
+            .are_in(&presigned(server.client().await.presign(to_partner.clone()).await))
     );
 
     // A removed signer is unknown, and its health watch receives NOT_SERVING.
@@ -175,8 +176,8 @@ async fn invalid_file_changes_nothing_under_load() {
 #[tokio::test]
 async fn failed_reload_changes_no_gauge() {
     let server = ConfiguredServer::start("[signers.default]\nprofile = \"old\"\n", &["old"]).await;
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(3_600)));
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(3_600)));
     let process = fs::read_to_string(provider.config()).unwrap().replace("[default]", "[profile ending]");
     fs::write(server.folder.path().join("config"), process).unwrap();
     let changed = "[signers.default]\nprofile = \"ending\"\n[signers.partner]\nprofile = \"missing\"\n";
@@ -195,7 +196,7 @@ async fn failed_reload_changes_no_gauge() {
 #[tokio::test]
 async fn new_source_replaces_the_old_once_it_has_credentials() {
     let server = ConfiguredServer::start("[signers.default]\nprofile = \"old\"\n", &["old", "new"]).await;
-    let (old, new) = (Keys::unending("old"), Keys::unending("new"));
+    let (old, new) = (Keys::permanent("old"), Keys::permanent("new"));
     let caller = Caller::of(&server.sidecar).await;
     server.reload("[signers.default]\nprofile = \"missing\"\n", NOT_RELOADED).await;
     server.sidecar.logged("signer default has no credentials: ").await;
@@ -208,12 +209,12 @@ async fn new_source_replaces_the_old_once_it_has_credentials() {
 
 #[tokio::test]
 async fn sighup_reloads_credentials_before_they_are_due() {
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(7_200)));
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(7_200)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     sidecar.serving().await;
     let later = from_now(Duration::from_secs(14_400));
-    provider.give(later);
+    provider.set_expiry(later);
     sidecar.signal(Signal::HUP);
     let reading = async {
         let end = prost_types::Timestamp::from(later);
@@ -224,7 +225,7 @@ async fn sighup_reloads_credentials_before_they_are_due() {
 
 #[tokio::test]
 async fn server_stops_while_a_reload_waits_for_credentials() {
-    let aws = Aws::giving(&Keys::lasting("only", 3_600));
+    let aws = FakeAws::with_keys(&Keys::expiring_in("only", 3_600));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("presignd.toml");
     fs::write(&file, "").unwrap();
@@ -235,10 +236,10 @@ async fn server_stops_while_a_reload_waits_for_credentials() {
         .env("PRESIGND_CONFIG", &file);
     let mut sidecar = Sidecar::spawn(command, &[]);
     sidecar.serving().await;
-    aws.fault(Fault::Held);
+    aws.set_fault(Fault::Hanging);
     fs::write(&file, "[signers.partner]\nprovider = \"container\"\n").unwrap();
     sidecar.signal(Signal::HUP);
-    aws.asked(Kind::Container, 2).await;
+    aws.wait_for_request(RequestKind::Container, 2).await;
     sidecar.signal(Signal::TERM);
     assert!(sidecar.ended().await.success());
 }
@@ -253,8 +254,8 @@ async fn systemd_is_notified_of_reload_and_stop() {
         let length = socket.recv(&mut message).expect("systemd is notified in time");
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
-    let provider = Provider::new();
-    provider.give(from_now(Duration::from_secs(3_600)));
+    let provider = CredentialProcess::new();
+    provider.set_expiry(from_now(Duration::from_secs(3_600)));
     let mut command = provider.command();
     command.env("NOTIFY_SOCKET", folder.path().join("notify"));
     let mut sidecar = Sidecar::spawn(command, &[]);

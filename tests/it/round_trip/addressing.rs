@@ -1,8 +1,8 @@
-//! Where a URL goes, and for which service it is signed: the servers take any, S3 does not.
+//! The host and the signing scope of a URL. Unlike S3, the servers accept any service in the scope.
 
 use presignd::pb::{GetObject, presign_request::Operation};
 
-use super::Caller;
+use super::RoundTrip;
 use crate::support::{
     ACCESS_KEY, OUTPOSTS_ARN,
     s3::{DOTTED_BUCKET, PLAIN_BUCKET, Server},
@@ -10,9 +10,9 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_bucket_with_a_dot_stands_in_the_path_under_tls_and_works() {
+async fn a_dotted_bucket_is_in_the_path_and_works() {
     for server in [Server::ministack(), Server::seaweedfs()] {
-        let caller = Caller::of(server).await;
+        let caller = RoundTrip::start(server).await;
         let get = Operation::GetObject(GetObject::default());
         let url = caller.presign(DOTTED_BUCKET, "a/b c", get).await.url;
         assert!(url.starts_with("https://s3.us-east-1.amazonaws.com/dotted.bucket/a/b%20c?"), "{url}");
@@ -22,8 +22,8 @@ async fn a_bucket_with_a_dot_stands_in_the_path_under_tls_and_works() {
 }
 
 #[tokio::test]
-async fn outposts_are_signed_for_s3_outposts_and_all_else_for_s3() {
-    let caller = Caller::of(Server::ministack()).await;
+async fn only_outposts_use_the_s3_outposts_scope() {
+    let caller = RoundTrip::start(Server::ministack()).await;
     let rows = [
         (OUTPOSTS_ARN, "us-east-1", "s3-outposts"),
         (
@@ -51,7 +51,7 @@ async fn outposts_are_signed_for_s3_outposts_and_all_else_for_s3() {
 }
 
 #[tokio::test]
-async fn the_url_has_the_public_endpoint_and_works_there_whatever_stands_behind_it() {
+async fn the_url_has_the_public_endpoint_and_works() {
     for server in [Server::ministack(), Server::seaweedfs()] {
         let public = server.endpoint().replace("127.0.0.1", "files.example");
         let arguments = [
@@ -61,11 +61,16 @@ async fn the_url_has_the_public_endpoint_and_works_there_whatever_stands_behind_
             &public,
             "--signers-default-path-style",
         ];
-        let caller = Caller::using(server, Box::pin(Sidecar::start(&arguments)).await).await;
+        let caller = RoundTrip::with_sidecar(server, Box::pin(Sidecar::start(&arguments)).await).await;
         let get = Operation::GetObject(GetObject::default());
         let url = caller.presign(PLAIN_BUCKET, "a/b c", get).await.url;
         assert!(url.starts_with(&format!("{public}/{PLAIN_BUCKET}/a/b%20c?")), "{url}");
-        caller.put(PLAIN_BUCKET, "a/b c", "behind a proxy").await;
-        assert_eq!(caller.get(PLAIN_BUCKET, "a/b c").await.text(), "behind a proxy", "{}", server.name);
+        caller.put(PLAIN_BUCKET, "a/b c", "through the public endpoint").await;
+        assert_eq!(
+            caller.get(PLAIN_BUCKET, "a/b c").await.text(),
+            "through the public endpoint",
+            "{}",
+            server.name
+        );
     }
 }

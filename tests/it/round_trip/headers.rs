@@ -1,8 +1,8 @@
-//! What S3 takes as headers is signed as headers, and arrives.
+//! Parameters that S3 accepts only as headers are signed as headers and reach the server.
 
 use presignd::pb::{GetObject, GetObjectTagging, HeadObject, PutObject, presign_request::Operation};
 
-use super::Caller;
+use super::RoundTrip;
 use crate::support::{
     OUTPOSTS_ARN,
     http::Answer,
@@ -14,20 +14,20 @@ const KEY: &str = "headers/report.pdf";
 #[tokio::test]
 async fn signed_headers_of_a_put_are_stored_with_the_object() {
     for server in [Server::ministack(), Server::seaweedfs()] {
-        let caller = Caller::of(server).await;
+        let caller = RoundTrip::start(server).await;
         for bucket in [OUTPOSTS_ARN, PLAIN_BUCKET] {
             put_with_headers(&caller, bucket).await;
             let head = Operation::HeadObject(HeadObject::default());
-            stored(&caller.done(bucket, KEY, head, "").await);
+            assert_stored(&caller.send_ok(bucket, KEY, head, "").await);
             let tags = Operation::GetObjectTagging(GetObjectTagging::default());
-            let tags = caller.done(bucket, KEY, tags, "").await;
+            let tags = caller.send_ok(bucket, KEY, tags, "").await;
             let pair = (tags.element("Key"), tags.element("Value"));
             assert_eq!(pair, ("team".to_owned(), "a b".to_owned()), "{}", server.name);
         }
     }
 }
 
-async fn put_with_headers(caller: &Caller, bucket: &str) {
+async fn put_with_headers(caller: &RoundTrip, bucket: &str) {
     let put = PutObject {
         cache_control: "max-age=60, private".to_owned(),
         content_disposition: r#"attachment; filename="a report.pdf""#.to_owned(),
@@ -45,10 +45,10 @@ async fn put_with_headers(caller: &Caller, bucket: &str) {
     for hoisted in ["meta", "tagging", "storage-class"] {
         assert!(!url.contains(&format!("x-amz-{hoisted}=")), "{hoisted} is in the query");
     }
-    caller.done(bucket, KEY, operation, "body").await;
+    caller.send_ok(bucket, KEY, operation, "body").await;
 }
 
-fn stored(head: &Answer) {
+fn assert_stored(head: &Answer) {
     let rows = [
         ("cache-control", "max-age=60, private"),
         ("content-disposition", r#"attachment; filename="a report.pdf""#),
@@ -63,24 +63,24 @@ fn stored(head: &Answer) {
     }
 }
 
-/// `SeaweedFS` has the same only with a key of its own, which it does not have here.
+/// Only ministack: `SeaweedFS` needs a configured key for server-side encryption, and has none here.
 #[tokio::test]
-async fn a_signed_request_for_encryption_is_granted() {
-    let caller = Caller::of(Server::ministack()).await;
+async fn signed_encryption_headers_are_accepted() {
+    let caller = RoundTrip::start(Server::ministack()).await;
     for bucket in [OUTPOSTS_ARN, PLAIN_BUCKET] {
         let put = PutObject { server_side_encryption: "AES256".to_owned(), ..PutObject::default() };
-        caller.done(bucket, "headers/encrypted", Operation::PutObject(put), "body").await;
+        caller.send_ok(bucket, "headers/encrypted", Operation::PutObject(put), "body").await;
         let head = Operation::HeadObject(HeadObject::default());
-        let head = caller.done(bucket, "headers/encrypted", head, "").await;
+        let head = caller.send_ok(bucket, "headers/encrypted", head, "").await;
         assert_eq!(head.header("x-amz-server-side-encryption"), "AES256");
     }
 }
 
-/// The key of SSE-C is the holder's own: the server refuses to read without it.
+/// The client has the key of SSE-C, and the server rejects a read without it.
 #[tokio::test]
-async fn an_object_under_a_customers_key_is_read_with_that_key_alone() {
+async fn an_sse_c_object_is_read_only_with_its_key() {
     for server in [Server::ministack(), Server::seaweedfs()] {
-        let caller = Caller::of(server).await;
+        let caller = RoundTrip::start(server).await;
         let (algorithm, key, md5) = customer_key();
         let put = PutObject {
             sse_customer_algorithm: algorithm.clone(),
@@ -88,14 +88,14 @@ async fn an_object_under_a_customers_key_is_read_with_that_key_alone() {
             sse_customer_key_md5: md5.clone(),
             ..PutObject::default()
         };
-        caller.done(PLAIN_BUCKET, "headers/sse-c", Operation::PutObject(put), "body").await;
+        caller.send_ok(PLAIN_BUCKET, "headers/sse-c", Operation::PutObject(put), "body").await;
         let with_key = GetObject {
             sse_customer_algorithm: algorithm,
             sse_customer_key: key,
             sse_customer_key_md5: md5,
             ..GetObject::default()
         };
-        let got = caller.done(PLAIN_BUCKET, "headers/sse-c", Operation::GetObject(with_key), "").await;
+        let got = caller.send_ok(PLAIN_BUCKET, "headers/sse-c", Operation::GetObject(with_key), "").await;
         assert_eq!(got.text(), "body", "{}", server.name);
         let without = Operation::GetObject(GetObject::default());
         let refused = caller.send(PLAIN_BUCKET, "headers/sse-c", without, "").await;
@@ -103,7 +103,7 @@ async fn an_object_under_a_customers_key_is_read_with_that_key_alone() {
     }
 }
 
-/// Algorithm, key and MD5 as S3 wants them: 32 bytes `k`, in Base64.
+/// Algorithm, key and MD5 of the key in the format of S3: 32 bytes `k`, in Base64.
 fn customer_key() -> (String, String, String) {
     let texts = ["AES256", "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=", "mT2HRsMGJ5IX5C+0rreZ8Q=="];
     texts.map(str::to_owned).into()

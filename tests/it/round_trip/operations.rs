@@ -1,4 +1,4 @@
-//! Every operation that can be signed, carried out.
+//! Presigns and sends every typed operation.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use presignd::{
     presign::operation::OPERATIONS,
 };
 
-use super::Caller;
+use super::RoundTrip;
 use crate::support::{
     OUTPOSTS_ARN,
     http::Answer,
@@ -25,7 +25,8 @@ const KEY: &str = "operations/an object";
 const COPY: &str = "operations/a copy";
 const ARCHIVED: &str = "operations/archived";
 
-/// A bucket of ministack has no ACLs, as those of AWS since 2023. The answer is not about the signature.
+/// Operations that ministack does not support, and its error, which is not about the signature. Its buckets have no
+/// ACLs, like new buckets of AWS since 2023.
 const NOT_IN_MINISTACK: &[(&str, &str)] = &[
     ("PutObjectAcl", "400 AccessControlListNotSupported"),
     ("PutObjectRetention", NO_OBJECT_LOCK),
@@ -33,7 +34,8 @@ const NOT_IN_MINISTACK: &[(&str, &str)] = &[
     ("PutObjectLegalHold", NO_OBJECT_LOCK),
     ("GetObjectLegalHold", NO_OBJECT_LOCK),
 ];
-/// `SeaweedFS` has no archive.
+
+/// Operations that `SeaweedFS` does not support, and its error. It has no archive.
 const NOT_IN_SEAWEEDFS: &[(&str, &str)] = &[
     ("RestoreObject", "405 MethodNotAllowed"),
     ("PutObjectRetention", NO_OBJECT_LOCK),
@@ -41,58 +43,59 @@ const NOT_IN_SEAWEEDFS: &[(&str, &str)] = &[
     ("PutObjectLegalHold", NO_OBJECT_LOCK),
     ("GetObjectLegalHold", NO_OBJECT_LOCK),
 ];
-/// The bucket has no Object Lock: the answer to a URL whose signature is right.
+
+/// The error of a bucket without Object Lock to a URL with a valid signature.
 const NO_OBJECT_LOCK: &str = "400 InvalidRequest";
 
 #[tokio::test]
-async fn every_operation_that_ministack_has_is_accepted() {
-    walk_all(Server::ministack(), NOT_IN_MINISTACK).await;
+async fn ministack_accepts_every_supported_operation() {
+    run_all(Server::ministack(), NOT_IN_MINISTACK).await;
 }
 
 #[tokio::test]
-async fn every_operation_that_seaweedfs_has_is_accepted() {
-    walk_all(Server::seaweedfs(), NOT_IN_SEAWEEDFS).await;
+async fn seaweedfs_accepts_every_supported_operation() {
+    run_all(Server::seaweedfs(), NOT_IN_SEAWEEDFS).await;
 }
 
-async fn walk_all(server: &'static Server, refused: &'static [(&'static str, &'static str)]) {
-    let caller = Caller::of(server).await;
+async fn run_all(server: &'static Server, unsupported: &'static [(&'static str, &'static str)]) {
+    let caller = RoundTrip::start(server).await;
     for (bucket, name) in [(OUTPOSTS_ARN, OUTPOSTS_BUCKET), (PLAIN_BUCKET, PLAIN_BUCKET)] {
         let source = format!("{name}/operations/an%20object");
-        let mut walk = Walk { caller: &caller, bucket, source, refused, walked: BTreeSet::new() };
-        walk.objects().await;
-        walk.tags().await;
-        walk.lists().await;
-        walk.parts().await;
-        walk.rights().await;
-        walk.object_lock().await;
-        walk.deletes().await;
+        let mut run = OperationRun { caller: &caller, bucket, source, unsupported, covered: BTreeSet::new() };
+        run.objects().await;
+        run.tags().await;
+        run.lists().await;
+        run.parts().await;
+        run.acls_and_archive().await;
+        run.object_lock().await;
+        run.deletes().await;
         let all: BTreeSet<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
-        assert_eq!(walk.walked, all, "an operation is not walked");
+        assert_eq!(run.covered, all, "an operation is not covered");
     }
 }
 
-/// The way through all operations, on one bucket.
-struct Walk<'a> {
-    caller: &'a Caller,
+/// Runs all operations on one bucket.
+struct OperationRun<'a> {
+    caller: &'a RoundTrip,
     bucket: &'a str,
-    /// The object at `KEY`, as a copy names it.
+    /// The object at `KEY`, in the format of `copy_source`.
     source: String,
-    /// Operations that the server does not have, with its answer.
-    refused: &'static [(&'static str, &'static str)],
-    walked: BTreeSet<&'static str>,
+    /// Operations that the server does not support, and its error.
+    unsupported: &'static [(&'static str, &'static str)],
+    covered: BTreeSet<&'static str>,
 }
 
-impl Walk<'_> {
+impl OperationRun<'_> {
     async fn step(&mut self, name: &'static str, key: &str, operation: Operation, body: &str) -> Answer {
         let answer = self.caller.send(self.bucket, key, operation, body).await;
         let verdict = answer.verdict();
         let at =
             format!("{name} on {} {}: {verdict} {}", self.caller.server.name, self.bucket, answer.text());
-        match self.refused.iter().find(|(refused, _)| *refused == name) {
+        match self.unsupported.iter().find(|(unsupported, _)| *unsupported == name) {
             Some((_, expected)) => assert_eq!(verdict, *expected, "{at}"),
             None => assert!(answer.status.is_success(), "{at}"),
         }
-        self.walked.insert(name);
+        self.covered.insert(name);
         answer
     }
 
@@ -175,7 +178,7 @@ impl Walk<'_> {
         self.step("CreateMultipartUpload", COPY, create, "").await.element("UploadId")
     }
 
-    async fn rights(&mut self) {
+    async fn acls_and_archive(&mut self) {
         let acl = PutObjectAcl { acl: "private".to_owned(), ..PutObjectAcl::default() };
         self.step("PutObjectAcl", KEY, Operation::PutObjectAcl(acl), "").await;
         self.step("GetObjectAcl", KEY, Operation::GetObjectAcl(GetObjectAcl::default()), "").await;
@@ -186,7 +189,7 @@ impl Walk<'_> {
         self.step("RestoreObject", ARCHIVED, restore, days).await;
     }
 
-    /// These buckets have no Object Lock; `object_lock.rs` has one that does.
+    /// These buckets have no Object Lock. `object_lock.rs` tests a bucket with it.
     async fn object_lock(&mut self) {
         let retention = "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2098-01-01T00:00:00Z</RetainUntilDate></Retention>";
         let hold = "<LegalHold><Status>ON</Status></LegalHold>";

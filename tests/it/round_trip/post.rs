@@ -1,4 +1,4 @@
-//! Forms: what the policy allows is stored, and nothing else is.
+//! Forms: the server stores what the policy allows, and rejects everything else.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,7 +7,7 @@ use presignd::pb::{
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Caller;
+use super::RoundTrip;
 use crate::support::{
     grpc::seconds,
     http::{Answer, Request},
@@ -15,7 +15,7 @@ use crate::support::{
     sidecar::PATIENCE,
 };
 
-impl Caller {
+impl RoundTrip {
     pub(super) async fn form(&self, form: PresignPostRequest) -> PresignPostResponse {
         let form = PresignPostRequest { bucket: PLAIN_BUCKET.to_owned(), ..form };
         let mut client = self.client.clone();
@@ -34,28 +34,35 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn ministack_stores_what_a_form_allows_and_refuses_the_rest() {
-    for caller in [Caller::of(Server::ministack()).await, Caller::by_path(Server::ministack()).await] {
+async fn ministack_accepts_only_what_a_form_allows() {
+    for caller in [
+        RoundTrip::start(Server::ministack()).await,
+        RoundTrip::start_with_path_style(Server::ministack()).await,
+    ] {
         check(&caller).await;
     }
 }
 
 #[tokio::test]
-async fn seaweedfs_stores_what_a_form_allows_and_refuses_the_rest() {
-    for caller in [Caller::of(Server::seaweedfs()).await, Caller::by_path(Server::seaweedfs()).await] {
+async fn seaweedfs_accepts_only_what_a_form_allows() {
+    for caller in [
+        RoundTrip::start(Server::seaweedfs()).await,
+        RoundTrip::start_with_path_style(Server::seaweedfs()).await,
+    ] {
         check(&caller).await;
     }
 }
 
-async fn check(caller: &Caller) {
-    whole_forms(caller).await;
-    bounds(caller).await;
-    changes(caller).await;
-    expires(caller).await;
+async fn check(caller: &RoundTrip) {
+    check_complete_forms(caller).await;
+    check_size_limits(caller).await;
+    check_changes(caller).await;
+    check_expiry(caller).await;
 }
 
-/// A form with everything in it, and one with odd characters; the name of the file ends the key.
-async fn whole_forms(caller: &Caller) {
+/// A form with all kinds of conditions, whose key ends with the file name; and forms with special characters in the
+/// key.
+async fn check_complete_forms(caller: &RoundTrip) {
     let form = caller
         .form(PresignPostRequest {
             key: "post/user/${filename}".to_owned(),
@@ -77,8 +84,11 @@ async fn whole_forms(caller: &Caller) {
     assert_eq!(stored.element("Key"), key);
     assert_eq!(caller.get(PLAIN_BUCKET, key).await.text(), "a cat");
     let head = caller.send(PLAIN_BUCKET, key, Operation::HeadObject(HeadObject::default()), "").await;
-    let kept = ["content-type", "cache-control", "x-amz-meta-owner", "x-amz-meta-free"];
-    assert_eq!(kept.map(|name| head.header(name)), ["image/jpeg", "max-age=60", "me & \"you\"", "any"]);
+    let stored_headers = ["content-type", "cache-control", "x-amz-meta-owner", "x-amz-meta-free"];
+    assert_eq!(
+        stored_headers.map(|name| head.header(name)),
+        ["image/jpeg", "max-age=60", "me & \"you\"", "any"]
+    );
 
     for key in ["plain", "a space/ü 😀 'q' \"d\" $ + %41 &=?#;"] {
         let key = format!("post/{key}");
@@ -89,10 +99,10 @@ async fn whole_forms(caller: &Caller) {
     }
 }
 
-async fn bounds(caller: &Caller) {
+async fn check_size_limits(caller: &RoundTrip) {
     let form = caller
         .form(PresignPostRequest {
-            key: "post/bounds".to_owned(),
+            key: "post/limits".to_owned(),
             content_length_range: Some(ContentLengthRange { min: 2, max: 4 }),
             ..Default::default()
         })
@@ -107,21 +117,21 @@ async fn bounds(caller: &Caller) {
         let answer = caller.upload(&form.url, &form.fields, &vec![b'x'; bytes]).await;
         assert_eq!(answer.verdict(), verdict, "{} {bytes}", caller.server.name);
     }
-    assert_eq!(caller.get(PLAIN_BUCKET, "post/bounds").await.text(), "xxxx");
+    assert_eq!(caller.get(PLAIN_BUCKET, "post/limits").await.text(), "xxxx");
 }
 
-type Change = fn(&mut BTreeMap<String, String>);
+type FormChange = fn(&mut BTreeMap<String, String>);
 
 const SIGNED_KEY: &str = "post/changes/in/";
 
-/// What is changed in a form, how, and what ministack and `SeaweedFS` say.
-const CHANGES: &[(&str, Change, [&str; 2])] = &[
+/// A description, a change to a form, and the errors of ministack and `SeaweedFS`.
+const CHANGES: &[(&str, FormChange, [&str; 2])] = &[
     ("another key", |fields| set(fields, "key", "post/changes/out"), [DENIED; 2]),
-    ("a field's other value", |fields| set(fields, "Content-Type", "text/html"), [DENIED; 2]),
-    ("a field left out", |fields| drop(fields.remove("Content-Type")), [DENIED; 2]),
-    ("a value that starts otherwise", |fields| set(fields, "x-amz-meta-tag", "bird"), [DENIED; 2]),
-    ("a field more", |fields| set(fields, "x-amz-meta-more", "x"), [DENIED; 2]),
-    ("a longer life", longer_life, [MISMATCH; 2]),
+    ("another value of a field", |fields| set(fields, "Content-Type", "text/html"), [DENIED; 2]),
+    ("a missing field", |fields| drop(fields.remove("Content-Type")), [DENIED; 2]),
+    ("a value with another prefix", |fields| set(fields, "x-amz-meta-tag", "bird"), [DENIED; 2]),
+    ("an additional field", |fields| set(fields, "x-amz-meta-more", "x"), [DENIED; 2]),
+    ("a longer lifetime", longer_lifetime, [MISMATCH; 2]),
     ("another signature", |fields| set(fields, "x-amz-signature", &"0".repeat(64)), [MISMATCH; 2]),
     ("another day", |fields| set(fields, "x-amz-date", "20130524T000000Z"), [INVALID, DENIED]),
     ("another access key", another_access_key, ["403 InvalidAccessKeyId"; 2]),
@@ -141,9 +151,9 @@ fn another_access_key(fields: &mut BTreeMap<String, String>) {
     set(fields, "x-amz-credential", &credential);
 }
 
-/// The same policy with a later end.
-fn longer_life(fields: &mut BTreeMap<String, String>) {
-    // `{"expiration": "20` is 18 characters: the year's last two digits lie in one group of four.
+/// The same policy with a later expiration.
+fn longer_lifetime(fields: &mut BTreeMap<String, String>) {
+    // `{"expiration": "20` has 18 characters, so the last two digits of the year are in one Base64 group of four.
     let policy = fields["policy"].clone();
     let (head, rest) = policy.split_at(24);
     let (digits, tail) = rest.split_at(4);
@@ -151,7 +161,7 @@ fn longer_life(fields: &mut BTreeMap<String, String>) {
     set(fields, "policy", &format!("{head}OTkt{tail}"));
 }
 
-async fn changes(caller: &Caller) {
+async fn check_changes(caller: &RoundTrip) {
     let form = caller
         .form(PresignPostRequest {
             key: format!("{SIGNED_KEY}${{filename}}"),
@@ -160,33 +170,33 @@ async fn changes(caller: &Caller) {
             ..Default::default()
         })
         .await;
-    let mut good = form.fields;
-    set(&mut good, "x-amz-meta-tag", "cats");
-    assert_eq!(caller.upload(&form.url, &good, b"good").await.verdict(), "204");
+    let mut valid = form.fields;
+    set(&mut valid, "x-amz-meta-tag", "cats");
+    assert_eq!(caller.upload(&form.url, &valid, b"valid").await.verdict(), "204");
     let server = caller.server.name;
-    let of_server = usize::from(server == "seaweedfs");
+    let index = usize::from(server == "seaweedfs");
     for (what, change, verdicts) in CHANGES {
-        let mut fields = good.clone();
+        let mut fields = valid.clone();
         change(&mut fields);
-        assert_ne!(fields, good, "{what} changes nothing");
-        let answer = caller.upload(&form.url, &fields, b"bad").await;
-        assert_eq!(answer.verdict(), verdicts[of_server], "{server}: {what}");
+        assert_ne!(fields, valid, "{what} changes nothing");
+        let answer = caller.upload(&form.url, &fields, b"invalid").await;
+        assert_eq!(answer.verdict(), verdicts[index], "{server}: {what}");
     }
     let url = form.url.replace(PLAIN_BUCKET, LISTED_BUCKETS[1]);
-    assert_eq!(caller.upload(&url, &good, b"bad").await.verdict(), DENIED, "{server}: another bucket");
-    assert_eq!(caller.get(PLAIN_BUCKET, &format!("{SIGNED_KEY}cat.jpg")).await.text(), "good");
+    assert_eq!(caller.upload(&url, &valid, b"invalid").await.verdict(), DENIED, "{server}: another bucket");
+    assert_eq!(caller.get(PLAIN_BUCKET, &format!("{SIGNED_KEY}cat.jpg")).await.text(), "valid");
 }
 
-/// A form for one second works until the server says that it is over, and never again.
-async fn expires(caller: &Caller) {
+/// A form with a lifetime of one second works until the server rejects it as expired, and never again.
+async fn check_expiry(caller: &RoundTrip) {
     let form = PresignPostRequest {
         key: "post/brief".to_owned(),
         expires_in: Some(seconds(1)),
         ..Default::default()
     };
     let form = caller.form(form).await;
-    let over = async {
-        // Only the server's answer tells that the time is over; the pace spares it.
+    let until_expired = async {
+        // Only the response of the server shows that the form has expired. The interval limits the load.
         let mut pace = interval(Duration::from_millis(100));
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -197,7 +207,7 @@ async fn expires(caller: &Caller) {
             }
         }
     };
-    let verdict = timeout(PATIENCE, over).await.expect("a form for one second is refused in time");
+    let verdict = timeout(PATIENCE, until_expired).await.expect("the form is rejected in time");
     assert_eq!(verdict, DENIED, "{}", caller.server.name);
     assert_eq!(caller.upload(&form.url, &form.fields, b"brief").await.verdict(), DENIED);
 }

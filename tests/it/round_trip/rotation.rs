@@ -1,5 +1,5 @@
-//! Under load, while credentials that last for seconds give way to the next again and again: no call fails, and every
-//! URL works until the second that `expires_at` says.
+//! presignd under load while its short-lived credentials rotate: no call fails, and every URL works until its
+//! `expires_at`.
 
 mod sample;
 
@@ -12,8 +12,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use self::sample::{Sample, expires_at};
-use super::Caller;
+use self::sample::{UrlSample, expires_at};
+use super::RoundTrip;
 use crate::support::{
     grpc::{batch, get, parameter, presigned, results, seconds, url_of},
     http::Request,
@@ -23,108 +23,111 @@ use crate::support::{
     sidecar::Sidecar,
 };
 
-/// How often credentials give way to the next. They do when three quarters of their time, 4 to 5 s, are over.
+/// The number of rotations. Each happens after three quarters of the lifetime, which is 4 to 5 s.
 const ROTATIONS: usize = 8;
-/// The longest that the load may take: some 25 s are usual.
-const LOAD: Duration = Duration::from_secs(35);
-/// A call of each caller in this time.
-const PACE: Duration = Duration::from_millis(150);
-/// Requests in a batch.
+/// The timeout of the load. It usually takes about 25 s.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(35);
+/// The interval between the calls of one caller.
+const CALL_INTERVAL: Duration = Duration::from_millis(150);
+/// Requests in one batch.
 const BATCH: usize = 50;
 
 #[tokio::test]
-async fn urls_work_until_they_say_while_sessions_of_sts_rotate_under_load() {
-    // Which of the two ministack says depends on whether the session outlasted its last whole second.
+async fn urls_work_until_expires_at_while_sts_sessions_rotate() {
+    // Which of the two ministack answers depends on the fraction of the second at which the session ends.
     let refusals = &["403 AccessDenied", "400 ExpiredToken"];
     let server = Server::ministack();
-    Load::start(server, Authority::Sessions(server), refusals).await.rotates().await;
+    RotationLoad::start(server, Authority::Sessions(server), refusals).await.run_until_rotated().await;
 }
 
 #[tokio::test]
-async fn urls_work_until_they_say_while_access_keys_rotate_under_load() {
-    Load::start(Server::seaweedfs(), Authority::Keys, &["403 AccessDenied"]).await.rotates().await;
+async fn urls_work_until_expires_at_while_access_keys_rotate() {
+    RotationLoad::start(Server::seaweedfs(), Authority::Keys, &["403 AccessDenied"])
+        .await
+        .run_until_rotated()
+        .await;
 }
 
-/// What all callers share.
-struct Load {
-    caller: Caller,
+/// The load, with everything that its callers share.
+struct RotationLoad {
+    caller: RoundTrip,
     issuer: Issuer,
-    /// What the server says to a URL whose time is over.
+    /// The errors of the server for an expired URL.
     refusals: &'static [&'static str],
 }
 
-/// What a caller does, again and again.
+/// The kind of calls that one caller repeats.
 #[derive(Clone, Copy)]
-enum Calls {
+enum CallKind {
     Unary,
     Batches,
 }
 
-impl Load {
+impl RotationLoad {
     async fn start(server: &'static Server, authority: Authority, refusals: &'static [&'static str]) -> Self {
         let issuer = Issuer::start(authority).await;
         let sidecar = Sidecar::spawn(issuer.command(), &[]);
         sidecar.serving().await;
-        Self { caller: Caller::using(server, sidecar).await, issuer, refusals }
+        Self { caller: RoundTrip::with_sidecar(server, sidecar).await, issuer, refusals }
     }
 
-    async fn rotates(&self) {
+    async fn run_until_rotated(&self) {
         for number in 0..BATCH {
             self.caller.put(PLAIN_BUCKET, &key(number), body(&key(number))).await;
         }
-        let callers = [Calls::Unary, Calls::Batches, Calls::Unary, Calls::Batches];
+        let callers = [CallKind::Unary, CallKind::Batches, CallKind::Unary, CallKind::Batches];
         let all = join_all(callers.map(|calls| self.call(calls)));
-        let all = timeout(LOAD, all).await.unwrap_or_else(|_| {
+        let all = timeout(LOAD_TIMEOUT, all).await.unwrap_or_else(|_| {
             panic!("only {} sets of credentials: {}", self.issuer.count(), self.caller.sidecar.log())
         });
 
-        let keys: BTreeSet<&String> = all.iter().flat_map(|seen| &seen.keys).collect();
+        let keys: BTreeSet<&String> = all.iter().flat_map(|observed| &observed.keys).collect();
         assert!(keys.len() > ROTATIONS, "{keys:?}");
-        self.had_no_failure(keys.len()).await;
-        for seen in all {
-            let [all, at_once, shortly_before] = seen.used().await;
+        self.assert_no_failure(keys.len()).await;
+        for observed in all {
+            let [all, at_once, shortly_before] = observed.use_samples().await;
             assert!(at_once > all / 2, "{at_once} of {all} URLs were used in time: the machine is too slow");
             assert!(
                 shortly_before > all / 2,
-                "{shortly_before} of {all} URLs were used shortly before their end"
+                "{shortly_before} of {all} URLs were used shortly before their expiry"
             );
         }
     }
 
-    /// Calls until credentials changed often enough.
-    async fn call(&self, calls: Calls) -> Seen {
+    /// Calls presignd until the credentials have rotated often enough.
+    async fn call(&self, calls: CallKind) -> ObservedUrls {
         let mut client = self.caller.client.clone();
-        let mut seen = Seen::default();
-        let mut pace = pace();
+        let mut observed = ObservedUrls::default();
+        let mut ticks = call_ticks();
         let mut count = 0;
-        while seen.keys.len() <= ROTATIONS {
-            pace.tick().await;
+        while observed.keys.len() <= ROTATIONS {
+            ticks.tick().await;
             count += 1;
             match calls {
-                Calls::Unary => {
+                CallKind::Unary => {
                     let request = ten_minutes(count % BATCH);
                     let url = presigned(client.presign(request.clone()).await);
-                    seen.key(&self.truth(&url));
-                    seen.sample(self, &request.key, &url);
+                    observed.add_key(&self.check_url(&url));
+                    observed.add_sample(self, &request.key, &url);
                 }
-                Calls::Batches => {
+                CallKind::Batches => {
                     let requests: Vec<_> = (0..BATCH).map(ten_minutes).collect();
                     let results = results(client.batch_presign(batch(requests.clone())).await);
                     let urls: Vec<_> = results.iter().map(url_of).collect();
-                    let keys: BTreeSet<_> = urls.iter().map(|url| self.truth(url)).collect();
-                    assert_eq!((urls.len(), keys.len()), (BATCH, 1), "a batch has one set of credentials");
-                    seen.key(keys.first().expect("it has one"));
-                    // Another place in the batch each time.
+                    let keys: BTreeSet<_> = urls.iter().map(|url| self.check_url(url)).collect();
+                    assert_eq!((urls.len(), keys.len()), (BATCH, 1), "one set of credentials signs a batch");
+                    observed.add_key(keys.first().expect("a batch has one key"));
+                    // Another index in each batch.
                     let chosen = count * 7 % BATCH;
-                    seen.sample(self, &requests[chosen].key, urls[chosen]);
+                    observed.add_sample(self, &requests[chosen].key, urls[chosen]);
                 }
             }
         }
-        seen
+        observed
     }
 
-    /// Holds a URL against the credentials that it names: the ID of their key.
-    fn truth(&self, url: &PresignedRequest) -> String {
+    /// Compares a URL with the credentials that it names; returns their access key ID.
+    fn check_url(&self, url: &PresignedRequest) -> String {
         let date = parameter(&url.url, "X-Amz-Date");
         let scope: Vec<_> = parameter(&url.url, "X-Amz-Credential").split("%2F").collect();
         let [key, day, "us-east-1", "s3", "aws4_request"] = scope[..] else { panic!("{scope:?}") };
@@ -132,10 +135,10 @@ impl Load {
         let issued = self.issuer.issued(key);
         match &issued.token {
             Some(token) => assert_eq!(parameter(&url.url, "X-Amz-Security-Token"), token),
-            None => assert!(!url.url.contains("X-Amz-Security-Token"), "a token of others"),
+            None => assert!(!url.url.contains("X-Amz-Security-Token"), "the token of other credentials"),
         }
         assert_eq!(url.clamp_reason().as_str_name(), "CLAMP_REASON_CREDENTIAL_EXPIRY");
-        assert_eq!(expires_at(url), issued.end, "expires_at is the end of the credentials");
+        assert_eq!(expires_at(url), issued.end, "expires_at is the expiry of the credentials");
         let granted = url.granted.expect("granted is set").seconds;
         assert_eq!(parameter(&url.url, "X-Amz-Expires"), granted.to_string());
         assert_eq!(
@@ -146,8 +149,8 @@ impl Load {
         key.to_owned()
     }
 
-    /// Every load of credentials was in time and brought newer ones.
-    async fn had_no_failure(&self, keys: usize) {
+    /// Asserts that every load was in time and returned newer credentials.
+    async fn assert_no_failure(&self, keys: usize) {
         let scrape = Scrape::of(&self.caller.sidecar).await;
         let outcomes = scrape.all("presignd_credentials_refresh_total", &["outcome"]);
         let loads: f64 = outcomes.values().sum();
@@ -157,48 +160,48 @@ impl Load {
             "{outcomes:?}"
         );
         let log = self.caller.sidecar.log();
-        assert!(!log.contains("ready=false") && !log.contains("could not be loaded"), "{log}");
+        assert!(!log.contains("ready=false") && !log.contains("failed to load"), "{log}");
     }
 }
 
-/// What one caller was given.
+/// The URLs that one caller received.
 #[derive(Default)]
-struct Seen {
-    /// The access keys, in the order in which they came.
+struct ObservedUrls {
+    /// Their access key IDs, in order of first use.
     keys: Vec<String>,
     samples: JoinSet<[bool; 2]>,
 }
 
-impl Seen {
-    fn key(&mut self, key: &String) {
+impl ObservedUrls {
+    fn add_key(&mut self, key: &String) {
         if self.keys.last() != Some(key) {
-            assert!(!self.keys.contains(key), "{key} came back after {:?}", self.keys);
+            assert!(!self.keys.contains(key), "{key} was used again after {:?}", self.keys);
             self.keys.push(key.clone());
         }
     }
 
-    /// Uses a URL at once, and around its end.
-    fn sample(&mut self, load: &Load, key: &str, url: &PresignedRequest) {
-        let sample = Sample {
+    /// Uses a URL at once, and shortly before and after its expiry.
+    fn add_sample(&mut self, load: &RotationLoad, key: &str, url: &PresignedRequest) {
+        let sample = UrlSample {
             request: Request::of(url),
             body: body(key),
             expires_at: expires_at(url),
             server: load.caller.server,
             refusals: load.refusals,
         };
-        self.samples.spawn(sample.used());
+        self.samples.spawn(sample.check());
     }
 
-    /// How many URLs were used, and of those how many surely in time: at once, and shortly before their end.
-    async fn used(self) -> [usize; 3] {
+    /// The number of URLs, and how many of them were certainly used in time: at once, and shortly before their expiry.
+    async fn use_samples(self) -> [usize; 3] {
         let all = self.samples.join_all().await;
-        let [at_once, shortly_before] = [0, 1].map(|at| all.iter().filter(|used| used[at]).count());
+        let [at_once, shortly_before] = [0, 1].map(|at| all.iter().filter(|in_time| in_time[at]).count());
         [all.len(), at_once, shortly_before]
     }
 }
 
 fn key(number: usize) -> String {
-    format!("rotation/{number} of these")
+    format!("rotation/object {number}")
 }
 
 fn body(key: &str) -> String {
@@ -209,9 +212,9 @@ fn ten_minutes(number: usize) -> PresignRequest {
     PresignRequest { expires_in: Some(seconds(600)), ..get(&key(number)) }
 }
 
-/// Spares the machine: the load is to last, not to be the heaviest.
-fn pace() -> Interval {
-    let mut pace = interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pace
+/// The interval limits the load: the test needs a constant load, not a maximum one.
+fn call_ticks() -> Interval {
+    let mut ticks = interval(CALL_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

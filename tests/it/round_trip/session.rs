@@ -1,10 +1,10 @@
-//! Temporary credentials: the session token is part of what is signed.
+//! Temporary credentials: the session token is signed.
 
 use presignd::pb::{
     GetObject, PresignPostRequest, PresignPostResponse, PutObject, presign_request::Operation,
 };
 
-use super::Caller;
+use super::RoundTrip;
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
     http::Request,
@@ -13,7 +13,7 @@ use crate::support::{
     sidecar::{Sidecar, presignd},
 };
 
-/// Asks STS for temporary credentials of the root key: a line each for key, secret and token.
+/// Gets temporary credentials for the root key from STS, and prints key, secret and token.
 const SESSION: &str = "
 import sys, boto3
 endpoint, key, secret = sys.stdin.read().split()
@@ -23,11 +23,11 @@ session = sts.get_session_token()['Credentials']
 print(session['AccessKeyId'], session['SecretAccessKey'], session['SessionToken'])
 ";
 
-/// ministack looks at the token before it looks at the signature.
+/// The error of ministack, which checks the token before the signature.
 const REFUSED: &str = "400 InvalidToken";
 
 #[tokio::test]
-async fn a_session_of_sts_signs_with_its_token_and_not_without_or_with_another() {
+async fn an_sts_session_signs_only_with_its_token() {
     let server = Server::ministack();
     let [key, secret, token] = session(server);
     let caller = with_credentials(server, &key, &secret, Some(&token)).await;
@@ -37,9 +37,9 @@ async fn a_session_of_sts_signs_with_its_token_and_not_without_or_with_another()
     let request = Request::of(&caller.presign(PLAIN_BUCKET, "session/a b", get()).await);
     let parameter = format!("X-Amz-Security-Token={token}");
     assert!(request.target.contains(&parameter), "the token is not in the URL");
-    for (what, instead) in [("left out", String::new()), ("changed", format!("{parameter}0"))] {
+    for (what, replacement) in [("removed", String::new()), ("changed", format!("{parameter}0"))] {
         let mut changed = request.clone();
-        changed.target = changed.target.replace(&parameter, &instead).replace("&&", "&");
+        changed.target = changed.target.replace(&parameter, &replacement).replace("&&", "&");
         let verdict = changed.send(server.port).await.verdict();
         assert_eq!(verdict, REFUSED, "a token {what} in the URL");
     }
@@ -53,7 +53,7 @@ async fn a_session_of_sts_signs_with_its_token_and_not_without_or_with_another()
 }
 
 #[tokio::test]
-async fn a_form_of_a_session_needs_its_token() {
+async fn a_form_of_an_sts_session_needs_its_token() {
     let server = Server::ministack();
     let [key, secret, token] = session(server);
     let caller = with_credentials(server, &key, &secret, Some(&token)).await;
@@ -63,7 +63,7 @@ async fn a_form_of_a_session_needs_its_token() {
     assert_eq!(caller.upload(&url, &fields, b"from a session").await.verdict(), "204");
     assert_eq!(caller.get(PLAIN_BUCKET, "session/form").await.text(), "from a session");
     fields.insert("x-amz-security-token".to_owned(), format!("{token}0"));
-    assert_eq!(caller.upload(&url, &fields, b"bad").await.verdict(), REFUSED);
+    assert_eq!(caller.upload(&url, &fields, b"invalid").await.verdict(), REFUSED);
     fields.remove("x-amz-security-token");
     assert_eq!(caller.upload(&url, &fields, b"bad").await.verdict(), REFUSED);
 }
@@ -80,8 +80,13 @@ fn session(server: &Server) -> [String; 3] {
     words.try_into().expect("three words")
 }
 
-/// A presignd that finds these credentials in its environment.
-async fn with_credentials(server: &'static Server, key: &str, secret: &str, token: Option<&str>) -> Caller {
+/// Starts presignd with these credentials in its environment.
+async fn with_credentials(
+    server: &'static Server,
+    key: &str,
+    secret: &str,
+    token: Option<&str>,
+) -> RoundTrip {
     let mut command = presignd();
     command.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_REGION", "us-east-1");
     if let Some(token) = token {
@@ -89,5 +94,5 @@ async fn with_credentials(server: &'static Server, key: &str, secret: &str, toke
     }
     let sidecar = Sidecar::spawn(command, &[]);
     sidecar.serving().await;
-    Caller::using(server, sidecar).await
+    RoundTrip::with_sidecar(server, sidecar).await
 }

@@ -1,11 +1,11 @@
-//! A URL is good for what was signed and for nothing else.
+//! A URL works only for the request that was signed.
 
 use std::time::Duration;
 
 use presignd::pb::{GetObject, PutObject, presign_request::Operation};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Caller;
+use super::RoundTrip;
 use crate::support::{
     OUTPOSTS_ARN,
     http::Request,
@@ -16,49 +16,49 @@ use crate::support::{
 const KEY: &str = "tampering/signed file";
 const OTHER_KEY: &str = "tampering/other file";
 
-/// Which signed request is changed.
+/// The signed request that is changed.
 #[derive(Clone, Copy)]
-enum Of {
-    /// A GET with a query of its own.
+enum SignedRequest {
+    /// A GET with additional query parameters.
     Read,
     /// A PUT with signed headers.
     Write,
 }
 
-use Of::{Read, Write};
+use SignedRequest::{Read, Write};
 
 const MISMATCH: &str = "403 SignatureDoesNotMatch";
 const DENIED: &str = "403 AccessDenied";
 const UNKNOWN: &str = "403 InvalidAccessKeyId";
 
-type Change = fn(&mut Request);
+type RequestChange = fn(&mut Request);
 
-/// What is changed, how, and what both servers say.
-const TAMPERINGS: &[(&str, Of, Change, &str)] = &[
+/// A description, the request, the change, and the error of both servers.
+const TAMPERINGS: &[(&str, SignedRequest, RequestChange, &str)] = &[
     ("the path: another object", Read, |r| r.replace("signed%20file", "other%20file"), MISMATCH),
     ("the path: a double slash", Read, |r| r.replace("/signed%20", "//signed%20"), MISMATCH),
     ("the path: encoded twice", Read, |r| r.replace("%20", "%2520"), MISMATCH),
-    ("the path: the bucket alone", Read, |r| r.replace("tampering/signed%20file", ""), MISMATCH),
+    ("the path: only the bucket", Read, |r| r.replace("tampering/signed%20file", ""), MISMATCH),
     ("the method: DELETE", Read, |r| r.method = "DELETE".into(), MISMATCH),
     ("the method: PUT", Read, |r| r.method = "PUT".into(), MISMATCH),
     ("the method: GET", Write, |r| r.method = "GET".into(), MISMATCH),
     ("the host: another bucket", Read, another_host, MISMATCH),
-    ("a longer life", Read, |r| r.replace("X-Amz-Expires=900", "X-Amz-Expires=901"), MISMATCH),
+    ("a longer lifetime", Read, |r| r.replace("X-Amz-Expires=900", "X-Amz-Expires=901"), MISMATCH),
     ("another time", Read, another_time, MISMATCH),
     ("another version", Read, |r| r.replace("versionId=null", "versionId=1"), MISMATCH),
-    ("no version", Read, |r| r.replace("versionId=null&", ""), MISMATCH),
+    ("a missing version", Read, |r| r.replace("versionId=null&", ""), MISMATCH),
     ("another content type", Read, |r| r.replace("text%2Fx-signed", "text%2Fhtml"), MISMATCH),
-    ("a parameter more", Read, |r| r.target.push_str("&response-expires=0"), MISMATCH),
+    ("an additional parameter", Read, |r| r.target.push_str("&response-expires=0"), MISMATCH),
     ("another operation", Read, |r| r.replace("?", "?tagging=&"), MISMATCH),
     ("another access key", Read, |r| r.replace("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLF"), UNKNOWN),
-    ("a header's other value", Write, |r| r.header("x-amz-meta-owner", "b"), MISMATCH),
-    ("another content type of a body", Write, |r| r.header("content-type", "text/html"), MISMATCH),
-    ("a header left out", Write, |r| drop(r.headers.remove("x-amz-meta-owner")), MISMATCH),
-    ("a content type left out", Write, |r| drop(r.headers.remove("content-type")), MISMATCH),
-    ("a header less signed", Write, |r| r.replace("%3Bx-amz-meta-owner", ""), MISMATCH),
+    ("another value of a header", Write, |r| r.header("x-amz-meta-owner", "b"), MISMATCH),
+    ("another content type of the body", Write, |r| r.header("content-type", "text/html"), MISMATCH),
+    ("a missing header", Write, |r| drop(r.headers.remove("x-amz-meta-owner")), MISMATCH),
+    ("a missing content type", Write, |r| drop(r.headers.remove("content-type")), MISMATCH),
+    ("a header removed from the signed headers", Write, |r| r.replace("%3Bx-amz-meta-owner", ""), MISMATCH),
     ("another signature", Read, another_signature, MISMATCH),
     ("half a signature", Read, |r| r.target.truncate(r.target.len() - 32), MISMATCH),
-    // The signature alone is no row: without one ministack lets the rest of the query pass.
+    // There is no row without only the signature: ministack accepts such a query.
     ("no authentication", Read, |r| r.target.truncate(r.target.find('?').unwrap_or(0)), DENIED),
 ];
 
@@ -76,7 +76,7 @@ fn another_host(request: &mut Request) {
     request.host = request.host.replace("demo-", "listed-").replace("plain-bucket", "listed-by-host");
 }
 
-/// A few seconds off.
+/// Changes the time by a few seconds.
 fn another_time(request: &mut Request) {
     let name = "X-Amz-Date=20";
     let at = request.target.find(name).unwrap_or_default() + name.len();
@@ -91,21 +91,21 @@ fn another_signature(request: &mut Request) {
 }
 
 #[tokio::test]
-async fn ministack_refuses_every_change_of_a_signed_request() {
-    refuses_every_change(Server::ministack()).await;
+async fn ministack_rejects_every_changed_request() {
+    check_all_changes(Server::ministack()).await;
 }
 
 #[tokio::test]
-async fn seaweedfs_refuses_every_change_of_a_signed_request() {
-    refuses_every_change(Server::seaweedfs()).await;
+async fn seaweedfs_rejects_every_changed_request() {
+    check_all_changes(Server::seaweedfs()).await;
 }
 
-async fn refuses_every_change(server: &'static Server) {
-    let caller = Caller::of(server).await;
-    tokio::join!(refuses_for(&caller, OUTPOSTS_ARN), refuses_for(&caller, PLAIN_BUCKET));
+async fn check_all_changes(server: &'static Server) {
+    let caller = RoundTrip::start(server).await;
+    tokio::join!(check_bucket(&caller, OUTPOSTS_ARN), check_bucket(&caller, PLAIN_BUCKET));
 }
 
-async fn refuses_for(caller: &Caller, bucket: &str) {
+async fn check_bucket(caller: &RoundTrip, bucket: &str) {
     let port = caller.server.port;
     let write = Request::of(&caller.presign(bucket, KEY, write()).await).with_body("signed");
     let read = Request::of(&caller.presign(bucket, KEY, read()).await);
@@ -120,10 +120,10 @@ async fn refuses_for(caller: &Caller, bucket: &str) {
         assert_ne!(parts(&request), parts(signed), "{what} changes nothing");
         assert_eq!(request.send(port).await.verdict(), *verdict, "{} {bucket}: {what}", caller.server.name);
     }
-    expires(caller, bucket).await;
+    check_expiry(caller, bucket).await;
 
-    let still = read.send(port).await;
-    assert_eq!((&*still.verdict(), &*still.text()), ("200", "signed"), "{bucket}");
+    let unchanged = read.send(port).await;
+    assert_eq!((&*unchanged.verdict(), &*unchanged.text()), ("200", "signed"), "{bucket}");
     assert_eq!(write.send(port).await.verdict(), "200");
 }
 
@@ -148,11 +148,11 @@ fn write() -> Operation {
     })
 }
 
-/// A URL for one second works until the server says that it is over, and never again.
-async fn expires(caller: &Caller, bucket: &str) {
-    let request = Request::of(&caller.presign_for(bucket, KEY, read(), Some(1)).await);
-    let over = async {
-        // Only the server's answer tells that the time is over; the pace spares it.
+/// A URL with a lifetime of one second works until the server rejects it as expired, and never again.
+async fn check_expiry(caller: &RoundTrip, bucket: &str) {
+    let request = Request::of(&caller.presign_with_expiry(bucket, KEY, read(), Some(1)).await);
+    let until_expired = async {
+        // Only the response of the server shows that the URL has expired. The interval limits the load.
         let mut pace = interval(Duration::from_millis(100));
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -164,7 +164,7 @@ async fn expires(caller: &Caller, bucket: &str) {
             }
         }
     };
-    let verdict = timeout(PATIENCE, over).await.expect("a URL for one second is refused in time");
+    let verdict = timeout(PATIENCE, until_expired).await.expect("the URL is rejected in time");
     assert_eq!(verdict, DENIED, "{} {bucket}", caller.server.name);
     assert_eq!(request.send(caller.server.port).await.verdict(), DENIED, "{} {bucket}", caller.server.name);
 }

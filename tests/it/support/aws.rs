@@ -1,8 +1,8 @@
-//! AWS's endpoints for credentials, faked on loopback: IMDS, the container endpoint of ECS and EKS, STS, and sessions of
-//! S3 Express.
+//! Fake AWS endpoints for credentials, on loopback: IMDS, the container endpoint of ECS and EKS, STS, and S3 Express
+//! sessions.
 //!
-//! Nothing inside presignd is replaced: it is the built binary with AWS's own providers, told where the endpoints are.
-//! Whatever is secret here has `canary` in it, and so has what an endpoint says when it fails.
+//! Nothing in presignd is replaced: the tests run the built binary with the providers of the SDK, and set the addresses
+//! of the endpoints. All secrets contain `canary`, and so do the error responses of the endpoints.
 
 mod documents;
 mod keys;
@@ -20,15 +20,15 @@ use tokio::sync::{oneshot, watch};
 pub use self::keys::Keys;
 use super::sidecar::PATIENCE;
 
-/// The role that IMDS says the instance has.
+/// The role of the instance, from IMDS.
 pub const INSTANCE_ROLE: &str = "demo-instance";
-/// The region that IMDS says the instance is in.
+/// The region of the instance, from IMDS.
 pub const INSTANCE_REGION: &str = "eu-central-1";
 
-/// What can be asked for.
+/// The kind of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// IMDS: a session token, without which version 2 answers nothing.
+pub enum RequestKind {
+    /// IMDS: a session token, which version 2 requires.
     Session,
     /// IMDS: the name of the instance's role.
     RoleName,
@@ -38,20 +38,20 @@ pub enum Kind {
     Imds,
     /// The container endpoint: credentials.
     Container,
-    /// STS: credentials for a role, by a signed request.
+    /// STS: credentials for a role, with a signed request.
     AssumeRole,
-    /// STS: credentials for a role, by a web identity token.
+    /// STS: credentials for a role, with a web identity token.
     WebIdentity,
     /// S3: a session for a directory bucket.
     CreateSession,
-    /// Anything, while nothing is answered.
-    Refused,
-    /// What AWS does not have.
+    /// Any request during [`Fault::Unreachable`].
+    Unreachable,
+    /// A request that AWS does not have.
     Unknown,
 }
 
-impl Kind {
-    /// Whether credentials are the answer.
+impl RequestKind {
+    /// Whether the response has credentials.
     fn is_for_credentials(self) -> bool {
         matches!(
             self,
@@ -60,61 +60,61 @@ impl Kind {
     }
 }
 
-/// What goes wrong. All but the first two concern the answers that hold credentials.
+/// A fault of the endpoints. All but the first two affect only responses with credentials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// Connections are closed without an answer.
-    Refused,
-    /// Every answer has this status.
+    /// Connections are closed without a response.
+    Unreachable,
+    /// Every response has this status.
     Status(u16),
-    /// The document breaks off, after the secrets.
-    Cut,
-    /// Where the end of the credentials should be, there is something else.
-    NoDate,
-    /// 200, and nothing.
+    /// The document is truncated after the secrets.
+    Truncated,
+    /// The expiration in the document is not a date.
+    InvalidExpiration,
+    /// Status 200 with an empty body.
     Empty,
-    /// The answer comes so much later.
+    /// The response is delayed.
     Slow(Duration),
-    /// The answer comes when the fault is over.
-    Held,
+    /// The response is sent only when the fault is removed.
+    Hanging,
 }
 
-/// A request that arrived.
+/// A request that an endpoint received.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// What it asked for.
-    pub kind: Kind,
-    /// The form that it sent to STS, decoded.
+pub struct RecordedRequest {
+    /// The kind of the request.
+    pub kind: RequestKind,
+    /// The decoded form, for STS.
     pub form: BTreeMap<String, String>,
-    /// Its `authorization`; empty when there is none.
+    /// The header `authorization`, or empty.
     pub authorization: String,
-    /// Its IMDS session token; empty when there is none.
+    /// The IMDS session token, or empty.
     session: String,
 }
 
-impl Asked {
-    /// A parameter of the form; empty when there is none.
+impl RecordedRequest {
+    /// A parameter of the form, or empty.
     pub fn parameter(&self, name: &str) -> &str {
         self.form.get(name).map_or("", String::as_str)
     }
 
-    /// The access key that signed it; empty when none did.
+    /// The ID of the access key that signed the request, or empty.
     pub fn signed_by(&self) -> &str {
         let credential = self.authorization.split("Credential=").nth(1).unwrap_or_default();
         credential.split('/').next().unwrap_or_default()
     }
 }
 
-/// How the endpoints answer.
+/// The configured behaviour of the endpoints.
 #[derive(Clone, Default)]
 struct Script {
     keys: Option<Keys>,
-    /// STS: what a role gets instead of `keys`.
+    /// STS: the credentials for a role instead of `keys`.
     roles: BTreeMap<String, Keys>,
     fault: Option<Fault>,
-    /// The container endpoint: the token that it wants.
+    /// The container endpoint: the token that it requires.
     authorization: Option<String>,
-    /// IMDS: how often its session tokens were made worthless.
+    /// IMDS: how often its session tokens were invalidated.
     sessions: u32,
 }
 
@@ -127,40 +127,40 @@ impl Script {
 #[derive(Default)]
 struct Shared {
     script: watch::Sender<Script>,
-    asked: watch::Sender<Vec<Asked>>,
+    asked: watch::Sender<Vec<RecordedRequest>>,
 }
 
-/// The endpoints, for as long as it lives. They stand on a thread of their own: the test may wait without them waiting.
-pub struct Aws {
+/// The running endpoints, until this is dropped. They have their own thread, so a test can block without blocking them.
+pub struct FakeAws {
     address: SocketAddr,
     shared: Arc<Shared>,
     _until_dropped: oneshot::Sender<()>,
 }
 
-impl Aws {
-    /// Endpoints that hand out these credentials.
-    pub fn giving(keys: &Keys) -> Self {
+impl FakeAws {
+    /// Starts endpoints that return these credentials.
+    pub fn with_keys(keys: &Keys) -> Self {
         let aws = Self::start();
-        aws.give(keys);
+        aws.set_keys(keys);
         aws
     }
 
-    /// Endpoints with a fault from the start.
-    pub fn failing(fault: Fault) -> Self {
+    /// Starts endpoints with a fault.
+    pub fn with_fault(fault: Fault) -> Self {
         let aws = Self::start();
-        aws.fault(fault);
+        aws.set_fault(fault);
         aws
     }
 
-    /// STS that lets nobody assume a role.
-    pub fn denying() -> Self {
+    /// Starts endpoints without credentials: STS and `CreateSession` answer `AccessDenied`.
+    pub fn without_keys() -> Self {
         Self::start()
     }
 
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         listener.set_nonblocking(true).expect("a socket can be asynchronous");
-        let address = listener.local_addr().expect("it has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let (until_dropped, dropped) = oneshot::channel();
         let shared = Arc::new(Shared::default());
         let served = Arc::clone(&shared);
@@ -186,47 +186,49 @@ impl Aws {
         self.address.port()
     }
 
-    /// Hands out these from now on, and nothing is wrong any more.
-    pub fn give(&self, keys: &Keys) {
+    /// Returns these credentials from now on, and removes the fault.
+    pub fn set_keys(&self, keys: &Keys) {
         self.shared.script.send_modify(|script| {
             script.keys = Some(keys.clone());
             script.fault = None;
         });
     }
 
-    /// Hands out these for a role.
-    pub fn give_to(&self, role: &str, keys: &Keys) {
+    /// Returns these credentials for a role from now on.
+    pub fn set_role_keys(&self, role: &str, keys: &Keys) {
         self.shared.script.send_modify(|script| {
             script.roles.insert(role.to_owned(), keys.clone());
         });
     }
 
-    /// Something is wrong from now on.
-    pub fn fault(&self, fault: Fault) {
+    /// Sets a fault.
+    pub fn set_fault(&self, fault: Fault) {
         self.shared.script.send_modify(|script| script.fault = Some(fault));
     }
 
-    /// The container endpoint answers only those who send this.
-    pub fn want_authorization(&self, token: &str) {
+    /// Makes the container endpoint require this token.
+    pub fn require_authorization(&self, token: &str) {
         self.shared.script.send_modify(|script| script.authorization = Some(token.to_owned()));
     }
 
-    /// IMDS knows none of the session tokens any more that it gave out.
-    pub fn forget_sessions(&self) {
+    /// Invalidates all session tokens of IMDS.
+    pub fn invalidate_sessions(&self) {
         self.shared.script.send_modify(|script| script.sessions += 1);
     }
 
-    /// Waits until this was asked for so many times, and gives that request.
-    pub async fn asked(&self, kind: Kind, times: usize) -> Asked {
+    /// Waits until this many requests of a kind were received, and returns the last of them.
+    pub async fn wait_for_request(&self, kind: RequestKind, times: usize) -> RecordedRequest {
         let mut asked = self.shared.asked.subscribe();
-        let of_kind = |all: &Vec<Asked>| all.iter().filter(|one| one.kind == kind).nth(times - 1).cloned();
+        let of_kind =
+            |all: &Vec<RecordedRequest>| all.iter().filter(|one| one.kind == kind).nth(times - 1).cloned();
         let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|all| of_kind(all).is_some())).await;
-        let all = waited.unwrap_or_else(|_| panic!("{kind:?} was not asked for {times} times")).unwrap();
-        of_kind(&all).expect("it was waited for")
+        let all =
+            waited.unwrap_or_else(|_| panic!("fewer than {times} requests of the kind {kind:?}")).unwrap();
+        of_kind(&all).expect("wait_for found it")
     }
 
-    /// How often this was asked for until now.
-    pub fn count(&self, kind: Kind) -> usize {
+    /// The number of requests of a kind so far.
+    pub fn request_count(&self, kind: RequestKind) -> usize {
         self.shared.asked.borrow().iter().filter(|one| one.kind == kind).count()
     }
 }

@@ -38,9 +38,9 @@ pub async fn rotated(sidecar: &Sidecar, old: &Keys, new: &Keys) {
             ticks.tick().await;
             let url = presigned(client.presign(long()).await);
             if new.are_in(&url) {
-                return new.signed(&url);
+                return new.assert_signed(&url);
             }
-            old.signed(&url);
+            old.assert_signed(&url);
         }
     };
     let waited = timeout(PATIENCE, asking).await;
@@ -56,7 +56,7 @@ pub async fn signs(sidecar: &Sidecar, keys: &Keys) {
             ticks.tick().await;
             let url = client.presign(long()).await.ok().and_then(|answer| answer.into_inner().presigned);
             if let Some(url) = url.filter(|url| keys.are_in(url)) {
-                return keys.signed(&url);
+                return keys.assert_signed(&url);
             }
         }
     };
@@ -97,7 +97,7 @@ impl Caller {
         for answer in answers {
             let url = answer.unwrap_or_else(|status| panic!("refused: {status}"));
             let of = keys.iter().find(|keys| keys.are_in(&url));
-            of.expect("a known key signed").signed(&url);
+            of.expect("a known key signed").assert_signed(&url);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A clock of its own for one process: libfaketime stands between it and the system's, and the test sets it.
+//! A fake clock for one process, set by the test: libfaketime intercepts the clock calls of the process.
 
 use std::{fs, path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 
@@ -14,47 +14,48 @@ use super::{
     sidecar::{PATIENCE, Sidecar},
 };
 
-/// Which of a process's clocks are set.
+/// The clocks of the process that are faked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sets {
-    /// The time of day alone, as when an operator or NTP sets it.
-    TimeOfDay,
-    /// The monotonic clock too, as when time passes.
-    AllTime,
+pub enum FakedClocks {
+    /// Only the system time, as if an operator or NTP sets it.
+    SystemTime,
+    /// The system time and the monotonic clock, as if time passes.
+    All,
 }
 
-/// The clock of a process, which goes right until it is set.
-pub struct OwnClock {
+/// The fake clock of a process. It has the real time until it is set.
+pub struct FakeClock {
     folder: TempDir,
 }
 
-impl OwnClock {
-    /// Gives a process that is about to start a clock of its own.
-    pub fn of(command: &mut Command, sets: Sets) -> Self {
+impl FakeClock {
+    /// Attaches a fake clock to a process that is not started yet.
+    pub fn attach(command: &mut Command, clocks: FakedClocks) -> Self {
         let clock = Self { folder: tempfile::tempdir().expect("a folder can be made") };
         clock.set(0);
         command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", clock.file());
-        // It looks at the file once in a second. While it does, other threads may see the right time: there are few.
+        // libfaketime reads the file once a second. Meanwhile other threads can see the real time, so there are few
+        // threads.
         command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_FORCE_MONOTONIC_FIX", "0");
         command.env("TOKIO_WORKER_THREADS", "1");
-        if sets == Sets::TimeOfDay {
+        if clocks == FakedClocks::SystemTime {
             command.env("DONT_FAKE_MONOTONIC", "1");
         }
         clock
     }
 
-    /// Sets it to so many seconds from the right time. The process knows within a second.
+    /// Sets the clock to the real time plus `offset` seconds. The process sees it within a second.
     pub fn set(&self, offset: i64) {
         let next = self.folder.path().join("next");
         fs::write(&next, format!("{offset:+}")).expect("the offset can be written");
         fs::rename(next, self.file()).expect("the offset can be set");
     }
 
-    /// Sets it, and waits until URLs are signed by it.
-    pub async fn set_for(&self, sidecar: &Sidecar, offset: i64) {
+    /// Sets the clock, and waits until URLs are signed with the new time.
+    pub async fn set_and_wait(&self, sidecar: &Sidecar, offset: i64) {
         self.set(offset);
         let mut client = sidecar.client().await;
-        // It outlives no credentials, so that it has none renewed.
+        // The URL does not outlive the credentials, so it causes no early refresh.
         let short = PresignRequest { expires_in: Some(seconds(1)), ..get("key") };
         let signing = async {
             let mut pace = tokio::time::interval(Duration::from_millis(20));
@@ -74,7 +75,7 @@ impl OwnClock {
     }
 }
 
-/// libfaketime, where the project's Python has it.
+/// The path of libfaketime in the virtual environment of the project.
 fn library() -> &'static str {
     static LIBRARY: OnceLock<String> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -82,12 +83,12 @@ fn library() -> &'static str {
         command.args(["-c", "import libfaketime; print(libfaketime.__path__[0])"]);
         let package = python::run(command, "").trim().to_owned();
         let path = format!("{package}/vendor/libfaketime/src/libfaketime.so.1");
-        assert!(PathBuf::from(&path).is_file(), "libfaketime is at {path:?}");
+        assert!(PathBuf::from(&path).is_file(), "no libfaketime at {path:?}");
         path
     })
 }
 
-/// How far from the right time a URL was signed, in seconds.
+/// The signing time of a URL minus the real time, in seconds.
 pub fn signed_from_now(presigned: &PresignedRequest) -> i64 {
     let now = Timestamp::from(from_now(Duration::ZERO)).seconds;
     presigned.signed_at.expect("every URL has a time").seconds - now

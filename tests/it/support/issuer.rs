@@ -1,4 +1,4 @@
-//! Credentials that end within seconds: a `credential_process` that asks the test, which hands out others each time.
+//! Credentials that expire within seconds: a `credential_process` that gets new credentials from the test each time.
 
 use std::{
     collections::BTreeMap,
@@ -31,52 +31,53 @@ use super::{
     sidecar::presignd,
 };
 
-/// How long credentials last: up to a second less, because their end is told in whole seconds.
+/// The lifetime of the credentials, up to a second less: their expiry is rounded down to a whole second.
 pub const LIFETIME: Duration = Duration::from_secs(5);
 
-/// Whose credentials are handed out.
+/// The source of the credentials.
 #[derive(Clone, Copy)]
 pub enum Authority {
-    /// Sessions of ministack's STS: its S3 refuses them once they have ended.
+    /// Sessions of the STS of ministack. Its S3 rejects them after they have expired.
     Sessions(&'static Server),
-    /// The further keys of `SeaweedFS`, which do not end: presignd alone is told that they do.
+    /// The additional keys of `SeaweedFS`. They do not expire there, but presignd gets an expiry for them.
     Keys,
 }
 
-/// One set of credentials that was handed out.
+/// One set of issued credentials.
 #[derive(Clone)]
-pub struct Issued {
+pub struct IssuedCredentials {
     secret: String,
     /// The session token.
     pub token: Option<String>,
-    /// When they end: in whole seconds.
+    /// When they expire, in whole seconds.
     pub end: SystemTime,
 }
 
-/// What was handed out, by access key ID.
-type Log = Arc<Mutex<BTreeMap<String, Issued>>>;
+/// The issued credentials, by access key ID.
+type IssuedLog = Arc<Mutex<BTreeMap<String, IssuedCredentials>>>;
 
-/// Hands out credentials, for as long as it lives.
+/// Issues credentials until this is dropped.
 pub struct Issuer {
     folder: TempDir,
-    log: Log,
+    log: IssuedLog,
     _answering: JoinSet<()>,
 }
 
 impl Issuer {
-    /// Starts it.
+    /// Starts the issuer.
     pub async fn start(authority: Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("it has an address").port();
         let folder = tempfile::tempdir().expect("a folder can be made");
-        // bash opens TCP connections by itself, and starts at once.
-        let ask = folder.path().join("ask");
-        fs::write(&ask, format!("exec /bin/cat < /dev/tcp/127.0.0.1/{port}\n")).expect("it can be written");
-        let process = format!("[default]\ncredential_process = /bin/bash {}\n", ask.display());
+        // bash can open TCP connections itself, and starts fast.
+        let script = folder.path().join("script");
+        fs::write(&script, format!("exec /bin/cat < /dev/tcp/127.0.0.1/{port}\n"))
+            .expect("the script can be written");
+        let process = format!("[default]\ncredential_process = /bin/bash {}\n", script.display());
         fs::write(folder.path().join("config"), process).expect("the profile can be written");
-        let log = Log::default();
+        let log = IssuedLog::default();
         let mut answering = JoinSet::new();
-        answering.spawn(answer(listener, authority, Arc::clone(&log)));
+        answering.spawn(answer_all(listener, authority, Arc::clone(&log)));
         Self { folder, log, _answering: answering }
     }
 
@@ -93,45 +94,45 @@ impl Issuer {
     /// The credentials with this access key ID.
     ///
     /// # Panics
-    /// When none were handed out.
-    pub fn issued(&self, key: &str) -> Issued {
+    /// If none were issued.
+    pub fn issued(&self, key: &str) -> IssuedCredentials {
         let log = self.log.lock().expect("nothing failed while it was written");
-        log.get(key).cloned().unwrap_or_else(|| panic!("{key} was never handed out"))
+        log.get(key).cloned().unwrap_or_else(|| panic!("{key} was never issued"))
     }
 
-    /// How many were handed out so far.
+    /// How many sets of credentials were issued so far.
     pub fn count(&self) -> usize {
         self.log.lock().expect("nothing failed while it was written").len()
     }
 }
 
-async fn answer(listener: TcpListener, authority: Authority, log: Log) {
+async fn answer_all(listener: TcpListener, authority: Authority, log: IssuedLog) {
     for number in 0.. {
         let (stream, _) = listener.accept().await.expect("connections are accepted");
         let (key, issued) = match authority {
             Authority::Sessions(server) => session(server).await,
             Authority::Keys => {
                 let (key, secret) = further_key(number);
-                (key, Issued { secret, token: None, end: from_now(LIFETIME) })
+                (key, IssuedCredentials { secret, token: None, end: from_now(LIFETIME) })
             }
         };
         let printed = printed(&key, &issued);
-        // Known before presignd has it.
+        // Recorded before presignd receives it.
         log.lock().expect("nothing failed while it was written").insert(key, issued);
-        tell(stream, &printed).await;
+        send(stream, &printed).await;
     }
 }
 
-async fn tell(mut stream: TcpStream, printed: &str) {
-    // Whoever asked may be gone: presignd is stopped at the end of a test.
-    let _told = stream.write_all(printed.as_bytes()).await;
+async fn send(mut stream: TcpStream, printed: &str) {
+    // The process may have been killed: presignd is stopped at the end of a test.
+    let _sent = stream.write_all(printed.as_bytes()).await;
     let _closed = stream.shutdown().await;
 }
 
-/// What a `credential_process` prints.
+/// The output of a `credential_process`.
 ///
 /// Source: [Sourcing credentials with an external process](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
-fn printed(key: &str, issued: &Issued) -> String {
+fn printed(key: &str, issued: &IssuedCredentials) -> String {
     let mut printed = json!({
         "Version": 1,
         "AccessKeyId": key,
@@ -144,8 +145,9 @@ fn printed(key: &str, issued: &Issued) -> String {
     printed.to_string()
 }
 
-/// `GetSessionToken` with the root key: AWS's own STS gives no session for less than 15 minutes, ministack's does.
-async fn session(server: &Server) -> (String, Issued) {
+/// Calls `GetSessionToken` with the root key. The STS of AWS has a minimum lifetime of 15 minutes, that of ministack
+/// has none.
+async fn session(server: &Server) -> (String, IssuedCredentials) {
     let seconds = LIFETIME.as_secs();
     let body = format!("Action=GetSessionToken&Version=2011-06-15&DurationSeconds={seconds}");
     let mut request = Request {
@@ -157,9 +159,9 @@ async fn session(server: &Server) -> (String, Issued) {
     };
     sign_for_sts(&mut request);
     let answer = request.send(server.port).await;
-    assert!(answer.status.is_success(), "no session: {}", answer.text());
+    assert!(answer.status.is_success(), "GetSessionToken failed: {}", answer.text());
     let end: Timestamp = answer.element("Expiration").parse().expect("a time");
-    let issued = Issued {
+    let issued = IssuedCredentials {
         secret: answer.element("SecretAccessKey"),
         token: Some(answer.element("SessionToken")),
         end: end.try_into().expect("a time after 1970"),
@@ -176,7 +178,7 @@ fn sign_for_sts(request: &mut Request) {
         .time(Clock::system().now())
         .settings(SigningSettings::default())
         .build()
-        .expect("all is there")
+        .expect("all parameters are set")
         .into();
     let uri = format!("http://{}{}", request.host, request.target);
     let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -1,4 +1,4 @@
-//! Credentials that end, or that come late: a profile whose `credential_process` reads a file of the test.
+//! Credentials that expire or arrive late: a profile with a `credential_process` that reads a file of the test.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,44 +16,44 @@ use tempfile::TempDir;
 
 use super::{ACCESS_KEY, SECRET_KEY, sidecar::presignd};
 
-/// The provider, for as long as it lives.
-pub struct Provider {
+/// A profile with a `credential_process`, until this is dropped.
+pub struct CredentialProcess {
     folder: TempDir,
 }
 
-impl Provider {
-    /// One that hands out what was given to it last, or fails.
+impl CredentialProcess {
+    /// A process that returns the last credentials of the test, or fails without them.
     pub fn new() -> Self {
         let provider = Self { folder: tempfile::tempdir().expect("a folder can be made") };
-        let process = format!("[default]\ncredential_process = /bin/cat {}\n", provider.answer().display());
+        let process = format!("[default]\ncredential_process = /bin/cat {}\n", provider.output().display());
         fs::write(provider.config(), process).expect("the profile can be written");
         provider
     }
 
-    /// One that waits, when it is asked, until it is given something.
-    pub fn waiting() -> Self {
+    /// A process that blocks until the test answers.
+    pub fn blocking() -> Self {
         let provider = Self::new();
-        rustix::fs::mkfifoat(CWD, provider.answer(), Mode::RUSR | Mode::WUSR).expect("a FIFO can be made");
+        rustix::fs::mkfifoat(CWD, provider.output(), Mode::RUSR | Mode::WUSR).expect("a FIFO can be made");
         provider
     }
 
-    /// From now on it waits, when it is asked, until it is given something.
-    pub fn hang(&self) {
+    /// Makes the process block from now on, until the test answers.
+    pub fn block(&self) {
         let next = self.folder.path().join("next");
         rustix::fs::mkfifoat(CWD, &next, Mode::RUSR | Mode::WUSR).expect("a FIFO can be made");
-        fs::rename(next, self.answer()).expect("it can take the place of the file");
+        fs::rename(next, self.output()).expect("the FIFO can replace the file");
     }
 
-    fn answer(&self) -> PathBuf {
+    fn output(&self) -> PathBuf {
         self.folder.path().join("credentials.json")
     }
 
-    /// The file of its profile.
+    /// The path of the shared config file with the profile.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("config")
     }
 
-    /// presignd with this provider as its only source of credentials.
+    /// presignd with this process as its only source of credentials.
     pub fn command(&self) -> Command {
         let mut command = presignd();
         command
@@ -63,37 +63,39 @@ impl Provider {
         command
     }
 
-    /// Hands out credentials that end then.
-    pub fn give(&self, end: SystemTime) {
-        fs::write(self.answer(), credentials(Some(end))).expect("they can be written");
+    /// Returns credentials with this expiry from now on.
+    pub fn set_expiry(&self, end: SystemTime) {
+        fs::write(self.output(), credentials(Some(end))).expect("the credentials can be written");
     }
 
-    /// Hands out nothing any more.
-    pub fn withdraw(&self) {
-        fs::remove_file(self.answer()).expect("there was something");
+    /// Fails from now on.
+    pub fn fail(&self) {
+        fs::remove_file(self.output()).expect("there were credentials");
     }
 
-    /// Waits until a waiting provider is asked.
-    pub async fn asked(&self) -> Asked {
-        let path = self.answer();
+    /// Waits until presignd has started the blocking process.
+    pub async fn wait_for_start(&self) -> StartedProcess {
+        let path = self.output();
         // Opening a FIFO for writing waits for the reader.
         let opened = tokio::task::spawn_blocking(move || OpenOptions::new().write(true).open(path));
         let opened = tokio::time::timeout(super::sidecar::PATIENCE, opened).await;
-        Asked(opened.expect("presignd asks in time").unwrap().expect("the FIFO can be opened"))
+        StartedProcess(
+            opened.expect("presignd starts the process in time").unwrap().expect("the FIFO can be opened"),
+        )
     }
 }
 
-/// A question that waits for its answer; unanswered, it fails.
-pub struct Asked(File);
+/// A process that waits for the answer of the test. It fails if this is dropped without an answer.
+pub struct StartedProcess(File);
 
-impl Asked {
-    /// Hands out credentials that do not end.
+impl StartedProcess {
+    /// Returns credentials without an expiry.
     pub fn answer(mut self) {
         self.0.write_all(credentials(None).as_bytes()).expect("presignd still waits");
     }
 }
 
-/// What a `credential_process` prints.
+/// The output of a `credential_process`.
 ///
 /// Source: [Sourcing credentials with an external process](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
 fn credentials(end: Option<SystemTime>) -> String {
@@ -109,7 +111,7 @@ fn credentials(end: Option<SystemTime>) -> String {
     printed.to_string()
 }
 
-/// The time now, in whole seconds, and so much later.
+/// The current time in whole seconds, plus `later`.
 pub fn from_now(later: Duration) -> SystemTime {
     let now = Clock::system().now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
     SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs()) + later

@@ -7,7 +7,7 @@ use super::CANARY;
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{BUCKET, Told, metadata, refused, seconds},
-    provider::Provider,
+    provider::CredentialProcess,
     sidecar::Sidecar,
 };
 
@@ -260,7 +260,7 @@ async fn the_lifetime_of_a_form_is_validated() {
 
 #[tokio::test]
 async fn an_invalid_form_is_refused_before_missing_credentials() {
-    let provider = Provider::new();
+    let provider = CredentialProcess::new();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let mut client = sidecar.client().await;
     let invalid = refused(client.presign_post(but(|form| form.bucket = OUTPOSTS_ARN.to_owned())).await);

@@ -1,97 +1,97 @@
-//! Endpoints that answer, and with nothing that is of use.
+//! Endpoints that answer without valid credentials.
 
 use futures_util::future::join_all;
 use tonic_health::pb::health_check_response::ServingStatus::NotServing;
 
 use super::{
-    Aws, ENDPOINTS, FAILED, Fault, Keys, Kind, Sidecar, Started, counted, kept_secrets, refuses, serves,
-    serving,
+    ENDPOINTS, FAILED, FakeAws, Fault, Keys, MakeCommand, RequestKind, Sidecar, assert_no_secrets,
+    assert_serves, assert_unavailable, start_serving, wait_for_attempts,
 };
 
-/// Starts against an endpoint that answers so, and mends it.
-async fn starts_with(fault: Fault) {
-    let case = async |(name, kind, command): (&str, Kind, Started)| {
-        let (first, keys) = (Keys::lasting("broken", 3_600), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&first);
-        aws.fault(fault);
+/// Starts presignd against endpoints with this fault, and then removes the fault.
+async fn recovers_from(fault: Fault) {
+    let case = async |(name, kind, command): (&str, RequestKind, MakeCommand)| {
+        let (first, keys) = (Keys::expiring_in("broken", 3_600), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&first);
+        aws.set_fault(fault);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
         if !matches!(fault, Fault::Status(_)) {
-            aws.asked(kind, 1).await;
+            aws.wait_for_request(kind, 1).await;
         }
         sidecar.logged(FAILED).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
-        // To AWS's reader of XML, a document that breaks off has an end in it all the same: 1970.
-        let ended = matches!((fault, kind), (Fault::Cut, Kind::AssumeRole));
-        counted(&sidecar, if ended { "expired" } else { "error" }, 1.0).await;
-        aws.give(&keys);
-        serves(&sidecar, &keys).await;
-        kept_secrets(&sidecar).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+        // The XML reader of the SDK takes the expiry of a truncated document as 1970.
+        let is_expired = matches!((fault, kind), (Fault::Truncated, RequestKind::AssumeRole));
+        wait_for_attempts(&sidecar, if is_expired { "expired" } else { "error" }, 1.0).await;
+        aws.set_keys(&keys);
+        assert_serves(&sidecar, &keys).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(case)).await;
 }
 
 #[tokio::test]
-async fn errors_of_the_server_are_no_credentials_and_pass() {
-    starts_with(Fault::Status(500)).await;
+async fn server_errors_are_retried_until_credentials_arrive() {
+    recovers_from(Fault::Status(500)).await;
 }
 
 #[tokio::test]
-async fn a_document_that_breaks_off_is_no_credentials_and_its_secrets_are_not_told() {
-    starts_with(Fault::Cut).await;
+async fn a_truncated_document_is_rejected_and_not_logged() {
+    recovers_from(Fault::Truncated).await;
 }
 
 #[tokio::test]
-async fn a_document_without_an_end_is_no_credentials_and_what_stands_there_is_not_told() {
-    starts_with(Fault::NoDate).await;
+async fn an_invalid_expiration_is_rejected_and_not_logged() {
+    recovers_from(Fault::InvalidExpiration).await;
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_no_credentials() {
-    starts_with(Fault::Empty).await;
+async fn an_empty_response_is_rejected() {
+    recovers_from(Fault::Empty).await;
 }
 
-/// AWS's provider for EC2 would make such credentials last ten minutes longer than they do.
+/// The IMDS provider of the SDK would extend such credentials by ten minutes.
 #[tokio::test]
-async fn credentials_that_have_ended_when_they_are_loaded_are_never_used() {
-    let case = async |(name, kind, command): (&str, Kind, Started)| {
-        let (ended, keys) = (Keys::ended("ended"), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&ended);
+async fn expired_credentials_are_never_used() {
+    let case = async |(name, kind, command): (&str, RequestKind, MakeCommand)| {
+        let (ended, keys) = (Keys::expired("ended"), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&ended);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
-        aws.asked(kind, 1).await;
+        aws.wait_for_request(kind, 1).await;
         sidecar.logged(FAILED).await;
-        counted(&sidecar, "expired", 1.0).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
-        // Not with the next attempt either.
-        aws.asked(kind, 2).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
-        aws.give(&keys);
-        serves(&sidecar, &keys).await;
-        kept_secrets(&sidecar).await;
+        wait_for_attempts(&sidecar, "expired", 1.0).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+        // Nor are they used after the next attempt.
+        aws.wait_for_request(kind, 2).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
+        aws.set_keys(&keys);
+        assert_serves(&sidecar, &keys).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(case)).await;
 }
 
-/// Each load is at least a second after the one before, and none makes the credentials last longer than they do.
+/// Loads are at least one second apart, and none extends the credentials.
 #[tokio::test]
-async fn an_endpoint_that_repeats_itself_is_not_asked_all_the_time_and_nothing_outlives_what_it_gave() {
-    let case = async |(name, kind, command): (&str, Kind, Started)| {
-        let (first, second) = (Keys::lasting("first", 8), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&first);
-        let sidecar = serving(command(&aws)).await;
-        serves(&sidecar, &first).await;
-        counted(&sidecar, "unchanged", 1.0).await;
-        serves(&sidecar, &first).await;
+async fn unchanged_credentials_are_requested_rarely_and_expire() {
+    let case = async |(name, kind, command): (&str, RequestKind, MakeCommand)| {
+        let (first, second) = (Keys::expiring_in("first", 8), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&first);
+        let sidecar = start_serving(command(&aws)).await;
+        assert_serves(&sidecar, &first).await;
+        wait_for_attempts(&sidecar, "unchanged", 1.0).await;
+        assert_serves(&sidecar, &first).await;
         sidecar.health("signer.default", NotServing).await;
-        // The first, one after six seconds, two more until the end of the eight, and one or two at the end.
-        let times = aws.count(kind);
-        assert!((2..=6).contains(&times), "{name} was asked {times} times");
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-        counted(&sidecar, "expired", 1.0).await;
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+        // The first, one after six seconds, two more until the expiry after eight, and one or two at the expiry.
+        let times = aws.request_count(kind);
+        assert!((2..=6).contains(&times), "{name} got {times} requests");
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
+        wait_for_attempts(&sidecar, "expired", 1.0).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
 
-        aws.give(&second);
-        serves(&sidecar, &second).await;
-        kept_secrets(&sidecar).await;
+        aws.set_keys(&second);
+        assert_serves(&sidecar, &second).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(case)).await;
 }

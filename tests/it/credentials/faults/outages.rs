@@ -1,80 +1,80 @@
-//! Endpoints that are down.
+//! Endpoints that are unreachable or fail.
 
 use futures_util::future::join_all;
 
 use super::{
-    Aws, Caller, ENDPOINTS, FAILED, Fault, Keys, Kind, Sidecar, Started, counted, in_container, kept_secrets,
-    refuses, rotated, serves, serving,
+    Caller, ENDPOINTS, FAILED, FakeAws, Fault, Keys, MakeCommand, RequestKind, Sidecar, assert_no_secrets,
+    assert_serves, assert_unavailable, in_container, rotated, start_serving, wait_for_attempts,
 };
 
 #[tokio::test]
-async fn an_endpoint_that_comes_up_after_presignd_is_waited_for() {
-    let late = async |(name, _, command): (&str, Kind, Started)| {
-        let aws = Aws::failing(Fault::Refused);
+async fn an_endpoint_that_starts_late_is_retried() {
+    let late = async |(name, _, command): (&str, RequestKind, MakeCommand)| {
+        let aws = FakeAws::with_fault(Fault::Unreachable);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
-        aws.asked(Kind::Refused, 1).await;
-        refuses(&sidecar, "CREDENTIALS_MISSING").await;
+        aws.wait_for_request(RequestKind::Unreachable, 1).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         sidecar.logged(FAILED).await;
-        counted(&sidecar, "error", 1.0).await;
-        let keys = Keys::lasting(name, 3_600);
-        aws.give(&keys);
-        serves(&sidecar, &keys).await;
-        kept_secrets(&sidecar).await;
+        wait_for_attempts(&sidecar, "error", 1.0).await;
+        let keys = Keys::expiring_in(name, 3_600);
+        aws.set_keys(&keys);
+        assert_serves(&sidecar, &keys).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(late)).await;
 }
 
 #[tokio::test]
-async fn an_outage_that_is_over_before_the_credentials_end_is_noticed_by_no_caller() {
-    // How often the endpoint is asked until it is well. A 403 is final for AWS's client, and presignd asks again; the
-    // others it tries again itself, up to two seconds later, so one failure is what there is time for.
-    let outage = async |(fault, kind, asked): (Fault, Kind, usize)| {
-        let (first, second) = (Keys::lasting("first", 10), Keys::lasting("second", 3_600));
-        let aws = Aws::giving(&first);
-        let sidecar = serving(in_container(&aws)).await;
+async fn a_short_outage_affects_no_caller() {
+    // The number of requests before the endpoint recovers. The SDK does not retry a 403, so presignd does; it retries
+    // the other faults itself after up to two seconds, so there is time for only one failure.
+    let outage = async |(fault, kind, requests): (Fault, RequestKind, usize)| {
+        let (first, second) = (Keys::expiring_in("first", 10), Keys::expiring_in("second", 3_600));
+        let aws = FakeAws::with_keys(&first);
+        let sidecar = start_serving(in_container(&aws)).await;
         let caller = Caller::of(&sidecar).await;
-        serves(&sidecar, &first).await;
-        aws.fault(fault);
-        aws.asked(kind, asked).await;
-        aws.give(&second);
+        assert_serves(&sidecar, &first).await;
+        aws.set_fault(fault);
+        aws.wait_for_request(kind, requests).await;
+        aws.set_keys(&second);
         rotated(&sidecar, &first, &second).await;
         caller.noticed_nothing(&[&first, &second]).await;
         assert!(!sidecar.log().contains("ready=false"), "{}", sidecar.log());
-        kept_secrets(&sidecar).await;
+        assert_no_secrets(&sidecar).await;
     };
     let outages = [
-        (Fault::Status(403), Kind::Container, 1 + 2),
-        (Fault::Status(500), Kind::Container, 1 + 1),
-        (Fault::Refused, Kind::Refused, 1),
-        (Fault::Cut, Kind::Container, 1 + 1),
+        (Fault::Status(403), RequestKind::Container, 1 + 2),
+        (Fault::Status(500), RequestKind::Container, 1 + 1),
+        (Fault::Unreachable, RequestKind::Unreachable, 1),
+        (Fault::Truncated, RequestKind::Container, 1 + 1),
     ];
     join_all(outages.map(outage)).await;
 }
 
-/// Every endpoint fails so, until its credentials have ended, and then comes back.
-async fn outlasts_the_credentials(fault: Fault) {
-    let outage = async |(name, _, command): (&str, Kind, Started)| {
-        let (first, second) = (Keys::lasting("first", 4), Keys::lasting(name, 3_600));
-        let aws = Aws::giving(&first);
-        let sidecar = serving(command(&aws)).await;
-        serves(&sidecar, &first).await;
-        aws.fault(fault);
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
+/// Each endpoint has this fault until its credentials have expired, and then recovers.
+async fn recovers_after_the_expiry(fault: Fault) {
+    let outage = async |(name, _, command): (&str, RequestKind, MakeCommand)| {
+        let (first, second) = (Keys::expiring_in("first", 4), Keys::expiring_in(name, 3_600));
+        let aws = FakeAws::with_keys(&first);
+        let sidecar = start_serving(command(&aws)).await;
+        assert_serves(&sidecar, &first).await;
+        aws.set_fault(fault);
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
         sidecar.logged(FAILED).await;
-        refuses(&sidecar, "CREDENTIALS_EXPIRED").await;
-        aws.give(&second);
-        serves(&sidecar, &second).await;
-        kept_secrets(&sidecar).await;
+        assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
+        aws.set_keys(&second);
+        assert_serves(&sidecar, &second).await;
+        assert_no_secrets(&sidecar).await;
     };
     join_all(ENDPOINTS.map(outage)).await;
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_down_past_the_end_of_the_credentials_is_used_again_when_it_is_back() {
-    outlasts_the_credentials(Fault::Refused).await;
+async fn an_unreachable_endpoint_is_used_again_after_the_expiry() {
+    recovers_after_the_expiry(Fault::Unreachable).await;
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_broken_past_the_end_of_the_credentials_is_used_again_when_it_is_whole() {
-    outlasts_the_credentials(Fault::Status(500)).await;
+async fn a_failing_endpoint_is_used_again_after_the_expiry() {
+    recovers_after_the_expiry(Fault::Status(500)).await;
 }

@@ -1,4 +1,4 @@
-//! A URL that is used while it should work, and after.
+//! A URL that is used before and after its expiry.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,11 +7,11 @@ use tokio::time::sleep;
 
 use crate::support::{http::Request, s3::Server};
 
-/// How long before its end a URL is used once more, and how long after.
-const AROUND: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(20)];
+/// The last uses of a URL: this long before its expiry, and this long after.
+const BEFORE_AND_AFTER: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(20)];
 
-/// A URL on its way to the server.
-pub struct Sample {
+/// A URL to use, and what to expect of the server.
+pub struct UrlSample {
     pub request: Request,
     pub body: String,
     pub expires_at: SystemTime,
@@ -19,33 +19,39 @@ pub struct Sample {
     pub refusals: &'static [&'static str],
 }
 
-impl Sample {
-    /// Uses it at once, shortly before its end, and after it. Tells of the first two whether they were surely in time.
-    pub async fn used(self) -> [bool; 2] {
-        let [before, after] = AROUND;
-        let at_once = self.works().await;
-        // Points in time are what this is about, so they are waited for.
+impl UrlSample {
+    /// Uses the URL at once, shortly before its expiry, and after it. Returns for the first two whether they were
+    /// certainly in time.
+    pub async fn check(self) -> [bool; 2] {
+        let [before, after] = BEFORE_AND_AFTER;
+        let at_once = self.use_url().await;
+        // This test is about points in time, so it waits for them.
         until(self.expires_at - before).await;
-        let shortly_before = self.works().await;
+        let shortly_before = self.use_url().await;
         until(self.expires_at + after).await;
         let verdict = self.request.send(self.server.port).await.verdict();
-        assert!(self.refusals.contains(&&*verdict), "{} after the end: {verdict}", self.server.name);
+        assert!(self.refusals.contains(&&*verdict), "{} after the expiry: {verdict}", self.server.name);
         [at_once, shortly_before]
     }
 
-    /// Uses it, and tells whether that was over before its end; then it must have worked.
-    async fn works(&self) -> bool {
+    /// Uses the URL. Returns whether the response arrived before the expiry: then the URL must have worked.
+    async fn use_url(&self) -> bool {
         let answer = self.request.send(self.server.port).await;
         let in_time = Clock::system().now() < self.expires_at;
         if in_time {
-            let told = (answer.verdict(), answer.text());
-            assert_eq!(told, ("200".to_owned(), self.body.clone()), "{} before the end", self.server.name);
+            let actual = (answer.verdict(), answer.text());
+            assert_eq!(
+                actual,
+                ("200".to_owned(), self.body.clone()),
+                "{} before the expiry",
+                self.server.name
+            );
         }
         in_time
     }
 }
 
-/// When a URL says that it ends.
+/// The `expires_at` of a URL.
 pub fn expires_at(url: &PresignedRequest) -> SystemTime {
     url.expires_at.expect("expires_at is set").try_into().expect("it is after 1970")
 }

@@ -1,26 +1,26 @@
-//! What the endpoints write, as AWS documents it.
+//! The response documents of the endpoints, in the formats that AWS documents.
 
-use super::{Asked, Keys, Kind};
+use super::{Keys, RecordedRequest, RequestKind};
 
-/// Credentials, in the form of the endpoint that was asked.
+/// Credentials in the format of the endpoint.
 ///
 /// Sources: [IMDS](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html),
 /// [the container endpoint](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html),
 /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
-pub(super) fn credentials(asked: &Asked, keys: &Keys) -> String {
+pub(super) fn credentials(asked: &RecordedRequest, keys: &Keys) -> String {
     let Keys { id, secret, .. } = keys;
     let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
     let json = format!(
         r#""AccessKeyId": "{id}", "SecretAccessKey": "{secret}", "Token": "{token}", "Expiration": "{end}""#
     );
     match asked.kind {
-        Kind::Imds => {
+        RequestKind::Imds => {
             format!(
                 r#"{{"Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC", {json}}}"#
             )
         }
-        Kind::Container => format!("{{{json}}}"),
-        Kind::CreateSession => express(keys),
+        RequestKind::Container => format!("{{{json}}}"),
+        RequestKind::CreateSession => express(keys),
         _ => sts(asked, keys),
     }
 }
@@ -42,14 +42,14 @@ fn express(keys: &Keys) -> String {
     )
 }
 
-/// What S3 says to somebody who may not have a session.
-pub(super) fn no_session() -> String {
+/// The error of S3 for a caller without the right to create a session.
+pub(super) fn session_denied() -> String {
     r#"<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>canary</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>"#
         .to_owned()
 }
 
-fn sts(asked: &Asked, keys: &Keys) -> String {
+fn sts(asked: &RecordedRequest, keys: &Keys) -> String {
     let Keys { id, secret, .. } = keys;
     let (token, end) = (keys.token.as_deref().unwrap_or_default(), keys.expiration());
     let (action, session) = (asked.parameter("Action"), asked.parameter("RoleSessionName"));
@@ -75,8 +75,8 @@ fn sts(asked: &Asked, keys: &Keys) -> String {
     )
 }
 
-/// What STS says to somebody who may not assume a role.
-pub(super) fn denied(role: &str) -> String {
+/// The error of STS for a caller without the right to assume a role.
+pub(super) fn role_denied(role: &str) -> String {
     format!(
         r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <Error>

@@ -1,4 +1,4 @@
-//! Credentials that the endpoints give, and whether a URL is of them.
+//! Credentials that the endpoints return, and the check that they signed a URL.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// One set of credentials. All of it but the end has `canary` in it.
+/// One set of credentials. Every part but the expiry contains `canary`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Keys {
     /// The access key ID.
@@ -25,39 +25,39 @@ pub struct Keys {
     pub secret: String,
     /// The session token.
     pub token: Option<String>,
-    /// When they end.
+    /// When they expire.
     pub end: Option<SystemTime>,
 }
 
 impl Keys {
-    /// Those of this name, which end so many seconds after the second that is now.
-    pub fn lasting(name: &str, seconds: u64) -> Self {
+    /// Credentials that expire in this many seconds, counted from the current whole second.
+    pub fn expiring_in(name: &str, seconds: u64) -> Self {
         Self::temporary(name, from_now(Duration::from_secs(seconds)))
     }
 
-    /// Those of this name, which ended an hour ago.
-    pub fn ended(name: &str) -> Self {
+    /// Credentials that expired an hour ago.
+    pub fn expired(name: &str) -> Self {
         Self::temporary(name, from_now(Duration::ZERO) - Duration::from_secs(3_600))
     }
 
-    /// Those of this name as an IAM user has them: without a token and without an end.
-    pub fn unending(name: &str) -> Self {
+    /// Credentials of an IAM user: without a session token and without an expiry.
+    pub fn permanent(name: &str) -> Self {
         let id = format!("{:X<20}", format!("AKIA{}CANARY", name.to_uppercase()));
         Self { id, secret: format!("canary/secret+{name}/0123456789+abcdefghij"), token: None, end: None }
     }
 
     fn temporary(name: &str, end: SystemTime) -> Self {
-        let unending = Self::unending(name);
-        let id = unending.id.replace("AKIA", "ASIA");
-        Self { id, token: Some(format!("canary//token+{name}==")), end: Some(end), ..unending }
+        let permanent = Self::permanent(name);
+        let id = permanent.id.replace("AKIA", "ASIA");
+        Self { id, token: Some(format!("canary//token+{name}==")), end: Some(end), ..permanent }
     }
 
-    /// Their end, as AWS writes it.
+    /// The expiry in the format of AWS.
     pub fn expiration(&self) -> String {
         self.end.map(|end| Timestamp::from(end).to_string()).unwrap_or_default()
     }
 
-    /// Their section of a credentials file.
+    /// A section of a credentials file with these credentials.
     pub fn section(&self, profile: &str) -> String {
         let Self { id, secret, .. } = self;
         let token = self.token.as_ref().map(|token| format!("aws_session_token = {token}\n"));
@@ -65,17 +65,18 @@ impl Keys {
         format!("[{profile}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n{token}")
     }
 
-    /// Whether a URL names them.
+    /// Whether a URL has this access key ID.
     pub fn are_in(&self, presigned: &PresignedRequest) -> bool {
-        let credential = Parts::of(&presigned.url).value("X-Amz-Credential").expect("it has a credential");
+        let credential =
+            Parts::of(&presigned.url).value("X-Amz-Credential").expect("the URL has a credential");
         credential.split('/').next() == Some(&*self.id)
     }
 
-    /// Asserts that a URL is wholly of them (ID, token and signature), that it does not outlive them, and that it says
-    /// so where that made it shorter.
-    pub fn signed(&self, presigned: &PresignedRequest) {
+    /// Asserts that a URL has the access key ID, the token and the signature of these credentials, that it does not
+    /// outlive them, and that its clamp reason is right.
+    pub fn assert_signed(&self, presigned: &PresignedRequest) {
         let parts = Parts::of(&presigned.url);
-        assert!(self.are_in(presigned), "another key than {} signed", self.id);
+        assert!(self.are_in(presigned), "not signed with {}", self.id);
         assert_eq!(parts.value("X-Amz-Security-Token"), self.token, "the token of {}", self.id);
         assert_eq!(parts.value("X-Amz-Signature"), Some(self.signature(presigned)), "by {}", self.id);
 
@@ -84,17 +85,17 @@ impl Keys {
         let reason = if shorter { ClampReason::CredentialExpiry } else { ClampReason::None };
         assert_eq!(presigned.clamp_reason().as_str_name(), reason.as_str_name());
         if shorter && self.end.is_none() && self.token.is_some() {
-            // Nobody told when the session ends, but none of AWS's lasts longer.
+            // The expiry of the session is unknown, so presignd assumes the longest lifetime of AWS.
             let longest = from_now(Duration::from_hours(36));
             assert!(expires_at <= longest && expires_at > longest - Duration::from_mins(1), "{}", self.id);
         } else if shorter {
-            assert_eq!(Some(expires_at), self.end, "it ends with {}", self.id);
+            assert_eq!(Some(expires_at), self.end, "the URL expires with {}", self.id);
         } else {
-            assert!(self.end.is_none_or(|end| expires_at <= end), "it outlives {}", self.id);
+            assert!(self.end.is_none_or(|end| expires_at <= end), "the URL outlives {}", self.id);
         }
     }
 
-    /// What aws-sigv4 signs the same request with, given these.
+    /// The signature of aws-sigv4 for the same request with these credentials.
     fn signature(&self, presigned: &PresignedRequest) -> String {
         let parts = Parts::of(&presigned.url);
         let granted = presigned.granted.unwrap().seconds.unsigned_abs();

@@ -1,4 +1,4 @@
-//! How a request to the endpoints is read and answered.
+//! Reads and answers requests to the endpoints.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -12,47 +12,47 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::{Asked, Fault, INSTANCE_REGION, INSTANCE_ROLE, Kind, Script, Shared, documents};
+use super::{Fault, INSTANCE_REGION, INSTANCE_ROLE, RecordedRequest, RequestKind, Script, Shared, documents};
 use crate::support::in_process::percent_decoded;
 
-/// The header of a session token's life; IMDS gives it as long as it was asked to.
+/// The header with the lifetime of a session token; IMDS grants the requested lifetime.
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// What a connection ends with instead of an answer.
+/// The error that closes a connection without a response.
 #[derive(Debug)]
-struct Closed;
+struct ClosedWithoutResponse;
 
-impl fmt::Display for Closed {
+impl fmt::Display for ClosedWithoutResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("closed without an answer")
+        f.write_str("closed without a response")
     }
 }
 
-impl std::error::Error for Closed {}
+impl std::error::Error for ClosedWithoutResponse {}
 
 type Answer = Response<Full<Bytes>>;
 
 /// Serves all endpoints.
 pub(super) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
-    let listener = TcpListener::from_std(listener).expect("the listener is good");
+    let listener = TcpListener::from_std(listener).expect("the listener is valid");
     loop {
         let (stream, _) = listener.accept().await.expect("connections can be accepted");
-        if shared.script.borrow().fault == Some(Fault::Refused) {
-            shared.record(refused());
+        if shared.script.borrow().fault == Some(Fault::Unreachable) {
+            shared.record(unreachable_request());
             continue;
         }
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let service = service_fn(|request| answer(request, &shared));
-            // It fails when it is closed without an answer, or presignd went away.
+            // It fails if it is closed without a response, or presignd disconnects.
             let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
 impl Shared {
-    fn record(&self, asked: Asked) {
+    fn record(&self, asked: RecordedRequest) {
         self.asked.send_modify(|all| all.push(asked));
     }
 
@@ -61,75 +61,85 @@ impl Shared {
     }
 }
 
-fn refused() -> Asked {
-    Asked { kind: Kind::Refused, form: BTreeMap::new(), authorization: String::new(), session: String::new() }
+fn unreachable_request() -> RecordedRequest {
+    RecordedRequest {
+        kind: RequestKind::Unreachable,
+        form: BTreeMap::new(),
+        authorization: String::new(),
+        session: String::new(),
+    }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Closed> {
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Answer, ClosedWithoutResponse> {
     let asked = read(request).await?;
-    // Taken before the test is told: what it changes then is for the next request, or ends a wait.
+    // Read before the request is recorded: a change that the test makes then affects only later requests, or ends a
+    // fault.
     let mut script = shared.script();
-    if script.fault == Some(Fault::Refused) {
-        shared.record(refused());
-        return Err(Closed);
+    if script.fault == Some(Fault::Unreachable) {
+        shared.record(unreachable_request());
+        return Err(ClosedWithoutResponse);
     }
     shared.record(asked.clone());
     match script.fault {
         Some(Fault::Status(status)) => {
             let status = StatusCode::from_u16(status).expect("a status");
-            return Ok(text(status, "<html>a proxy that tells what went by: canary</html>".to_owned()));
+            return Ok(text(status, "<html>a proxy that quotes the request: canary</html>".to_owned()));
         }
         Some(Fault::Slow(time)) if asked.kind.is_for_credentials() => {
             tokio::time::sleep(time).await;
             script = shared.script();
         }
-        Some(Fault::Held) if asked.kind.is_for_credentials() => {
+        Some(Fault::Hanging) if asked.kind.is_for_credentials() => {
             let mut changes = shared.script.subscribe();
-            let released = changes.wait_for(|script| script.fault != Some(Fault::Held)).await;
-            script = released.map_err(|_| Closed)?.clone();
+            let released = changes.wait_for(|script| script.fault != Some(Fault::Hanging)).await;
+            script = released.map_err(|_| ClosedWithoutResponse)?.clone();
         }
         _ => {}
     }
     Ok(reply(&asked, &script))
 }
 
-/// What AWS would answer.
-fn reply(asked: &Asked, script: &Script) -> Answer {
-    let by_imds = matches!(asked.kind, Kind::RoleName | Kind::Region | Kind::Imds);
+/// The response without a fault.
+fn reply(asked: &RecordedRequest, script: &Script) -> Answer {
+    let by_imds = matches!(asked.kind, RequestKind::RoleName | RequestKind::Region | RequestKind::Imds);
     if by_imds && asked.session != script.session() {
         return text(StatusCode::UNAUTHORIZED, String::new());
     }
     match asked.kind {
-        Kind::Session => {
+        RequestKind::Session => {
             let mut answer = text(StatusCode::OK, script.session());
             answer.headers_mut().insert(TTL, asked.session.parse().expect("it was a header"));
             answer
         }
-        Kind::RoleName => text(StatusCode::OK, INSTANCE_ROLE.to_owned()),
-        Kind::Region => text(StatusCode::OK, INSTANCE_REGION.to_owned()),
-        Kind::Container if script.authorization.as_ref().is_some_and(|it| *it != asked.authorization) => {
+        RequestKind::RoleName => text(StatusCode::OK, INSTANCE_ROLE.to_owned()),
+        RequestKind::Region => text(StatusCode::OK, INSTANCE_REGION.to_owned()),
+        RequestKind::Container
+            if script.authorization.as_ref().is_some_and(|it| *it != asked.authorization) =>
+        {
             text(StatusCode::UNAUTHORIZED, "canary".to_owned())
         }
-        Kind::Imds | Kind::Container | Kind::AssumeRole | Kind::WebIdentity | Kind::CreateSession => {
-            credentials(asked, script)
-        }
-        Kind::Refused | Kind::Unknown => text(StatusCode::NOT_FOUND, String::new()),
+        RequestKind::Imds
+        | RequestKind::Container
+        | RequestKind::AssumeRole
+        | RequestKind::WebIdentity
+        | RequestKind::CreateSession => credentials(asked, script),
+        RequestKind::Unreachable | RequestKind::Unknown => text(StatusCode::NOT_FOUND, String::new()),
     }
 }
 
-fn credentials(asked: &Asked, script: &Script) -> Answer {
+fn credentials(asked: &RecordedRequest, script: &Script) -> Answer {
     let role = asked.parameter("RoleArn");
     let Some(keys) = script.roles.get(role).or(script.keys.as_ref()) else {
         let document = match asked.kind {
-            Kind::CreateSession => documents::no_session(),
-            _ => documents::denied(role),
+            RequestKind::CreateSession => documents::session_denied(),
+            _ => documents::role_denied(role),
         };
         return text(StatusCode::FORBIDDEN, document);
     };
     let document = documents::credentials(asked, keys);
     let body = match script.fault {
-        Some(Fault::Cut) => document.split("Expiration").next().unwrap_or_default().to_owned(),
-        Some(Fault::NoDate) => document.replace(&keys.expiration(), "canary"),
+        Some(Fault::Truncated) => document.split("Expiration").next().unwrap_or_default().to_owned(),
+        Some(Fault::InvalidExpiration) => document.replace(&keys.expiration(), "canary"),
         Some(Fault::Empty) => String::new(),
         _ => document,
     };
@@ -142,9 +152,9 @@ fn text(status: StatusCode, body: String) -> Answer {
     answer
 }
 
-async fn read(request: Request<Incoming>) -> Result<Asked, Closed> {
+async fn read(request: Request<Incoming>) -> Result<RecordedRequest, ClosedWithoutResponse> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+    let body = body.collect().await.map_err(|_| ClosedWithoutResponse)?.to_bytes();
     let form: BTreeMap<String, String> = String::from_utf8_lossy(&body)
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -155,20 +165,20 @@ async fn read(request: Request<Incoming>) -> Result<Asked, Closed> {
     };
     let action = form.get("Action").map(String::as_str);
     let kind = match (&head.method, head.uri.path(), action) {
-        (&Method::PUT, "/latest/api/token", _) if !header(TTL).is_empty() => Kind::Session,
-        (&Method::GET, ROLES, _) => Kind::RoleName,
-        (&Method::GET, "/latest/meta-data/placement/region", _) => Kind::Region,
-        (&Method::GET, path, _) if path.strip_prefix(ROLES) == Some(INSTANCE_ROLE) => Kind::Imds,
-        (&Method::GET, "/v2/credentials", _) => Kind::Container,
+        (&Method::PUT, "/latest/api/token", _) if !header(TTL).is_empty() => RequestKind::Session,
+        (&Method::GET, ROLES, _) => RequestKind::RoleName,
+        (&Method::GET, "/latest/meta-data/placement/region", _) => RequestKind::Region,
+        (&Method::GET, path, _) if path.strip_prefix(ROLES) == Some(INSTANCE_ROLE) => RequestKind::Imds,
+        (&Method::GET, "/v2/credentials", _) => RequestKind::Container,
         (&Method::GET, path, _) if path.contains("--x-s3") && is_for_session(head.uri.query()) => {
-            Kind::CreateSession
+            RequestKind::CreateSession
         }
-        (&Method::POST, "/", Some("AssumeRole")) => Kind::AssumeRole,
-        (&Method::POST, "/", Some("AssumeRoleWithWebIdentity")) => Kind::WebIdentity,
-        _ => Kind::Unknown,
+        (&Method::POST, "/", Some("AssumeRole")) => RequestKind::AssumeRole,
+        (&Method::POST, "/", Some("AssumeRoleWithWebIdentity")) => RequestKind::WebIdentity,
+        _ => RequestKind::Unknown,
     };
-    let session = header(if kind == Kind::Session { TTL } else { "x-aws-ec2-metadata-token" });
-    Ok(Asked { kind, form, authorization: header("authorization"), session })
+    let session = header(if kind == RequestKind::Session { TTL } else { "x-aws-ec2-metadata-token" });
+    Ok(RecordedRequest { kind, form, authorization: header("authorization"), session })
 }
 
 fn is_for_session(query: Option<&str>) -> bool {
