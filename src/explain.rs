@@ -1,10 +1,12 @@
-//! Explains why a presigned URL fails: what it says, whether its signature matches, and what was changed if it does not.
+//! Explains why a presigned URL fails: its parts, whether its signature matches, and what was changed if it does not.
 //!
-//! It is as pure as the core: the request, S3's answer, the credentials and the time are arguments. A signature that is
-//! computed here is compared and never shown; of a secret in a request, an explanation says only that it is there.
+//! It is as pure as the core: the request, S3's answer, the credentials and the time are arguments. An explanation contains
+//! no secret of the request, and no signature that is computed here.
 
 mod authentication;
 mod candidates;
+mod canonical;
+mod change;
 mod compare;
 mod diagnose;
 mod error_body;
@@ -12,46 +14,50 @@ mod redact;
 mod report;
 mod request;
 mod target;
+mod url;
+mod url_error;
 
 use std::{sync::Arc, time::SystemTime};
 
 use self::{
     authentication::Authentication,
-    compare::{CanonicalParts, ParsedRequest},
+    canonical::{CanonicalParts, ParsedRequest},
     diagnose::diagnose,
     redact::Secrets,
-    request::Url,
     target::cut_host,
+    url::Url,
 };
 pub use self::{
     authentication::AuthenticationParts,
+    change::{Change, ComparedPair},
     diagnose::CLOCK_SKEW,
-    report::{Change, ComparedPair, Finding, UrlVerdict},
-    request::{Flaw, MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, UsedRequest, UsedRequestError},
+    report::{Finding, UrlVerdict},
+    request::{MAX_ERROR_BODY_BYTES, MAX_URL_BYTES, MAX_URL_PARTS, UsedRequest, UsedRequestError},
     target::UrlTarget,
+    url_error::UrlError,
 };
 use crate::presign::{credentials::Secret, sign, snapshot::Snapshot};
 
-/// What is known of a presigned URL.
+/// The explanation of a presigned URL. It contains no secrets.
 pub struct Explanation {
     /// The authentication parameters of the URL.
     pub parts: AuthenticationParts,
     /// The host, with the port if the URL has one.
     pub host: String,
-    /// What the URL is for.
+    /// The bucket and the key of the URL.
     pub target: UrlTarget,
-    /// Without secrets; empty when S3 could not read the URL.
+    /// The canonical request, with its secrets replaced; empty when S3 could not read the URL.
     pub canonical_request: String,
-    /// Empty when S3 could not read the URL.
+    /// The string to sign; empty when S3 could not read the URL.
     pub string_to_sign: String,
-    /// The one verdict.
+    /// How S3 would answer.
     pub verdict: UrlVerdict,
-    /// What is wrong, the likeliest first; about twenty at most.
+    /// The problems, the likeliest first; at most 20, and one that counts the others.
     pub findings: Vec<Finding>,
 }
 
-/// Explains a request with a presigned URL; `error_body` is what S3 answered, and may be empty. The signers are those that
-/// have credentials now.
+/// Explains a request with a presigned URL. `error_body` is the answer of S3, empty when it is not known; `signers` are
+/// snapshots of all signers that have credentials, with those that were replaced lately.
 pub fn explain(
     used: &UsedRequest,
     error_body: &str,
@@ -60,7 +66,7 @@ pub fn explain(
 ) -> Explanation {
     let tokens = signers.iter().filter_map(|signer| signer.credentials().session_token());
     let secrets = used.secrets().with(tokens.map(Secret::expose));
-    explain_with_secrets(used, error_body, signers, now).without(&secrets)
+    explain_with_secrets(used, error_body, signers, now).without_secrets(&secrets)
 }
 
 fn explain_with_secrets(
@@ -70,22 +76,22 @@ fn explain_with_secrets(
     now: SystemTime,
 ) -> Explanation {
     let Some(url) = used.url() else {
-        return Explanation::malformed(used.copy_damage_or(Flaw::NotAUrl));
+        return Explanation::malformed(used.prefer_copy_damage(UrlError::NotAUrl));
     };
     let parts = AuthenticationParts::read(url);
     let rules = signers.iter().map(|signer| &signer.rules().endpoint);
     let endpoints: Vec<_> =
         rules.flat_map(|rules| [rules.url_endpoint(), rules.endpoint.as_ref()]).flatten().collect();
-    let target = UrlTarget::find(url, used.host(url), &endpoints);
+    let target = UrlTarget::from_url(url, used.host(url), &endpoints);
     let host = cut_host(&url.authority);
     let auth = match read_authentication(used, url, &parts) {
         Ok(auth) => auth,
-        Err(flaw) => {
-            return Explanation { parts, host, target: target.cut_query(), ..Explanation::malformed(flaw) };
+        Err(error) => {
+            return Explanation { parts, host, target: target.cut_query(), ..Explanation::malformed(error) };
         }
     };
     let request = ParsedRequest { used, url, auth: &auth, target: &target };
-    let canonical = CanonicalParts::of(&request);
+    let canonical = CanonicalParts::from_request(&request);
     let canonical_request = canonical.redacted_text();
     let string_to_sign = sign::string_to_sign(auth.algorithm, &auth.date, auth.scope(), &canonical.text());
     let (verdict, findings) = diagnose(request, canonical, error_body, signers, now);
@@ -96,18 +102,18 @@ fn read_authentication(
     used: &UsedRequest,
     url: &Url,
     parts: &AuthenticationParts,
-) -> Result<Authentication, Flaw> {
-    if let Some(flaw) = used.white_space() {
-        return Err(used.copy_damage_or(flaw.clone()));
+) -> Result<Authentication, UrlError> {
+    if let Some(error) = used.white_space() {
+        return Err(used.prefer_copy_damage(error.clone()));
     }
     if used.header("authorization").is_some() {
-        return Err(Flaw::TwoWays);
+        return Err(UrlError::AuthorizationHeader);
     }
-    Authentication::parse(url, parts).map_err(|flaw| used.copy_damage_or(flaw))
+    Authentication::parse(url, parts).map_err(|error| used.prefer_copy_damage(error))
 }
 
 impl Explanation {
-    fn malformed(flaw: Flaw) -> Self {
+    fn malformed(error: UrlError) -> Self {
         Self {
             parts: AuthenticationParts::default(),
             host: String::new(),
@@ -115,12 +121,12 @@ impl Explanation {
             canonical_request: String::new(),
             string_to_sign: String::new(),
             verdict: UrlVerdict::Malformed,
-            findings: vec![flaw.into()],
+            findings: vec![error.into()],
         }
     }
 
-    /// The same without secrets: in a damaged URL, any part may contain one.
-    fn without(mut self, secrets: &Secrets) -> Self {
+    /// Replaces secrets: in a damaged URL, any part may contain one.
+    fn without_secrets(mut self, secrets: &Secrets) -> Self {
         let AuthenticationParts {
             access_key_id,
             scope_date,
@@ -133,12 +139,12 @@ impl Explanation {
         let texts = [&mut self.host, &mut self.canonical_request, &mut self.string_to_sign];
         let texts = texts.into_iter().chain([&mut self.target.bucket, &mut self.target.key]);
         for text in parts.into_iter().chain(texts).chain(signed_headers) {
-            secrets.hide_in(text);
+            secrets.redact(text);
         }
         for finding in &mut self.findings {
             let mut sentence = finding.to_string();
-            if secrets.are_in(&sentence) {
-                secrets.hide_in(&mut sentence);
+            if secrets.has_match_in(&sentence) {
+                secrets.redact(&mut sentence);
                 *finding = Finding::Redacted(sentence);
             }
         }
@@ -182,32 +188,35 @@ mod tests {
         Arc::new(Snapshot::new(credentials, rules))
     }
 
-    fn explained(url: &str, signer: Arc<Snapshot>) -> Explanation {
+    fn explain_get(url: &str, signer: Arc<Snapshot>) -> Explanation {
         let used = UsedRequest::new(url, "GET", []).unwrap();
         explain(&used, "", &[signer], SystemTime::UNIX_EPOCH + NOW)
     }
 
     #[test]
-    fn the_worked_example_of_aws_is_valid_and_each_step_is_as_published() {
-        let known = explained(EXAMPLE, signer(None));
-        assert_eq!((known.verdict, known.findings), (UrlVerdict::Valid, vec![]));
+    fn worked_example_of_aws_is_valid() {
+        let explanation = explain_get(EXAMPLE, signer(None));
+        assert_eq!((explanation.verdict, explanation.findings), (UrlVerdict::Valid, vec![]));
         assert_eq!(
-            known.canonical_request,
+            explanation.canonical_request,
             "GET\n/test.txt\nX-Amz-Algorithm=AWS4-HMAC-SHA256\
              &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
              &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\n\
              host:examplebucket.s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
         );
         assert_eq!(
-            known.string_to_sign,
+            explanation.string_to_sign,
             "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n\
              3bfa292879f6447bbcda7001decf97f4a54dc650c8942174ae0a9121cf58ad04"
         );
-        assert_eq!((known.target.bucket.as_str(), known.target.key.as_str()), ("examplebucket", "test.txt"));
+        assert_eq!(
+            (explanation.target.bucket.as_str(), explanation.target.key.as_str()),
+            ("examplebucket", "test.txt")
+        );
     }
 
     #[test]
-    fn a_url_that_is_only_written_otherwise_is_valid() {
+    fn equivalent_spellings_of_a_url_are_valid() {
         let (path, query) = EXAMPLE.split_once('?').unwrap();
         let backwards: Vec<_> = query.split('&').rev().collect();
         for url in [
@@ -219,33 +228,33 @@ mod tests {
             EXAMPLE.replace('?', "?&"),
             format!(" {EXAMPLE}\n"),
         ] {
-            let known = explained(&url, signer(None));
-            assert_eq!((known.verdict, known.findings), (UrlVerdict::Valid, vec![]), "{url}");
+            let explanation = explain_get(&url, signer(None));
+            assert_eq!((explanation.verdict, explanation.findings), (UrlVerdict::Valid, vec![]), "{url}");
         }
     }
 
     #[test]
-    fn a_signature_that_is_written_otherwise_is_none() {
+    fn other_spellings_of_a_signature_do_not_match() {
         let (before, signature) = EXAMPLE.rsplit_once('=').unwrap();
         for other in
             [signature.to_uppercase(), format!("0x{signature}"), format!("{signature} "), String::new()]
         {
-            let known = explained(&format!("{before}={}", other.replace(' ', "%20")), signer(None));
-            assert_eq!(known.verdict, UrlVerdict::SignatureMismatch, "{other}");
+            let explanation = explain_get(&format!("{before}={}", other.replace(' ', "%20")), signer(None));
+            assert_eq!(explanation.verdict, UrlVerdict::SignatureMismatch, "{other}");
         }
     }
 
     #[test]
-    fn a_signature_that_is_right_is_of_no_use_without_the_token_of_its_credentials() {
-        let known = explained(EXAMPLE, signer(Some("token")));
+    fn matching_signature_without_session_token_is_rejected() {
+        let explanation = explain_get(EXAMPLE, signer(Some("token")));
         assert_eq!(
-            (known.verdict, known.findings),
+            (explanation.verdict, explanation.findings),
             (UrlVerdict::UnknownAccessKey, vec![Finding::TokenMissing])
         );
     }
 
     #[test]
-    fn token_and_end_are_those_of_the_credentials_that_fit_where_several_have_the_access_key() {
+    fn the_credentials_that_match_decide_about_token_and_expiry() {
         let ended = SystemTime::UNIX_EPOCH + NOW - Duration::from_secs(1);
         let secret = |text: &str| Secret::from(text.to_owned());
         let credentials = Credentials::new(
@@ -257,25 +266,25 @@ mod tests {
         let other = Arc::new(Snapshot::new(credentials, signer(None).rules().clone()));
         let used = UsedRequest::new(EXAMPLE, "GET", []).unwrap();
         for signers in [[other.clone(), signer(None)], [signer(None), other]] {
-            let known = explain(&used, "", &signers, SystemTime::UNIX_EPOCH + NOW);
-            assert_eq!((known.verdict, known.findings), (UrlVerdict::Valid, vec![]));
+            let explanation = explain(&used, "", &signers, SystemTime::UNIX_EPOCH + NOW);
+            assert_eq!((explanation.verdict, explanation.findings), (UrlVerdict::Valid, vec![]));
         }
     }
 
     proptest! {
         #[test]
-        fn a_url_with_any_byte_changed_is_not_valid_unless_it_says_the_same(
-            at in 0..EXAMPLE.len(),
-            to in "[ -~]",
+        fn changed_byte_is_valid_only_in_an_equivalent_url(
+            index in 0..EXAMPLE.len(),
+            byte in "[ -~]",
         ) {
             let mut url = EXAMPLE.to_owned();
-            url.replace_range(at..=at, &to);
-            let known = explained(&url, signer(None));
-            let same = explained(EXAMPLE, signer(None)).string_to_sign == known.string_to_sign;
-            let valid = known.verdict == UrlVerdict::Valid;
+            url.replace_range(index..=index, &byte);
+            let explanation = explain_get(&url, signer(None));
+            let same = explain_get(EXAMPLE, signer(None)).string_to_sign == explanation.string_to_sign;
+            let valid = explanation.verdict == UrlVerdict::Valid;
             let signature = |url: &str| url.rsplit_once("X-Amz-Signature=").map(|(_, text)| text.to_owned());
             prop_assert!(!valid || (same && signature(&url) == signature(EXAMPLE)), "{}", url);
-            prop_assert_eq!(known.findings.is_empty(), valid);
+            prop_assert_eq!(explanation.findings.is_empty(), valid);
         }
     }
 }

@@ -15,10 +15,10 @@ use crate::{
     pb::{self, Verdict, presign_service_client::PresignServiceClient},
 };
 
-/// Means the standard input.
+/// The argument for the standard input.
 const STDIN: &str = "-";
 
-/// What to print, and whether the URL is valid.
+/// Asks the server to explain a URL. Returns the output, and whether the URL is valid.
 ///
 /// # Errors
 /// See [`ClientError`].
@@ -27,7 +27,8 @@ pub async fn explain(arguments: ExplainArguments) -> Result<(String, bool), Clie
     let (address, channel) = connect(arguments.server.as_deref(), &arguments.layers).await?;
     let answer = PresignServiceClient::new(channel).explain(request).await;
     let explained = answer.map_err(|status| client_error(&address, status))?.into_inner();
-    let output = if arguments.json { as_json(&explained) } else { as_text(&explained, arguments.verbose) };
+    let output =
+        if arguments.json { format_json(&explained) } else { format_text(&explained, arguments.verbose) };
     Ok((output, explained.verdict() == Verdict::Valid))
 }
 
@@ -35,7 +36,7 @@ fn build_request(arguments: &ExplainArguments) -> Result<pb::ExplainRequest, Cli
     let error_body = arguments.error_body.as_deref();
     if arguments.url == STDIN && error_body == Some(STDIN) {
         return Err(ClientError::Argument(
-            "the URL and the error body cannot both come from the standard input: give one as an argument or a file"
+            "the URL and the error body cannot both be read from standard input: give one as an argument or a file"
                 .to_owned(),
         ));
     }
@@ -51,17 +52,18 @@ fn build_request(arguments: &ExplainArguments) -> Result<pb::ExplainRequest, Cli
     })
 }
 
+/// Reads a file, or the standard input for `-`.
 fn read_argument(what: &str, file: &str) -> Result<String, ClientError> {
     let mut bytes = Vec::new();
-    let done = match file {
-        STDIN => io::stdin().read_to_end(&mut bytes).map(drop),
-        file => fs::read(file).map(|all| bytes = all),
+    let (source, result) = match file {
+        STDIN => ("standard input", io::stdin().read_to_end(&mut bytes).map(drop)),
+        file => (file, fs::read(file).map(|all| bytes = all)),
     };
-    done.map_err(|error| ClientError::Argument(format!("{what} cannot be read from {file}: {error}")))?;
+    result.map_err(|error| ClientError::Argument(format!("failed to read {what} from {source}: {error}")))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
+fn format_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
     let mut text = format!("verdict   {}", verdict_name(explained));
     let mut line = |what: &str, value: &str| {
         if !value.is_empty() {
@@ -82,7 +84,7 @@ fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
         line("key id", &parts.access_key_id);
         line("scope", scope.join("/").trim_matches('/'));
         line("headers", &parts.signed_headers.join(";"));
-        line("token", if parts.has_session_token { "there is one" } else { "" });
+        line("token", if parts.has_session_token { "present" } else { "" });
     }
     if verbose && !explained.canonical_request.is_empty() {
         for (what, value) in [
@@ -98,7 +100,7 @@ fn as_text(explained: &pb::ExplainResponse, verbose: bool) -> String {
     text
 }
 
-/// Escapes the control characters that a key or an error document may have.
+/// Escapes control characters: a key or an error document may contain some.
 fn escape_control(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
@@ -107,7 +109,7 @@ fn escape_control(text: &str) -> Cow<'_, str> {
     text.chars().map(shown).collect()
 }
 
-fn as_json(explained: &pb::ExplainResponse) -> String {
+fn format_json(explained: &pb::ExplainResponse) -> String {
     let parts = explained.parts.clone().unwrap_or_default();
     json!({
         "verdict": verdict_name(explained),

@@ -1,193 +1,15 @@
-//! Canonical requests in their parts, and what differs between two of them.
-
-use std::iter;
+//! The differences between two canonical requests.
 
 use super::{
-    authentication::{Authentication, TOKENS},
+    authentication::TOKENS,
+    canonical::CanonicalParts,
+    change::{Change, ComparedPair},
     redact::{MAX_SHOWN_CHARS, redact_value, shorten},
-    report::{Change, ComparedPair, Finding},
-    request::{MAX_URL_PARTS, PlusMeaning, Url, UsedRequest, canonical_path, canonical_query, decode},
-    target::UrlTarget,
-};
-use crate::presign::{
-    canonical::{CanonicalRequest, SignedHeaders, UNSIGNED_PAYLOAD, collapse_spaces, write_header},
-    encode,
+    report::Finding,
+    url::{PlusMeaning, decode},
 };
 
-/// A request whose authentication S3 could read.
-#[derive(Clone, Copy)]
-pub(super) struct ParsedRequest<'a> {
-    pub(super) used: &'a UsedRequest,
-    pub(super) url: &'a Url,
-    pub(super) auth: &'a Authentication,
-    pub(super) target: &'a UrlTarget,
-}
-
-/// A canonical request in its parts: of a request from outside, or what S3 says that it received.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub(super) struct CanonicalParts {
-    pub(super) method: String,
-    /// Encoded.
-    pub(super) path: String,
-    /// Names and values, encoded; sorted when they are written.
-    pub(super) query: Vec<(String, String)>,
-    /// Names in lower case, sorted, and values.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) signed_headers: String,
-    pub(super) payload: String,
-}
-
-impl CanonicalParts {
-    /// The canonical request of a request as it is.
-    pub(super) fn of(request: &ParsedRequest<'_>) -> Self {
-        let ParsedRequest { used, url, auth, target } = *request;
-        let mut names = auth.signed_headers.clone();
-        names.sort_unstable();
-        names.dedup();
-        let signed_headers = names.join(";");
-        let header = |name: String| {
-            let value = match name.as_str() {
-                "host" => used.host(url),
-                _ => used.header(&name).unwrap_or_default(),
-            };
-            (name, collapse_spaces(value).collect())
-        };
-        let payload = used.header("x-amz-content-sha256").map(str::to_owned);
-        Self {
-            method: used.method().to_owned(),
-            path: canonical_path(&url.path, target.plus()),
-            query: encode_query(url, PlusMeaning::Space),
-            headers: names.into_iter().map(header).collect(),
-            signed_headers,
-            payload: payload
-                .or_else(|| url.value("X-Amz-Content-Sha256"))
-                .unwrap_or_else(|| UNSIGNED_PAYLOAD.to_owned()),
-        }
-    }
-
-    /// Parses what S3 says that it received. None when it is not a canonical request, or has too many parts.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.split(['\n', '&']).count() > 2 * MAX_URL_PARTS {
-            return None;
-        }
-        let mut lines = text.lines();
-        let (method, path, query) = (lines.next()?, lines.next()?, lines.next()?);
-        let headers = lines.by_ref().map_while(|line| (!line.is_empty()).then(|| line.split_once(':')));
-        let headers: Option<Vec<_>> = headers.collect();
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let query = query.split('&').filter(|pair| !pair.is_empty());
-        Some(Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: query.map(|pair| owned(pair.split_once('=').unwrap_or((pair, "")))).collect(),
-            headers: headers?.into_iter().map(owned).collect(),
-            signed_headers: lines.next()?.to_owned(),
-            payload: lines.next()?.to_owned(),
-        })
-    }
-
-    /// The text that is hashed.
-    pub(super) fn text(&self) -> String {
-        self.write(|_, value| value)
-    }
-
-    /// The text without the secrets in it.
-    pub(super) fn redacted_text(&self) -> String {
-        self.write(redact_value)
-    }
-
-    /// Writes the text, each value of a header or a query parameter as `show` returns it.
-    fn write(&self, show: impl for<'v> Fn(&str, &'v str) -> &'v str) -> String {
-        let mut pairs: Vec<_> = self.query.iter().collect();
-        pairs.sort_unstable();
-        let mut query = String::new();
-        for (name, value) in pairs {
-            let separator = if query.is_empty() { "" } else { "&" };
-            query.extend([separator, name, "=", show(name, value)]);
-        }
-        let request = CanonicalRequest {
-            method_line: &format!("{}\n", self.method),
-            path: &self.path,
-            query: &query,
-            headers: ShownHeaders { request: self, show },
-        };
-        let mut text = String::new();
-        request.write_to(&mut |piece| text.push_str(piece));
-        text
-    }
-
-    /// The value of a header.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The same with another value of a header that is there.
-    pub(super) fn with_header(&self, name: &str, value: &str) -> Self {
-        let mut other = self.clone();
-        for (known, old) in &mut other.headers {
-            if known == name {
-                value.clone_into(old);
-            }
-        }
-        other
-    }
-
-    /// The same with a query parameter, which replaces one of the same name. Name and value are not encoded yet.
-    pub(super) fn with_parameter(&self, name: &str, value: &str) -> Self {
-        let (mut new_name, mut new_value) = (String::new(), String::new());
-        encode::query(name, &mut new_name);
-        encode::query(value, &mut new_value);
-        let mut other = self.clone();
-        other.query.retain(|(known, _)| *known != new_name);
-        other.query.push((new_name, new_value));
-        other
-    }
-
-    pub(super) fn with_path(&self, path: String) -> Self {
-        Self { path, ..self.clone() }
-    }
-
-    /// The same with each `+` of the URL read differently: in the path either way, in the query as a plus.
-    pub(super) fn with_other_pluses(&self, url: &Url) -> [Self; 3] {
-        let path = |plus| self.with_path(canonical_path(&url.path, plus));
-        let query = Self { query: encode_query(url, PlusMeaning::Plus), ..self.clone() };
-        [path(PlusMeaning::Space), path(PlusMeaning::Plus), query]
-    }
-
-    pub(super) fn has_parameter(&self, name: &str) -> bool {
-        self.query.iter().any(|(known, _)| known == name)
-    }
-}
-
-/// The headers of a request from outside, each value as `show` returns it.
-struct ShownHeaders<'a, F> {
-    request: &'a CanonicalParts,
-    show: F,
-}
-
-impl<F: for<'v> Fn(&str, &'v str) -> &'v str> SignedHeaders for ShownHeaders<'_, F> {
-    fn write_lines(&self, sink: &mut impl FnMut(&str)) {
-        for (name, value) in &self.request.headers {
-            write_header(name, iter::once((self.show)(name, value)), sink);
-        }
-    }
-
-    fn write_names(&self, sink: &mut impl FnMut(&str)) {
-        sink(&self.request.signed_headers);
-    }
-
-    fn payload(&self) -> &str {
-        &self.request.payload
-    }
-}
-
-fn encode_query(url: &Url, plus: PlusMeaning) -> Vec<(String, String)> {
-    let encoded = |raw: &str| canonical_query(raw, plus);
-    let signed = url.query.iter().filter(|parameter| parameter.name() != "X-Amz-Signature");
-    signed.map(|parameter| (encoded(&parameter.name), encoded(&parameter.value))).collect()
-}
-
-/// Every difference, in the order of the canonical request.
+/// Finds every difference, in the order of the canonical request.
 pub(super) fn find_changes(
     before: &CanonicalParts,
     after: &CanonicalParts,
@@ -196,7 +18,7 @@ pub(super) fn find_changes(
     let mut changes = Changes { findings: Vec::new(), pair };
     changes.add_if_different(Change::Method, &before.method, &after.method);
     if before.path != after.path {
-        changes.add(name_path_change(&before.path, &after.path), &before.path, &after.path);
+        changes.add(classify_path_change(&before.path, &after.path), &before.path, &after.path);
     }
     changes.compare_queries(&before.query, &after.query);
     for (name, value) in &before.headers {
@@ -207,12 +29,12 @@ pub(super) fn find_changes(
     changes.findings
 }
 
-/// The first line in which what S3 received differs from what was given.
+/// Finds the first line in which the request that S3 received differs from the given one.
 pub(super) fn find_first_difference(received: &CanonicalParts, given: &CanonicalParts) -> Option<Finding> {
     let line = find_different_line(&received.text(), &given.text())?;
     let (received, given) = (received.redacted_text(), given.redacted_text());
     let (received, given) = (received.lines().nth(line).unwrap_or(""), given.lines().nth(line).unwrap_or(""));
-    // A query is long, and what precedes the difference says nothing.
+    // A query is long: show the part with the difference.
     let different = received.char_indices().zip(given.chars()).find(|((_, left), right)| left != right);
     let different = different.map_or(received.len().min(given.len()), |((index, _), _)| index);
     let start = different.saturating_sub(MAX_SHOWN_CHARS / 4);
@@ -230,7 +52,7 @@ fn find_different_line(left: &str, right: &str) -> Option<usize> {
     (0..longest).find(|_| left.next() != right.next())
 }
 
-/// Names and values, encoded.
+/// Names and values, percent-encoded.
 type QueryPairs = Vec<(String, String)>;
 
 /// Collects the differences between two requests.
@@ -288,10 +110,9 @@ impl Changes {
     fn compare_parameter(&mut self, name: &str, before: &str, after: &str) {
         let decoded = |text: &str| decode(text, PlusMeaning::Plus);
         if TOKENS.contains(&name) {
-            return match name_encoding_change(before, after) {
-                Some(change @ (Change::PlusReadAsSpace | Change::EncodedTwice)) => {
-                    self.add(change, "the session token", "another");
-                }
+            return match classify_encoding_change(before, after) {
+                Some(Change::PlusReadAsSpace) => self.add(Change::TokenPlusReadAsSpace, "", ""),
+                Some(Change::EncodedTwice) => self.add(Change::TokenEncodedTwice, "", ""),
                 _ => self.add(Change::Token, "", ""),
             };
         }
@@ -299,7 +120,7 @@ impl Changes {
             return self.add(Change::Scope, &decoded(before), &decoded(after));
         }
         let pair = |value: &str| format!("{name}={}", redact_value(name, value));
-        match name_encoding_change(before, after) {
+        match classify_encoding_change(before, after) {
             Some(change @ (Change::PlusReadAsSpace | Change::PlusForSpace)) => {
                 self.add(change, &pair(before), &pair(after));
             }
@@ -312,7 +133,7 @@ impl Changes {
     }
 }
 
-/// The pairs that are not in `other`; a pair may be there several times.
+/// The pairs that are not in `other`. Pairs that occur more than once are counted.
 fn subtract(pairs: &QueryPairs, other: &QueryPairs) -> QueryPairs {
     let mut rest = other.clone();
     let mut only = pairs.clone();
@@ -331,8 +152,8 @@ fn redact_query(pairs: &QueryPairs) -> String {
     each.collect::<Vec<_>>().join("&")
 }
 
-/// What happened to an encoded text, where it has a name.
-fn name_encoding_change(before: &str, after: &str) -> Option<Change> {
+/// Classifies how the encoding of a text changed. None when something else changed.
+fn classify_encoding_change(before: &str, after: &str) -> Option<Change> {
     let (twice, once) = (|text: &str| text.replace('%', "%25"), |text: &str| text.replace("%25", "%"));
     if after == twice(before) || before == once(after) {
         return Some(Change::EncodedTwice);
@@ -353,8 +174,8 @@ fn name_encoding_change(before: &str, after: &str) -> Option<Change> {
     })
 }
 
-fn name_path_change(before: &str, after: &str) -> Change {
-    name_encoding_change(before, after).unwrap_or_else(|| {
+fn classify_path_change(before: &str, after: &str) -> Change {
+    classify_encoding_change(before, after).unwrap_or_else(|| {
         let same = normalise(before) == normalise(after);
         let slashes = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
         let more = after.len().saturating_sub(before.len());
@@ -368,7 +189,7 @@ fn name_path_change(before: &str, after: &str) -> Change {
     })
 }
 
-/// A path as a URL normaliser leaves it: no empty segment, no `.` and no `..`.
+/// Normalises a path as URL libraries do: without empty segments, `.` and `..`.
 fn normalise(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -393,13 +214,13 @@ mod tests {
     fn changes(before: &CanonicalParts, after: &CanonicalParts) -> Vec<Change> {
         let of = |finding| match finding {
             Finding::Changed { change, .. } => change,
-            other => panic!("{other} is no change"),
+            other => panic!("{other} is not a change"),
         };
         find_changes(before, after, ComparedPair::SignedAndUsed).into_iter().map(of).collect()
     }
 
     #[test]
-    fn what_happened_to_a_path_has_a_name() {
+    fn each_change_of_a_path_is_classified() {
         for (before, after, change) in [
             ("/a%20b", "/a%2520b", Change::EncodedTwice),
             ("/a%20b%2Bc", "/a%2520b%2Bc", Change::EncodedTwice),
@@ -421,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_to_a_query_has_a_name() {
+    fn each_change_of_a_query_is_classified() {
         for (before, after, change) in [
             ("a=1&b=2", "a=1&b=2&utm=x", Change::ParametersAdded),
             ("a=1&b=2", "a=1", Change::ParametersDropped),
@@ -430,7 +251,8 @@ mod tests {
             ("a=x%2By", "a=x%20y", Change::PlusReadAsSpace),
             ("X-Amz-Security-Token=t&a=", "a=", Change::TokenMissing),
             ("X-Amz-Security-Token=t", "X-Amz-Security-Token=u", Change::Token),
-            ("X-Amz-Security-Token=t%2B", "X-Amz-Security-Token=t%20", Change::PlusReadAsSpace),
+            ("X-Amz-Security-Token=t%2B", "X-Amz-Security-Token=t%20", Change::TokenPlusReadAsSpace),
+            ("X-Amz-Security-Token=t%2B", "X-Amz-Security-Token=t%252B", Change::TokenEncodedTwice),
         ] {
             assert_eq!(
                 changes(&canonical("/", before), &canonical("/", after)),
@@ -441,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_differs_is_named_without_what_is_secret() {
+    fn the_first_different_line_is_shown_without_secrets() {
         let given = canonical("/a", "X-Amz-Security-Token=secret&b=1");
         let line = |received: &CanonicalParts| {
             find_first_difference(received, &given).map(|finding| finding.to_string())
@@ -450,7 +272,7 @@ mod tests {
         let header = line(&given.with_header("content-type", "image/png")).unwrap();
         assert!(
             header.starts_with(
-                "line 4 of the canonical request is the first that differs: S3 has \"content-type:image/png\""
+                "line 4 of the canonical request is the first that differs: S3 received \"content-type:image/png\""
             ),
             "{header}"
         );

@@ -1,16 +1,16 @@
-//! The error document that S3 answered with. The only home of aws-smithy-xml, which reads S3's answers in AWS's SDK too.
+//! The error document in S3's answer. Only this file uses aws-smithy-xml, which AWS's SDK uses for the same.
 //!
 //! Source: [Error responses](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). `CanonicalRequest` and
-//! `StringToSign` are in that of `SignatureDoesNotMatch`.
+//! `StringToSign` are in the one for `SignatureDoesNotMatch`.
 
 use std::borrow::Cow;
 
 use aws_smithy_xml::decode::{Document, try_data};
 
-use super::compare::CanonicalParts;
+use super::canonical::CanonicalParts;
 use crate::presign::parameters::is_token;
 
-/// What S3 answered.
+/// The elements of an error document. A missing one is empty or None.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct ErrorBody {
     pub(super) code: String,
@@ -19,7 +19,7 @@ pub(super) struct ErrorBody {
     pub(super) region: Option<String>,
     /// The host that S3 redirects to.
     endpoint: Option<String>,
-    /// When S3 answered.
+    /// The time of S3's clock.
     server_time: Option<String>,
     headers_not_signed: Option<String>,
     access_key_id: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct ErrorBody {
     canonical_request: Option<String>,
 }
 
-/// What S3's refusal is about.
+/// Why S3 rejects a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RefusalKind {
     Signature,
@@ -45,8 +45,8 @@ pub(super) enum RefusalKind {
 }
 
 impl ErrorBody {
-    /// Parses a document; None when it is not an error of S3. Text before it is skipped: browsers show a sentence of their
-    /// own there, which is copied with it.
+    /// Parses a document; None when it is not an error document of S3. Skips text before it: browsers show a sentence there,
+    /// which users copy with it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let start = ["<?xml", "<Error"].iter().filter_map(|start| text.find(start)).min()?;
         let mut document = Document::new(text[start..].trim());
@@ -71,22 +71,23 @@ impl ErrorBody {
         (!body.code.is_empty()).then_some(body)
     }
 
-    /// Whether S3 answered another request.
-    pub(super) fn is_about_other_request(&self, access_key_id: &str, signature: &str) -> bool {
-        let other = |said: &Option<String>, ours: &str| said.as_deref().is_some_and(|said| said != ours);
-        other(&self.access_key_id, access_key_id) || other(&self.signature_provided, signature)
+    /// Whether it answers another request than the one with this access key and signature.
+    pub(super) fn is_for_other_request(&self, access_key_id: &str, signature: &str) -> bool {
+        let differs =
+            |reported: &Option<String>, known: &str| reported.as_deref().is_some_and(|text| text != known);
+        differs(&self.access_key_id, access_key_id) || differs(&self.signature_provided, signature)
     }
 
-    /// What S3 received.
-    pub(super) fn received(&self) -> Option<CanonicalParts> {
+    /// The canonical request that S3 computed from the request it received.
+    pub(super) fn received_request(&self) -> Option<CanonicalParts> {
         CanonicalParts::parse(self.canonical_request.as_deref()?)
     }
 
-    /// What the refusal is about.
+    /// Why S3 rejects the request.
     ///
-    /// Source: [Error codes](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList), and for
-    /// expired and early URLs, which have no code of their own, the message that S3 sends with `AccessDenied`.
-    pub(super) fn refusal(&self) -> RefusalKind {
+    /// Source: [Error codes](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList), and, for
+    /// URLs that are expired or not yet valid and for unsigned headers, the message that S3 sends with `AccessDenied`.
+    pub(super) fn refusal_kind(&self) -> RefusalKind {
         let says = |text: &str| self.message.to_ascii_lowercase().contains(text);
         match self.code.as_str() {
             "SignatureDoesNotMatch" => RefusalKind::Signature,
@@ -109,33 +110,33 @@ impl ErrorBody {
         }
     }
 
-    /// Whether S3 redirects this request only, and not later ones.
+    /// Whether the redirect is temporary.
     pub(super) fn is_temporary_redirect(&self) -> bool {
         self.code == "TemporaryRedirect"
     }
 
-    /// The host that S3 redirects to, if it is well-formed.
+    /// The host that S3 redirects to. None when it is malformed.
     pub(super) fn endpoint(&self) -> Option<&str> {
         let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
         let is_host = |host: &&str| (1..=255).contains(&host.len()) && host.bytes().all(may_be);
         self.endpoint.as_deref().map(str::trim).filter(is_host)
     }
 
-    /// The time of S3's clock, if it is well-formed.
+    /// The time of S3's clock, as S3 wrote it. None when it is malformed.
     pub(super) fn server_time(&self) -> Option<&str> {
         let may_be = |byte: u8| byte.is_ascii_digit() || b"TZ:.+-".contains(&byte);
         let is_time = |time: &&str| (1..=40).contains(&time.len()) && time.bytes().all(may_be);
         self.server_time.as_deref().map(str::trim).filter(is_time)
     }
 
-    /// The names of headers that were sent and are not signed.
+    /// The names of headers that were sent but not signed.
     pub(super) fn headers_not_signed(&self) -> Vec<&str> {
         let names = self.headers_not_signed.as_deref().unwrap_or_default().split([',', ' ', '\n']);
         names.filter(|name| !name.is_empty() && name.bytes().all(is_token)).collect()
     }
 
-    /// The code without characters that no code has.
-    pub(super) fn shown_code(&self) -> String {
+    /// The code, at most 64 letters and digits of it, for a finding.
+    pub(super) fn printable_code(&self) -> String {
         self.code.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
     }
 }
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_elements_of_an_error_are_read_with_their_entities() {
+    fn elements_and_entities_are_parsed() {
         let body = ErrorBody::parse(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SignatureDoesNotMatch</Code>\
              <Message>does &quot;not&quot; match</Message><AWSAccessKeyId>AKID</AWSAccessKeyId>\
@@ -160,15 +161,15 @@ mod tests {
             (body.code.as_str(), body.message.as_str()),
             ("SignatureDoesNotMatch", "does \"not\" match")
         );
-        assert_eq!(body.refusal(), RefusalKind::Signature);
-        let received = body.received().unwrap();
+        assert_eq!(body.refusal_kind(), RefusalKind::Signature);
+        let received = body.received_request().unwrap();
         assert_eq!(received.text(), "GET\n/a\nx=1&y=2\nhost:h\n\nhost\nUNSIGNED-PAYLOAD");
-        assert!(!body.is_about_other_request("AKID", "ab"));
-        assert!(body.is_about_other_request("AKID", "cd") && body.is_about_other_request("OTHER", "ab"));
+        assert!(!body.is_for_other_request("AKID", "ab"));
+        assert!(body.is_for_other_request("AKID", "cd") && body.is_for_other_request("OTHER", "ab"));
     }
 
     #[test]
-    fn what_a_browser_shows_before_the_document_is_left_aside() {
+    fn text_before_the_document_is_skipped() {
         let chrome = "This XML file does not appear to have any style information associated with it. The document tree \
             is shown below.\n<Error>\n<Code>AccessDenied</Code>\n<Message>Request has expired</Message>\n</Error>";
         for text in [
@@ -176,7 +177,7 @@ mod tests {
             format!("\u{feff}<?xml version=\"1.0\"?>\n{}", &chrome[chrome.find('<').unwrap()..]),
         ] {
             assert_eq!(
-                ErrorBody::parse(&text).map(|body| body.refusal()),
+                ErrorBody::parse(&text).map(|body| body.refusal_kind()),
                 Some(RefusalKind::Expired),
                 "{text}"
             );
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_error_document_is_told() {
+    fn text_that_is_not_an_error_document_is_rejected() {
         for text in
             ["", "<html></html>", "<Error></Error>", "{}", "<Error><Code>", "<Error><Code>a&b</Code></Error>"]
         {
@@ -194,11 +195,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_can_be_read(text in any::<String>(), tags in "[<>/a!?&;\\[\\]\"=' -]{0,40}") {
+        fn parsing_any_text_does_not_panic(text in any::<String>(), tags in "[<>/a!?&;\\[\\]\"=' -]{0,40}") {
             ErrorBody::parse(&text);
             ErrorBody::parse(&tags);
             if let Some(body) = ErrorBody::parse(&format!("<Error><Code>x</Code>{tags}</Error>")) {
-                body.received();
+                body.received_request();
             }
         }
     }

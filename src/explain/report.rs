@@ -1,336 +1,246 @@
-//! What an explanation reports: findings, and the sentence of each.
+//! The result of an explanation: the verdict, and the findings with their sentences.
 
 use std::{fmt, time::SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use thiserror::Error;
 
-use super::request::Flaw;
+use super::{
+    change::{Change, ComparedPair, describe_change},
+    url_error::UrlError,
+};
 
-/// What S3 would answer, as far as it can be known; it documents no order of its checks. Where several verdicts apply, the
-/// first one counts: whether the key is known, then the signature, then the time.
+/// How S3 would answer, as far as presignd can tell: S3 does not document the order of its checks. Where several verdicts
+/// apply, the first counts: unknown access key, then the signature, then the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UrlVerdict {
-    /// The signature is right, and the URL has not expired.
+    /// The signature matches, and the URL has not expired.
     Valid,
-    /// The signature is right, and the URL or its credentials have expired.
+    /// The signature matches, but the URL or its credentials have expired.
     Expired,
     /// The signing time is in the future.
     NotYetValid,
-    /// The signature belongs to another request, or to another secret key.
+    /// The signature is for another request, or was made with another secret key.
     SignatureMismatch,
-    /// No signer has this access key, or S3 does not know it.
+    /// No signer has the access key, or S3 does not know it.
     UnknownAccessKey,
     /// Not a presigned URL that S3 could read.
     Malformed,
 }
 
-/// One thing that is wrong, as a sentence.
+/// One thing that is wrong. Its sentence says what differs and what to do.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Finding {
-    /// S3 could not read it.
+    /// S3 could not read the URL.
     #[error(transparent)]
-    Flaw(#[from] Flaw),
+    UrlError(#[from] UrlError),
     /// The request was changed.
     #[error("{}", describe_change(change, *pair, before, after))]
     Changed {
         /// What changed.
         change: Change,
-        /// Between which two requests.
+        /// The two versions that were compared.
         pair: ComparedPair,
-        /// How it was, as far as it may be shown.
+        /// The value in the first version, shortened and without secrets.
         before: String,
-        /// How it is, as far as it may be shown.
+        /// The value in the second version, shortened and without secrets.
         after: String,
     },
-    /// The time of the URL is over.
-    #[error("the URL expired at {}: ask for a new one", at(*.0))]
+    /// The URL expired at this time.
+    #[error("the URL expired at {}: request a new one", format_time(*.0))]
     Expired(SystemTime),
-    /// The credentials ended.
+    /// The credentials expired before the URL; the time is None when only S3 says so.
     #[error(
-        "the credentials that signed the URL {}, before the URL itself: ask for a new URL",
-        .0.map_or("have expired".to_owned(), |end| format!("expired at {}", at(end)))
+        "the credentials that signed the URL {}, before the URL itself: request a new URL",
+        .0.map_or("have expired".to_owned(), |end| format!("expired at {}", format_time(end)))
     )]
     CredentialsExpired(Option<SystemTime>),
-    /// The credentials will end before the URL.
+    /// The credentials will expire at this time, before the URL.
     #[error(
-        "the credentials that signed the URL end at {}, before the URL itself: it stops working then",
-        at(*.0)
+        "the credentials that signed the URL expire at {}, before the URL itself: it stops working then",
+        format_time(*.0)
     )]
-    CredentialsEndFirst(SystemTime),
-    /// Signed in the future.
+    CredentialsExpireFirst(SystemTime),
+    /// The URL was signed for this time, which is in the future.
     #[error(
-        "the URL is not yet valid: X-Amz-Date is {}, in the future; the clock of the signer is wrong, or this one's",
-        at(*.0)
+        "the URL is not yet valid, X-Amz-Date is {}, in the future: check the clocks of presignd and of the signer",
+        format_time(*.0)
     )]
     NotYetValid(SystemTime),
-    /// Temporary credentials without their token.
+    /// Temporary credentials without their session token.
     #[error(
-        "the session token is missing: the access key is of temporary credentials, which S3 knows only with \
-         X-Amz-Security-Token"
+        "the session token is missing: S3 accepts the temporary access key only with X-Amz-Security-Token, use the whole \
+         URL"
     )]
     TokenMissing,
-    /// The right token, and S3 does not take it.
+    /// S3 rejects the session token that belongs to the access key.
     ///
     /// Source: [Managing AWS STS in an AWS Region](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html).
     #[error(
-        "the session token is the one that belongs to the access key, and S3 does not take it: one of STS's global \
-         endpoint is good only in regions that need not be enabled (take it from a regional endpoint of STS), and one \
-         of another partition or server is good nowhere else"
+        "the session token belongs to the access key, but S3 rejects it: a token of the global STS endpoint works only \
+         in regions that are enabled by default (use a regional STS endpoint), and a token of another partition or \
+         server does not work here"
     )]
-    TokenNotTaken,
-    /// A token of other credentials.
-    #[error("the session token is not the one that belongs to the access key")]
-    TokenForeign,
-    /// Nobody here has this access key.
+    TokenRejected,
+    /// The session token belongs to other credentials.
+    #[error("the session token does not belong to the access key: use the URL exactly as signed")]
+    TokenMismatch,
+    /// No signer has the access key.
     #[error(
-        "no signer of this presignd has the access key of the URL, so its signature cannot be checked{}",
-        if *temporary { ": it is of temporary credentials, which may have been replaced since" } else { "" }
+        "no signer of this presignd has the access key of the URL, so its signature cannot be checked: {}another \
+         presignd may have signed it",
+        if *temporary { "its temporary credentials may have been replaced since, or " } else { "" }
     )]
     UnknownAccessKey {
-        /// It is one of temporary credentials.
+        /// The access key is one of temporary credentials.
         temporary: bool,
     },
     /// S3 does not know the access key.
-    #[error("S3 does not know the access key: it was deleted, or is of another partition or server")]
-    UnknownToS3,
-    /// The signature has another length.
-    #[error("X-Amz-Signature has {length} characters and is no whole signature: the URL was cut")]
-    SignatureCut {
-        /// How many characters it has.
-        length: usize,
-    },
-    /// The signature has more behind it.
     #[error(
-        "X-Amz-Signature has {length} characters, more than a signature has: something was appended to the URL"
+        "S3 does not know the access key: it was deleted, or belongs to another partition or server; check the \
+         credentials of the signer"
     )]
-    SignatureAppended {
-        /// How many characters it has.
+    AccessKeyUnknownToS3,
+    /// The signature is shorter than one of SigV4.
+    #[error("X-Amz-Signature has {length} characters instead of 64: the URL was cut off, use the whole URL")]
+    SignatureTooShort {
+        /// In characters.
         length: usize,
     },
-    /// Headers that are sent and not signed; none when S3 does not say which.
+    /// The signature is longer than one of SigV4.
+    #[error("X-Amz-Signature has {length} characters instead of 64: remove what was appended to the URL")]
+    SignatureTooLong {
+        /// In characters.
+        length: usize,
+    },
+    /// These headers are sent but not signed; empty when S3 does not name them.
     #[error(
-        "{} sent but not signed: S3 refuses x-amz-* headers that X-Amz-SignedHeaders does not name",
-        if .0.is_empty() { "a header is".to_owned() } else { format!("{} is", list_names(.0)) }
+        "{} sent but not signed: S3 rejects x-amz-* headers that are not in X-Amz-SignedHeaders, remove or sign them",
+        match .0.as_slice() {
+            [] => "a header is".to_owned(),
+            [name] => format!("{name} is"),
+            names => format!("{} are", list_names(names)),
+        }
     )]
     HeadersNotSigned(Vec<String>),
-    /// A signed header is not sent.
-    #[error("the signed header {0} is missing: it must be sent with the value that was signed")]
+    /// This signed header is not sent.
+    #[error("the signed header {0} is missing: send it with the value that was signed")]
     SignedHeaderMissing(String),
-    /// The scope's region is not that of the host, or of the bucket.
-    #[error("the wrong region was signed for: {}", describe_region(scope, right.as_deref()))]
+    /// The region of the scope is not that of the host or of the bucket.
+    #[error(
+        "the URL is signed for the wrong region: {}, correct the region of the signer",
+        match right {
+            Some(right) => format!("signed {scope}, expected {right}"),
+            None => format!("the bucket is not in {scope}"),
+        }
+    )]
     WrongRegion {
-        /// In the URL.
+        /// The region in the URL.
         scope: String,
-        /// Where the host or the bucket is, where that is known.
+        /// The region of the host or of the bucket; None when it is not known.
         right: Option<String>,
     },
-    /// The scope's service is not that of the host.
-    #[error("the wrong service was signed for: the credential scope has {scope}, this host needs {right}")]
+    /// The service of the scope is not that of the host.
+    #[error("the URL is signed for the wrong service: signed {scope}, but this host expects {right}")]
     WrongService {
-        /// In the URL.
+        /// The service in the URL.
         scope: String,
-        /// That of the host.
+        /// The service of the host.
         right: &'static str,
     },
-    /// The host is neither AWS's nor one of the signers'.
+    /// This host is neither AWS's nor in the settings of a signer.
     #[error(
-        "the host {0} is neither AWS's nor an endpoint of a signer: a URL works at the host that was signed, so a proxy \
-         or CDN must send that one as Host"
+        "the host {0} is neither an AWS host nor an endpoint of a signer: a proxy or CDN must pass the signed host as Host"
     )]
     HostUnknown(String),
-    /// S3 sends the request elsewhere.
+    /// S3 redirects the request to this host.
     ///
     /// Source: [Request redirection](https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html).
     #[error(
-        "S3 redirects the request to {0}, and the redirect breaks the signature, which is for the host that was signed: \
-         sign for the regional host {0}"
+        "S3 redirects the request to {0}, but the signature is valid only for the signed host: request a URL for that \
+         regional host"
     )]
     Redirected(String),
-    /// S3 could not read the parameters.
-    #[error("S3 does not take the authentication in the query: {0}")]
-    ParametersRefused(String),
-    /// S3's clock and the one here do not agree.
+    /// S3 could not read the authentication parameters, for this reason.
+    #[error("S3 rejects the authentication parameters of the URL: {0}")]
+    ParametersRejected(String),
+    /// The clocks of S3 and of presignd disagree on whether the URL is valid.
     #[error(
-        "S3's clock says {}, by which the URL {s3}; the clock of presignd says {}, by which it {here}: one of the two is \
-         wrong",
-        .said.as_deref().unwrap_or("another time"),
-        at(*now)
+        "by S3's clock{} the URL {s3}, by presignd's ({}) it {here}: correct the clock that is wrong",
+        .said.as_ref().map_or(String::new(), |said| format!(" ({said})")),
+        format_time(*now)
     )]
-    OtherClock {
-        /// `ServerTime`, where S3 told it.
+    ClocksDiffer {
+        /// `ServerTime`, when S3 sent it.
         said: Option<String>,
-        /// What is the matter by S3's clock.
+        /// The state of the URL by S3's clock.
         s3: &'static str,
-        /// And by the one here.
+        /// The state of the URL by presignd's clock.
         here: &'static str,
-        /// The time here.
+        /// The time of presignd's clock.
         now: SystemTime,
     },
-    /// Nothing that was tried was signed.
+    /// The signature does not match, and no candidate does.
     #[error("{}", describe_unexplained(headers))]
     Unexplained {
-        /// Signed headers whose values nobody here can know.
+        /// Signed headers whose signed values are not known.
         headers: Vec<String>,
     },
-    /// S3 and presignd see the same request, and the signature is right by presignd's key.
+    /// S3 received the signed request, and presignd computes the same signature.
     #[error(
-        "S3 received what was signed, and the signature is right by presignd's secret key: S3 has another secret for \
-         this access key"
+        "S3 received the request as signed, and the signature is right for presignd's secret key: S3 has another secret \
+         key for this access key, check the credentials of the signer"
     )]
-    SecretDiffers,
-    /// The signature is right by presignd's key, and S3 does not say what it received.
+    SecretKeyDiffers,
+    /// S3 rejects a signature that matches here, and does not say what it received.
     #[error(
-        "S3 says that the signature does not match, and by presignd's secret key it is right for the request as given: \
-         another request arrived at S3 (compare method, path, query and headers with those that were sent), or S3 has \
-         another secret for this access key"
+        "S3 rejects the signature, but for this request and presignd's secret key it is right: S3 received another \
+         request (compare method, path, query and headers), or has another secret key for this access key"
     )]
-    RightAndRefused,
-    /// A plus in the path where a space was signed.
-    #[error(
-        "a + stands in the place of a space: S3 at AWS takes the one in {0} for a space, other servers do not; write %20"
-    )]
+    SignatureRejected,
+    /// This path has a plus where a space was signed.
+    #[error("a + in the path {0} is a space to S3 on AWS, but not to other servers: write %20")]
     PlusForSpace(String),
-    /// Something stood behind a `#`.
-    #[error("the URL has a # in it, and what stands behind it is never sent: a # in a key is written %23")]
+    /// The URL has a fragment.
+    #[error("the URL has a #, and clients do not send what follows it: write %23 for a # in the key")]
     Fragment,
-    /// The first line of the canonical request that differs.
+    /// The first line in which the canonical request of S3 differs from the one given to explain.
     #[error(
-        "line {line} of the canonical request is the first that differs: S3 has {received:?}, the request as given has \
+        "line {line} of the canonical request is the first that differs: S3 received {received:?}, explain was given \
          {given:?}"
     )]
     FirstDifference {
         /// Counted from 1.
         line: usize,
-        /// S3's.
+        /// The line of S3, shortened and without secrets.
         received: String,
-        /// That of the request as it was given.
+        /// The line of the given request, shortened and without secrets.
         given: String,
     },
-    /// The error body is of another URL.
-    #[error("the error body is about another URL: it was left aside")]
+    /// The error body is about another URL.
+    #[error("the error body was ignored: it is about another URL")]
     OtherErrorBody,
-    /// The error body is none.
-    #[error("the error body is not an error document of S3: it was left aside")]
+    /// The error body is not S3's.
+    #[error("the error body was ignored: it is not an XML error document of S3")]
     ErrorBodyUnreadable,
-    /// S3 refuses for another reason.
+    /// S3 rejects the request for another reason, with this code.
     #[error("S3 answered {0}, which is not about the signature")]
-    OtherError(String),
-    /// S3 has no such key, and the key has escapes in it.
+    OtherS3Error(String),
+    /// S3 has no object with this key, which contains percent-escapes.
     #[error(
-        "S3 has no object {0:?}, whose key has percent-escapes in it: it was probably encoded before it was given to the \
-         signer, so the object key was encoded twice"
+        "S3 has no object {0:?}, probably because the object key was encoded twice: pass it as stored, presignd encodes it"
     )]
-    KeyHoldsEscapes(String),
-    /// So many findings are left out.
+    KeyHasEscapes(String),
+    /// This number of findings is left out.
     #[error("and {0} more")]
-    More(usize),
-    /// The sentence of another finding, without a secret that was in it.
+    MoreFindings(usize),
+    /// The sentence of another finding, with its secrets replaced.
     #[error("{0}")]
     Redacted(String),
 }
 
-/// Which two requests a change is between.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ComparedPair {
-    /// Another request was signed than is used: a signature proves it.
-    SignedAndUsed,
-    /// S3 received another request than was used, by what it says itself.
-    UsedAndReceived,
-    /// S3 received another request than was signed: a signature proves the one, S3 says the other.
-    SignedAndReceived,
-}
-
-impl ComparedPair {
-    fn verbs(self) -> (&'static str, &'static str) {
-        match self {
-            Self::SignedAndUsed => ("was signed", "is used"),
-            Self::UsedAndReceived => ("was sent", "arrived at S3"),
-            Self::SignedAndReceived => ("was signed", "arrived at S3"),
-        }
-    }
-}
-
-/// What differs between two requests. What is shown of values is fit to be shown.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
-    /// The HTTP method.
-    Method,
-    /// `%` became `%25`.
-    EncodedTwice,
-    /// `%25` became `%`.
-    Decoded,
-    /// A space became a plus.
-    PlusForSpace,
-    /// A plus was read as a space.
-    PlusReadAsSpace,
-    /// Slashes or dot segments were folded.
-    PathNormalised,
-    /// Slashes came into the path.
-    SlashAdded,
-    /// The path otherwise.
-    Path,
-    /// The host or its port.
-    Host,
-    /// A signed header is not there.
-    HeaderMissing(String),
-    /// A signed header has another value.
-    Header(String),
-    /// Query parameters were added.
-    ParametersAdded,
-    /// Query parameters were dropped.
-    ParametersDropped,
-    /// A query parameter has another value.
-    Parameter(String),
-    /// Region or service of the credential scope.
-    Scope,
-    /// The session token is not there.
-    TokenMissing,
-    /// Another session token.
-    Token,
-    /// The list of signed headers.
-    SignedHeaders,
-    /// The hash of the payload.
-    Payload,
-}
-
-/// The sentence for a change.
-fn describe_change(change: &Change, pair: ComparedPair, before: &str, after: &str) -> String {
-    let (was, is) = pair.verbs();
-    let what = match change {
-        Change::Method => "the method differs",
-        Change::EncodedTwice => "the object key was encoded twice",
-        Change::Decoded => "the path was decoded on the way",
-        Change::PlusForSpace => "a + stands in the place of a space (write %20)",
-        Change::PlusReadAsSpace => "a + was read as a space (write %2B)",
-        Change::PathNormalised => "the path was normalised on the way (// or dot segments)",
-        Change::SlashAdded => "a / too many is in the path",
-        Change::Path => "the path differs",
-        Change::Host => "the host differs",
-        Change::Scope => "the credential scope (region or service) differs from the one signed",
-        Change::SignedHeaders => "X-Amz-SignedHeaders differs",
-        Change::Payload => "the hash of the payload differs",
-        Change::HeaderMissing(name) => {
-            return format!("the signed header {name} is missing: {name}: {before} {was}");
-        }
-        Change::Header(name) => {
-            return format!("{name} differs from the one signed: {before:?} {was}, {after:?} {is}");
-        }
-        Change::ParametersAdded => return format!("query parameters were added on the way: {after}"),
-        Change::ParametersDropped => return format!("query parameters were dropped on the way: {before}"),
-        Change::Parameter(name) => {
-            return format!("the query parameter {name} differs: {before:?} {was}, {after:?} {is}");
-        }
-        Change::TokenMissing => {
-            return format!("the session token is missing: the URL {was} with X-Amz-Security-Token");
-        }
-        Change::Token => return format!("the session token differs from the one that {was}"),
-    };
-    format!("{what}: {before} {was}, {after} {is}")
-}
-
 impl Finding {
-    /// Whether it says that the host, or the region and service that go with it, are wrong.
+    /// Whether it says that the host, its region or its service is wrong.
     pub(super) fn is_about_scope(&self) -> bool {
         match self {
             Self::WrongRegion { .. } | Self::WrongService { .. } => true,
@@ -342,8 +252,14 @@ impl Finding {
     /// Whether it says that the session token is wrong or missing.
     pub(super) fn is_about_token(&self) -> bool {
         match self {
-            Self::TokenForeign | Self::TokenMissing => true,
-            Self::Changed { change, .. } => matches!(change, Change::TokenMissing | Change::Token),
+            Self::TokenMismatch | Self::TokenMissing => true,
+            Self::Changed { change, .. } => matches!(
+                change,
+                Change::TokenMissing
+                    | Change::TokenEncodedTwice
+                    | Change::TokenPlusReadAsSpace
+                    | Change::Token
+            ),
             _ => false,
         }
     }
@@ -354,10 +270,10 @@ impl Finding {
     }
 }
 
-/// How many names a sentence lists.
+/// The most names in one sentence.
 const MAX_LISTED_NAMES: usize = 10;
 
-/// Names, those beyond the tenth counted.
+/// Joins names, and counts those above the limit.
 fn list_names(names: &[String]) -> String {
     let first = &names[..names.len().min(MAX_LISTED_NAMES)];
     match names.len() - first.len() {
@@ -366,26 +282,19 @@ fn list_names(names: &[String]) -> String {
     }
 }
 
-fn at(time: SystemTime) -> impl fmt::Display {
+fn format_time(time: SystemTime) -> impl fmt::Display {
     format_rfc3339_seconds(time)
-}
-
-fn describe_region(scope: &str, right: Option<&str>) -> String {
-    match right {
-        Some(right) => format!("the credential scope has {scope}, it must be {right}"),
-        None => format!("the bucket is not in {scope}, the region of the credential scope"),
-    }
 }
 
 fn describe_unexplained(headers: &[String]) -> String {
     if headers.is_empty() {
-        return "the signature belongs to another request and to none that is near to this one: path, query or host were \
-                changed after signing, or it was made with another secret key"
+        return "the signature does not match this request or any similar one: path, query or host were changed after \
+                signing, or another secret key was used; compare the URL with the one that presignd returned"
             .to_owned();
     }
     format!(
-        "the signature belongs to another request; likely a signed header changed: {} must be sent exactly as signed \
-         (otherwise path, query or host were changed, or it was made with another secret key)",
+        "the signature does not match, probably because a signed header differs: send {} exactly as signed (otherwise \
+         path, query or host were changed after signing, or another secret key was used)",
         list_names(headers)
     )
 }

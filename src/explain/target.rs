@@ -1,25 +1,25 @@
-//! What a URL is for, by its host and path: the bucket, the key, and the region and service of the host.
+//! The target of a URL, by its host and path: the bucket, the key, and the region and service of the host.
 //!
 //! Sources: [Virtual hosting of buckets](https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html),
 //! [S3 endpoints](https://docs.aws.amazon.com/general/latest/gr/s3.html).
 
-use super::request::{PlusMeaning, Url, decode};
+use super::url::{PlusMeaning, Url, decode};
 use crate::presign::{endpoint::EndpointUrl, partition::Partition};
 
-/// What a URL is for, by its host and path.
+/// The target of a URL.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct UrlTarget {
-    /// The bucket or the access point; empty where neither host nor path has it, such as behind a CDN.
+    /// The bucket or the access point; empty when neither host nor path contains it, as in the URL of a CDN.
     pub bucket: String,
     /// The key, decoded once.
     pub key: String,
-    /// The key with a slash before it, encoded as in the URL.
+    /// The key with its leading slash, encoded as in the URL.
     pub(super) key_path: String,
-    /// None for a host that is not AWS's.
+    /// None when the host is not AWS's.
     pub(super) aws: Option<AwsHost>,
 }
 
-/// What the name of an AWS host says.
+/// The parts of an AWS host name other than the bucket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct AwsHost {
     pub(super) region: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct AwsHost {
     pub(super) service: &'static str,
 }
 
-/// How a query with authentication begins that became a part of the path, in lower case.
+/// The beginnings of an authenticated query that became a part of the path, in lower case.
 const QUERY_STARTS: [&str; 9] = [
     "?x-amz-",
     "%3fx-amz-",
@@ -41,16 +41,16 @@ const QUERY_STARTS: [&str; 9] = [
 ];
 
 impl UrlTarget {
-    /// `endpoints` are those in the signers' settings.
-    pub(super) fn find(url: &Url, host: &str, endpoints: &[&EndpointUrl]) -> Self {
+    /// The target of a URL with this Host header. `endpoints` are those in the signers' settings.
+    pub(super) fn from_url(url: &Url, host: &str, endpoints: &[&EndpointUrl]) -> Self {
         let new = |bucket, path| Self::new(bucket, path, PlusMeaning::Plus);
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-        // A DNS name may end with the dot of the root.
+        // A DNS name may end with the dot of the root zone.
         let name = name.strip_suffix('.').unwrap_or(&name);
         if let Some((bucket, aws)) = parse_aws_host(name) {
             return Self { aws: Some(aws), ..Self::new(bucket, &url.path, PlusMeaning::Space) };
         }
-        // An endpoint whose base path is there comes first: a proxy may have removed it.
+        // Endpoints whose base path is in the URL come first, then all: a proxy may have removed the base path.
         let known: Vec<_> = endpoints.iter().map(|endpoint| split_endpoint(endpoint)).collect();
         let after = |base: &str| url.path.strip_prefix(base).filter(|rest| rest.starts_with('/'));
         let whole = known.iter().filter_map(|(authority, base)| Some((authority, after(base)?)));
@@ -65,14 +65,14 @@ impl UrlTarget {
                 return new(Some(bucket), path);
             }
         }
-        // Servers without a domain have the bucket in the path; a domain may be a CDN's, which has none anywhere.
+        // Without a domain the bucket is in the path. A domain may be a CDN's, whose URLs contain no bucket.
         if name.contains('.') && name.parse::<std::net::Ipv4Addr>().is_err() {
             return new(Some(""), &url.path);
         }
         new(None, &url.path)
     }
 
-    /// The same without a query that became a part of the path, as far as it can be recognised.
+    /// Removes a query that became a part of the path, as far as it can be recognised.
     pub(super) fn cut_query(self) -> Self {
         let cut = |text: String| {
             let lower = text.to_ascii_lowercase();
@@ -82,17 +82,17 @@ impl UrlTarget {
         Self { bucket: cut(self.bucket), key: cut(self.key), ..self }
     }
 
-    /// What a `+` in the path stands for. S3 at AWS reads a space, as in a form: its canonical request then has `%20`.
-    /// Other servers read a plus.
+    /// The meaning of a `+` in the path: a space for S3 on AWS, whose canonical request then has `%20`, and a plus for other
+    /// servers.
     ///
-    /// Source: AWS documents neither; this is what S3's error documents show, and what the maintainers of its SDKs say
+    /// Source: AWS does not document it; S3's error documents show it, and the maintainers of AWS's SDKs say so
     /// ([nginx-s3-gateway 77](https://github.com/nginx/nginx-s3-gateway/issues/77),
     /// [aws-sdk-ruby 654](https://github.com/aws/aws-sdk-ruby/issues/654)).
-    pub(super) fn plus(&self) -> PlusMeaning {
+    pub(super) fn plus_meaning(&self) -> PlusMeaning {
         if self.aws.is_some() { PlusMeaning::Space } else { PlusMeaning::Plus }
     }
 
-    /// Without a bucket in the host, it is the first segment of the path.
+    /// A target with this bucket. When `bucket` is None, it is the first segment of the path.
     fn new(bucket: Option<&str>, path: &str, plus: PlusMeaning) -> Self {
         let (bucket, key_path) = if let Some(bucket) = bucket {
             (bucket.to_owned(), path)
@@ -106,42 +106,42 @@ impl UrlTarget {
     }
 }
 
-/// Host and base path of an endpoint in a signer's settings, without the default port of its scheme.
+/// Splits an endpoint into its host, without the default port, and its base path.
 pub(super) fn split_endpoint(endpoint: &EndpointUrl) -> (String, String) {
     let url = Url::parse(&endpoint.to_string());
     url.map(|url| (url.host().to_owned(), url.path.trim_end_matches('/').to_owned())).unwrap_or_default()
 }
 
-/// A host and its port, cut at the first character that no host has.
+/// Cuts a host and its port at the first character that cannot be part of them.
 pub(super) fn cut_host(authority: &str) -> String {
     let may_be = |c: char| c.is_alphanumeric() || "-._:[]".contains(c);
     authority[..authority.find(|c| !may_be(c)).unwrap_or(authority.len())].to_owned()
 }
 
-/// The region in the name of an AWS host.
+/// Finds the region in the name of an AWS host.
 pub(super) fn find_region(host: &str) -> Option<String> {
     parse_aws_host(&host.to_ascii_lowercase())?.1.region
 }
 
-/// The bucket in the name of an AWS host, if it is there and not in the path, and what else the name says.
+/// Parses the name of an AWS host. The bucket is None when it is in the path.
 fn parse_aws_host(name: &str) -> Option<(Option<&str>, AwsHost)> {
     let mut partitions = Partition::all();
     let labels =
         partitions.find_map(|partition| name.strip_suffix(partition.dns_suffix)?.strip_suffix('.'))?;
-    // The last label that is S3's: a bucket's name may have such a label too, before it.
+    // The last label of S3: the bucket's name before it may contain such a label too.
     let all: Vec<&str> = labels.split('.').collect();
-    let at = all.iter().rposition(|label| *label == "s3" || is_s3_label(label))?;
-    let (label, rest) = (all[at], &all[at + 1..]);
+    let index = all.iter().rposition(|label| *label == "s3" || is_s3_label(label))?;
+    let (label, rest) = (all[index], &all[index + 1..]);
     let in_label = label.strip_prefix("s3-fips-").or_else(|| label.strip_prefix("s3-"));
-    let in_label = in_label.filter(|region| looks_like_region(region));
-    let region = rest.iter().find(|label| looks_like_region(label)).copied().or(in_label);
+    let in_label = in_label.filter(|region| is_region_name(region));
+    let region = rest.iter().find(|label| is_region_name(label)).copied().or(in_label);
     let service = match label {
         _ if label.starts_with("s3-outposts") => "s3-outposts",
         _ if label.starts_with("s3-object-lambda") => "s3-object-lambda",
         _ if label.starts_with("s3express-") => "s3express",
         _ => "s3",
     };
-    let before = labels.get(..labels.len() - all[at..].join(".").len()).unwrap_or_default();
+    let before = labels.get(..labels.len() - all[index..].join(".").len()).unwrap_or_default();
     // With AWS PrivateLink the bucket is before the name of the endpoint:
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
     let link = ["bucket.vpce-", "accesspoint.vpce-"].iter().find_map(|link| before.rsplit_once(link));
@@ -159,8 +159,8 @@ fn is_s3_label(label: &str) -> bool {
     label.starts_with("s3-") || label.starts_with("s3express-")
 }
 
-/// `us-east-1`, `us-gov-west-1`: words and a number at the end.
-fn looks_like_region(label: &str) -> bool {
+/// Whether a label has the form of a region, as `us-east-1` and `us-gov-west-1`: words, then a number.
+fn is_region_name(label: &str) -> bool {
     let parts: Vec<&str> = label.split('-').collect();
     let words = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.split_last() {
@@ -182,11 +182,11 @@ mod tests {
     fn target(url: &str) -> UrlTarget {
         let url = Url::parse(url).unwrap();
         let endpoint: EndpointUrl = "http://minio.local:9000/base".parse().unwrap();
-        UrlTarget::find(&url, url.host(), &[&endpoint])
+        UrlTarget::from_url(&url, url.host(), &[&endpoint])
     }
 
     #[test]
-    fn bucket_and_key_are_found_in_host_and_path() {
+    fn bucket_and_key_are_parsed_from_host_and_path() {
         for (url, bucket, key) in [
             ("https://b.s3.us-east-1.amazonaws.com/a%20b//c", "b", "a b//c"),
             ("https://my.s3.bucket.s3.us-east-1.amazonaws.com/k", "my.s3.bucket", "k"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_aws_tells_region_and_service() {
+    fn region_and_service_are_parsed_from_aws_hosts() {
         for (host, region, service) in [
             ("b.s3.us-east-1.amazonaws.com", Some("us-east-1"), "s3"),
             ("b.s3.dualstack.us-gov-west-1.amazonaws.com", Some("us-gov-west-1"), "s3"),

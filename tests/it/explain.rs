@@ -1,4 +1,4 @@
-//! Explain: each cause of a failure is produced for real, with a URL that presignd made and somebody damaged.
+//! Explain: each cause of a failure is reproduced with a URL that presignd signed and the test damaged.
 
 mod answers;
 mod bodies;
@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 
 use crate::support::http::Request;
 
-/// A request with a presigned URL, as it is used.
+/// A request with a presigned URL, as a client sends it.
 #[derive(Clone)]
 struct Used {
     url: String,
@@ -30,9 +30,9 @@ impl Used {
         Self { url, method, headers }
     }
 
-    /// Puts something in the place of something that must be there.
+    /// Replaces the first occurrence of a text that must be in the URL.
     fn replace(&mut self, from: &str, to: &str) {
-        assert!(self.url.contains(from), "{from} is in the URL");
+        assert!(self.url.contains(from), "{from} is not in the URL");
         self.url = self.url.replacen(from, to, 1);
     }
 
@@ -40,7 +40,7 @@ impl Used {
         self.headers.insert(name.to_owned(), value.to_owned());
     }
 
-    fn question(&self, error_body: &str) -> pb::ExplainRequest {
+    fn to_explain_request(&self, error_body: &str) -> pb::ExplainRequest {
         pb::ExplainRequest {
             url: self.url.clone(),
             method: self.method.clone(),
@@ -49,19 +49,19 @@ impl Used {
         }
     }
 
-    /// The same, to be sent.
-    fn to_send(&self) -> Request {
+    /// The HTTP request to send.
+    fn to_http_request(&self) -> Request {
         let (method, url, headers) = (self.method.clone(), self.url.clone(), self.headers.clone());
         Request::of(&PresignedRequest { method, url, headers, ..Default::default() })
     }
 }
 
-async fn explained(
+async fn explain(
     client: &mut PresignServiceClient<Channel>,
     used: &Used,
     error_body: &str,
 ) -> pb::ExplainResponse {
-    client.explain(used.question(error_body)).await.expect("it can be explained").into_inner()
+    client.explain(used.to_explain_request(error_body)).await.expect("it can be explained").into_inner()
 }
 
 /// The name of the verdict.

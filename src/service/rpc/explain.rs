@@ -52,13 +52,14 @@ pub(in crate::service) async fn explain(call: Arc<Call>, message: Bytes) -> Resu
     match work.await.map_err(JoinError::try_into_panic) {
         Ok(response) => Ok(response),
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // It never began: the server is stopping.
+        // Cancelled before it began: the server is stopping.
         Err(Err(_)) => Err(Failure::Overloaded),
     }
 }
 
-fn encode(explained: Explanation) -> EncodedMessage {
-    let Explanation { parts, host, target, canonical_request, string_to_sign, verdict, findings } = explained;
+fn encode(explanation: Explanation) -> EncodedMessage {
+    let Explanation { parts, host, target, canonical_request, string_to_sign, verdict, findings } =
+        explanation;
     let expires_at = parts.expires_at().map(Timestamp::from);
     let response = pb::ExplainResponse {
         signed_at: parts.signed_at.map(Timestamp::from),
@@ -86,8 +87,8 @@ fn encode(explained: Explanation) -> EncodedMessage {
     out.into()
 }
 
-fn to_wire_seconds(number: u64) -> prost_types::Duration {
-    prost_types::Duration { seconds: i64::try_from(number).unwrap_or(i64::MAX), nanos: 0 }
+fn to_wire_seconds(seconds: u64) -> prost_types::Duration {
+    prost_types::Duration { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
 }
 
 fn to_wire_verdict(verdict: UrlVerdict) -> pb::Verdict {

@@ -140,6 +140,7 @@ const CRATES: Rows = &[
             "credentials",
             "explain::report",
             "explain::request",
+            "explain::url_error",
             "listen",
             "presign",
             "server",

@@ -1,9 +1,9 @@
-//! What S3 says beside the signature: rows for its answers, as AWS documents them, and laws for all of them.
+//! Error documents of S3 other than for a changed request, as AWS documents them, and properties of all of them.
 
-use presignd::pb::{self, GetObject, PutObject, presign_request::Operation};
+use presignd::pb::{GetObject, PutObject, presign_request::Operation};
 use proptest::prelude::*;
 
-use super::{Used, answers::answer_of_aws, verdict};
+use super::{Used, answers::error_of_aws, verdict};
 use crate::support::in_process::{Case, InProcess};
 
 fn case() -> Case {
@@ -18,35 +18,35 @@ fn error(code: &str, rest: &str) -> String {
     format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{rest}<RequestId>1</RequestId></Error>")
 }
 
-async fn told(case: &Case, body: &str) -> (&'static str, Vec<String>) {
+async fn explain_with_body(case: &Case, body: &str) -> (&'static str, Vec<String>) {
     let service = InProcess::new();
     let used = Used::of(&service.presign(case).await.unwrap());
-    let answer = service.explain(case, None, used.question(body)).await;
+    let answer = service.explain(case, None, used.to_explain_request(body)).await;
     (verdict(&answer), answer.findings)
 }
 
 #[tokio::test]
-async fn each_answer_of_s3_has_its_finding_and_verdict() {
+async fn each_error_document_has_its_finding_and_verdict() {
     let rows: Vec<(&str, Case, String, &str, &str)> = vec![
         (
-            "a signature that is right here, and no canonical request",
+            "a signature that matches here, without a canonical request",
             case(),
             error(
                 "SignatureDoesNotMatch",
                 "<Message>The request signature we calculated does not match</Message>",
             ),
             "SIGNATURE_MISMATCH",
-            "S3 says that the signature does not match, and by presignd's secret key it is right for the request as given",
+            "S3 rejects the signature, but for this request and presignd's secret key it is right",
         ),
         (
-            "a canonical request that is none",
+            "a malformed canonical request",
             case(),
             error("SignatureDoesNotMatch", "<CanonicalRequest>GET</CanonicalRequest>"),
             "SIGNATURE_MISMATCH",
-            "S3 says that the signature does not match, and by presignd's secret key it is right for the request as given",
+            "S3 rejects the signature, but for this request and presignd's secret key it is right",
         ),
         (
-            "headers that were not signed",
+            "unsigned headers",
             case(),
             error(
                 "AccessDenied",
@@ -54,10 +54,10 @@ async fn each_answer_of_s3_has_its_finding_and_verdict() {
                  <HeadersNotSigned>x-amz-acl, x-amz-meta-a</HeadersNotSigned>",
             ),
             "SIGNATURE_MISMATCH",
-            "x-amz-acl, x-amz-meta-a is sent but not signed",
+            "x-amz-acl, x-amz-meta-a are sent but not signed",
         ),
         (
-            "headers that were not signed, without their names",
+            "unsigned headers without their names",
             case(),
             error(
                 "AccessDenied",
@@ -75,29 +75,29 @@ async fn each_answer_of_s3_has_its_finding_and_verdict() {
                  <Endpoint>plain-bucket.s3.us-east-1.amazonaws.com</Endpoint>",
             ),
             "SIGNATURE_MISMATCH",
-            "S3 redirects the request to plain-bucket.s3.us-east-1.amazonaws.com, and the redirect breaks the signature, \
-             which is for the host that was signed: sign for the regional host plain-bucket.s3.us-east-1.amazonaws.com",
+            "S3 redirects the request to plain-bucket.s3.us-east-1.amazonaws.com, but the signature is valid only for the \
+             signed host: request a URL for that regional host",
         ),
         (
             "a redirect to another region",
             case(),
             error("TemporaryRedirect", "<Endpoint>plain-bucket.s3-eu-west-1.amazonaws.com</Endpoint>"),
             "SIGNATURE_MISMATCH",
-            "the wrong region was signed for: the credential scope has us-east-1, it must be eu-west-1",
+            "the URL is signed for the wrong region: signed us-east-1, expected eu-west-1, correct the region of the signer",
         ),
         (
-            "a bucket that is elsewhere, it is not said where",
+            "a redirect to a region without its name",
             case(),
             error("PermanentRedirect", "<Region/>"),
             "SIGNATURE_MISMATCH",
-            "the wrong region was signed for: the bucket is not in us-east-1, the region of the credential scope",
+            "the URL is signed for the wrong region: the bucket is not in us-east-1, correct the region of the signer",
         ),
         (
-            "a token that is the right one",
+            "the right token",
             with_token(),
             error("InvalidToken", "<Message>The provided token is malformed or otherwise invalid.</Message>"),
             "UNKNOWN_ACCESS_KEY",
-            "the session token is the one that belongs to the access key, and S3 does not take it",
+            "the session token belongs to the access key, but S3 rejects it",
         ),
         (
             "another service than the host's",
@@ -108,21 +108,21 @@ async fn each_answer_of_s3_has_its_finding_and_verdict() {
                  belongs to &quot;s3-outposts&quot;.</Message>",
             ),
             "SIGNATURE_MISMATCH",
-            "S3 does not take the authentication in the query: Error parsing the X-Amz-Credential parameter; incorrect \
+            "S3 rejects the authentication parameters of the URL: Error parsing the X-Amz-Credential parameter; incorrect \
              service \"s3\".",
         ),
         (
-            "a parameter that is none",
+            "a malformed parameter",
             case(),
             error(
                 "AuthorizationQueryParametersError",
                 "<Message>X-Amz-Expires must be less than a week (in seconds)</Message>",
             ),
             "MALFORMED",
-            "S3 does not take the authentication in the query: X-Amz-Expires must be less than a week",
+            "S3 rejects the authentication parameters of the URL: X-Amz-Expires must be less than a week",
         ),
         (
-            "expired by S3's clock alone",
+            "expired only by S3's clock",
             case(),
             error(
                 "AccessDenied",
@@ -130,23 +130,23 @@ async fn each_answer_of_s3_has_its_finding_and_verdict() {
                  <Expires>2013-05-24T00:15:00Z</Expires><ServerTime>2013-05-24T01:00:00Z</ServerTime>",
             ),
             "EXPIRED",
-            "S3's clock says 2013-05-24T01:00:00Z, by which the URL has expired; the clock of presignd says \
-             2013-05-24T00:00:00Z, by which it has not: one of the two is wrong",
+            "by S3's clock (2013-05-24T01:00:00Z) the URL has expired, by presignd's (2013-05-24T00:00:00Z) it has not: \
+             correct the clock that is wrong",
         ),
         (
-            "early by S3's clock alone",
+            "early only by S3's clock",
             case(),
             error("AccessDenied", "<Message>Request is not yet valid</Message>"),
             "NOT_YET_VALID",
-            "S3's clock says another time, by which the URL is not yet valid; the clock of presignd says \
-             2013-05-24T00:00:00Z, by which it is: one of the two is wrong",
+            "by S3's clock the URL is not yet valid, by presignd's (2013-05-24T00:00:00Z) it is: correct the clock that is \
+             wrong",
         ),
         (
-            "skewed",
+            "a skewed clock",
             case(),
             error("RequestTimeTooSkewed", "<ServerTime>2013-05-23T20:00:00Z</ServerTime>"),
             "NOT_YET_VALID",
-            "S3's clock says 2013-05-23T20:00:00Z",
+            "by S3's clock (2013-05-23T20:00:00Z) the URL is not yet valid",
         ),
         (
             "as Chrome shows it",
@@ -161,53 +161,54 @@ async fn each_answer_of_s3_has_its_finding_and_verdict() {
         ),
     ];
     for (what, case, body, expected, finding) in rows {
-        let (verdict, findings) = told(&case, &body).await;
+        let (verdict, findings) = explain_with_body(&case, &body).await;
         assert_eq!(verdict, expected, "{what}: {findings:?}");
         assert!(findings.first().is_some_and(|first| first.starts_with(finding)), "{what}: {findings:?}");
     }
 }
 
 #[tokio::test]
-async fn headers_that_were_not_given_are_taken_from_what_s3_received() {
+async fn headers_not_given_are_taken_from_the_received_request() {
     let service = InProcess::new();
     let put = PutObject { content_type: "text/plain".to_owned(), ..Default::default() };
     let case = Case::new("plain-bucket", "a key", Operation::PutObject(put));
     let good = Used::of(&service.presign(&case).await.unwrap());
     let bare = Used { headers: [].into(), ..good.clone() };
     let ask = async |used: &Used, arrived: &Used| {
-        let answer = service.explain(&case, None, used.question(&answer_of_aws(arrived))).await;
+        let answer = service.explain(&case, None, used.to_explain_request(&error_of_aws(arrived))).await;
         assert_eq!(verdict(&answer), "SIGNATURE_MISMATCH");
         assert!(!answer.findings.iter().any(|finding| finding.contains("missing")), "{:?}", answer.findings);
         answer.findings
     };
-    let secret_differs = "S3 received what was signed, and the signature is right by presignd's secret key: S3 has \
-        another secret for this access key";
+    let secret_differs = "S3 received the request as signed, and the signature is right for presignd's secret key: \
+        S3 has another secret key for this access key, check the credentials of the signer";
     assert_eq!(ask(&bare, &good).await, [secret_differs]);
 
     let mut arrived = good.clone();
     arrived.header("content-type", "text/plain; charset=utf-8");
-    let differs = "content-type differs from the one signed: \"text/plain\" was signed, \"text/plain; charset=utf-8\" is \
-        used";
+    let differs = "content-type differs from the one signed: signed \"text/plain\", sent \"text/plain; \
+        charset=utf-8\"";
     assert_eq!(ask(&bare, &arrived).await, [differs]);
 
-    // The question is about another request than the one that arrived, which was signed.
+    // S3 received the signed request, but explain is given another one.
     let wrong = Used { method: "DELETE".to_owned(), ..bare.clone() };
     let findings = ask(&Used { url: wrong.url.replace("a%20key", "another"), ..wrong }, &good).await;
     assert_eq!(findings[0], secret_differs, "{findings:?}");
 
-    // It arrived as it was signed, and was over by then.
+    // S3 received the signed request after its expiry.
     let late = Case { time: case.time + 1_000, ..case.clone() };
     let asked = Used { method: "DELETE".to_owned(), ..bare.clone() };
-    let answer = service.explain(&late, None, asked.question(&answer_of_aws(&good))).await;
+    let answer = service.explain(&late, None, asked.to_explain_request(&error_of_aws(&good))).await;
     assert_eq!((verdict(&answer), answer.findings[0].as_str()), ("SIGNATURE_MISMATCH", secret_differs));
 
-    // What arrived is near to what was signed, what was asked is far from it.
+    // The request that S3 received is similar to the signed one, the given one is not.
     let mut asked = bare.clone();
     asked.replace("a%20key", "another");
     let mut arrived = good.clone();
     arrived.replace("a%20key", "a%2520key");
     let findings = ask(&asked, &arrived).await;
-    let twice = "the object key was encoded twice: /a%20key was signed, /a%2520key arrived at S3";
+    let twice = "the object key was encoded twice: use the URL exactly as signed (signed /a%20key, S3 received \
+        /a%2520key)";
     assert_eq!(findings[0], twice, "{findings:?}");
 }
 
@@ -256,7 +257,7 @@ const ELEMENTS: [&str; 12] = [
     "<Region/>",
 ];
 
-/// How a good URL may be used.
+/// How a valid request is changed.
 const DAMAGES: [fn(&mut Used); 6] = [
     |_| {},
     |used| used.method = "PUT".to_owned(),
@@ -267,7 +268,7 @@ const DAMAGES: [fn(&mut Used); 6] = [
 ];
 
 #[tokio::test]
-async fn a_verdict_other_than_valid_has_a_finding_whatever_s3_says() {
+async fn each_invalid_verdict_has_a_finding_for_any_answer() {
     let service = InProcess::new();
     for case in [case(), with_token()] {
         let good = Used::of(&service.presign(&case).await.unwrap());
@@ -277,7 +278,7 @@ async fn a_verdict_other_than_valid_has_a_finding_whatever_s3_says() {
             for (code, message) in CODES.iter().flat_map(|code| MESSAGES.map(|message| (code, message))) {
                 for element in ELEMENTS {
                     let body = error(code, &format!("<Message>{message}</Message>{element}"));
-                    let answer = service.explain(&case, None, used.question(&body)).await;
+                    let answer = service.explain(&case, None, used.to_explain_request(&body)).await;
                     assert!(verdict(&answer) == "VALID" || !answer.findings.is_empty(), "{body}");
                 }
             }
@@ -289,7 +290,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_verdict_other_than_valid_has_a_finding_whatever_is_in_the_body(
+    fn each_invalid_verdict_has_a_finding_for_any_body(
         code in prop::sample::select(CODES.to_vec()),
         message in "[ -~]{0,40}",
         elements in prop::collection::vec((prop::sample::select(vec![
@@ -306,8 +307,7 @@ proptest! {
             let (service, case) = (InProcess::new(), case());
             let mut used = Used::of(&service.presign(&case).await.unwrap());
             DAMAGES[damage](&mut used);
-            let question: pb::ExplainRequest = used.question(&body);
-            let answer = service.explain(&case, None, question).await;
+            let answer = service.explain(&case, None, used.to_explain_request(&body)).await;
             assert!(verdict(&answer) == "VALID" || !answer.findings.is_empty(), "{body}");
             assert!(answer.findings.len() <= 21);
         });

@@ -1,8 +1,8 @@
-//! A row for each cause: how a good URL is damaged, the verdict, and the finding that comes first.
+//! A row for each cause: how a valid request is damaged, the verdict, and the start of the first finding.
 
 use presignd::pb::{self, presign_request::Operation};
 
-use super::{Used, explained, verdict};
+use super::{Used, explain, verdict};
 use crate::support::{
     OUTPOSTS_ARN,
     grpc::{presigned, request},
@@ -13,10 +13,10 @@ use crate::support::{
 const KEY: &str = "explain/a b//c+d/./e.txt";
 const TOKEN: &str = "FwoGZXIvYXdzEJr//+token/with+pluses==";
 
-/// Which request is damaged.
+/// The request that is damaged.
 #[derive(Clone, Copy, PartialEq)]
-enum Of {
-    /// A GET with a query of its own.
+enum Sample {
+    /// A GET with query parameters.
     Read,
     /// A PUT with signed headers.
     Write,
@@ -26,76 +26,70 @@ enum Of {
     Outposts,
     /// A GET of a Multi-Region Access Point, by SigV4A.
     Global,
-    /// A GET of a bucket that stands in the path.
+    /// A GET of a bucket in the path.
     Dotted,
 }
 
-use Of::{Dotted, Global, List, Outposts, Read, Write};
+use Sample::{Dotted, Global, List, Outposts, Read, Write};
 
 type Damage = fn(&mut Used);
 
 const MISMATCH: &str = "SIGNATURE_MISMATCH";
 const MALFORMED: &str = "MALFORMED";
 
-const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
+const CAUSES: &[(&str, Sample, Damage, &str, &str)] = &[
+    ("the method", Read, |u| u.method = "HEAD".into(), MISMATCH, "the method differs: signed GET, sent HEAD"),
     (
-        "the method",
-        Read,
-        |u| u.method = "HEAD".into(),
-        MISMATCH,
-        "the method differs: GET was signed, HEAD is used",
-    ),
-    (
-        "the method of a body",
+        "the method of an upload",
         Write,
         |u| u.method = "POST".into(),
         MISMATCH,
-        "the method differs: PUT was signed, POST is used",
+        "the method differs: signed PUT, sent POST",
     ),
     (
-        "a content type that is not sent",
+        "a missing content type",
         Write,
         |u| drop(u.headers.remove("content-type")),
         MISMATCH,
-        "the signed header content-type is missing: content-type: image/jpeg was signed",
+        "the signed header content-type is missing: send \"content-type: image/jpeg\"",
     ),
     (
         "another content type",
         Write,
         another_content_type,
         MISMATCH,
-        "content-type differs from the one signed: \"image/jpeg\" was signed, \"image/jpg\" is used",
+        "content-type differs from the one signed: signed \"image/jpeg\", sent \"image/jpg\"",
     ),
     (
         "a content type with a charset",
         Write,
         |u| u.header("content-type", "image/jpeg; charset=UTF-8"),
         MISMATCH,
-        "content-type differs from the one signed: \"image/jpeg\" was signed, \"image/jpeg; charset=UTF-8\" is used",
+        "content-type differs from the one signed: signed \"image/jpeg\", sent \"image/jpeg; charset=UTF-8\"",
     ),
     (
-        "a header that is not sent",
+        "a missing header",
         Write,
         |u| drop(u.headers.remove("x-amz-meta-owner")),
         MISMATCH,
-        "the signed header x-amz-meta-owner is missing: it must be sent with the value that was signed",
+        "the signed header x-amz-meta-owner is missing: send it with the value that was signed",
     ),
     (
         "a header with another value",
         Write,
         |u| u.header("x-amz-meta-owner", "b"),
         MISMATCH,
-        "the signature belongs to another request; likely a signed header changed: content-type, x-amz-meta-owner must be sent exactly as signed",
+        "the signature does not match, probably because a signed header differs: send content-type, x-amz-meta-owner exactly as signed",
     ),
     (
-        "a header that is not signed",
+        "an unsigned header",
         Read,
         |u| u.header("x-amz-meta-extra", "b"),
         MISMATCH,
         "x-amz-meta-extra is sent but not signed",
     ),
     (
-        "a header less signed",
+        "a header removed from the signed ones",
         Write,
         |u| u.replace("%3Bx-amz-meta-owner", ""),
         MISMATCH,
@@ -106,164 +100,176 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         Read,
         |u| u.replace("a%20b//c%2Bd", "a%2520b//c%252Bd"),
         MISMATCH,
-        "the object key was encoded twice: /explain/a%20b//c%2Bd/./e.txt was signed, /explain/a%2520b//c%252Bd/./e.txt is used",
+        "the object key was encoded twice: use the URL exactly as signed (signed /explain/a%20b//c%2Bd/./e.txt, sent \
+         /explain/a%2520b//c%252Bd/./e.txt)",
     ),
     (
         "a plus for a space",
         Read,
         |u| u.replace("a%20b", "a+b"),
         "VALID",
-        "a + stands in the place of a space: S3 at AWS takes the one in /explain/a+b//c%2Bd/./e.txt for a space, other \
-         servers do not; write %20",
+        "a + in the path /explain/a+b//c%2Bd/./e.txt is a space to S3 on AWS, but not to other servers: write %20",
     ),
     (
-        "a plus that was encoded",
+        "a decoded plus",
         Read,
         |u| u.replace("c%2Bd", "c+d"),
         MISMATCH,
-        "a + was read as a space (write %2B): /explain/a%20b//c%2Bd/./e.txt was signed, \
-         /explain/a%20b//c%20d/./e.txt is used",
+        "a + was read as a space: write %2B (signed /explain/a%20b//c%2Bd/./e.txt, sent /explain/a%20b//c%20d/./e.txt)",
     ),
     (
         "a plus in the query",
         Read,
         |u| u.replace("x%2Bsigned", "x+signed"),
         MISMATCH,
-        "a + was read as a space (write %2B): response-content-type=text%2Fx%2Bsigned was signed",
+        "a + was read as a space: write %2B (signed response-content-type=text%2Fx%2Bsigned, sent",
     ),
     (
         "pluses in the token",
         Read,
         |u| u.url = u.url.replace("%2Bpluses", "+pluses").replace("%2Btoken", "+token"),
         MISMATCH,
-        "a + was read as a space (write %2B): the session token was signed, another is used",
+        "a + in the session token was read as a space: write %2B",
     ),
     (
-        "a double slash folded",
+        "a removed double slash",
         Read,
         |u| u.replace("b//c", "b/c"),
         MISMATCH,
-        "the path was normalised on the way (// or dot segments): /explain/a%20b//c%2Bd/./e.txt was signed",
+        "// or dot segments were removed from the path: use the URL exactly as signed (signed \
+         /explain/a%20b//c%2Bd/./e.txt, sent",
     ),
     (
-        "a dot folded",
+        "a removed dot segment",
         Read,
         |u| u.replace("/./", "/"),
         MISMATCH,
-        "the path was normalised on the way (// or dot segments): /explain/a%20b//c%2Bd/./e.txt was signed",
+        "// or dot segments were removed from the path: use the URL exactly as signed (signed \
+         /explain/a%20b//c%2Bd/./e.txt, sent",
     ),
     (
         "a parameter added",
         Read,
         |u| u.url.push_str("&utm_source=mail"),
         MISMATCH,
-        "query parameters were added on the way: utm_source=mail",
+        "query parameters were added after signing, remove them: utm_source=mail",
     ),
     (
         "two parameters added",
         Read,
         |u| u.url.push_str("&utm_source=mail&fbclid=x"),
         MISMATCH,
-        "query parameters were added on the way: utm_source=mail&fbclid=x",
+        "query parameters were added after signing, remove them: utm_source=mail&fbclid=x",
     ),
     (
         "a parameter dropped",
         Read,
         |u| u.replace("&versionId=null", ""),
         MISMATCH,
-        "query parameters were dropped on the way: versionId=null",
+        "query parameters were removed after signing, restore them: versionId=null",
     ),
     (
         "a sub-resource dropped",
         List,
         |u| u.replace("&list-type=2", ""),
         MISMATCH,
-        "query parameters were dropped on the way: list-type=2",
+        "query parameters were removed after signing, restore them: list-type=2",
     ),
     (
         "the host",
         Read,
         |u| u.replace("plain-bucket.s3.us-east-1.amazonaws.com", "cdn.example.com"),
         MISMATCH,
-        "the host differs: plain-bucket.s3.us-east-1.amazonaws.com was signed, cdn.example.com is used",
+        "the host differs: send the signed one as Host (signed plain-bucket.s3.us-east-1.amazonaws.com, sent \
+         cdn.example.com)",
     ),
     (
         "the host's region",
         Read,
         |u| u.replace("s3.us-east-1", "s3.eu-west-1"),
         MISMATCH,
-        "the host differs: plain-bucket.s3.us-east-1.amazonaws.com was signed, plain-bucket.s3.eu-west-1.amazonaws.com is used",
+        "the host differs: send the signed one as Host (signed plain-bucket.s3.us-east-1.amazonaws.com, sent \
+         plain-bucket.s3.eu-west-1.amazonaws.com)",
     ),
     (
         "the global host",
         Read,
         |u| u.replace("s3.us-east-1", "s3"),
         MISMATCH,
-        "the host differs: plain-bucket.s3.us-east-1.amazonaws.com was signed",
+        "the host differs: send the signed one as Host (signed plain-bucket.s3.us-east-1.amazonaws.com, sent",
     ),
     (
         "a port in Host",
         Read,
         |u| u.header("Host", "plain-bucket.s3.us-east-1.amazonaws.com:443"),
         MISMATCH,
-        "the host differs: plain-bucket.s3.us-east-1.amazonaws.com was signed, plain-bucket.s3.us-east-1.amazonaws.com:443 is used",
+        "the host differs: send the signed one as Host (signed plain-bucket.s3.us-east-1.amazonaws.com, sent \
+         plain-bucket.s3.us-east-1.amazonaws.com:443)",
     ),
     (
         "the host of an Outpost",
         Outposts,
         |u| u.replace("demo-123456789012", "other-123456789012"),
         MISMATCH,
-        "the host differs: demo-123456789012.op-01234567890123456",
+        "the host differs: send the signed one as Host (signed demo-123456789012.op-01234567890123456",
     ),
     (
         "the region in the scope",
         Read,
         |u| u.replace("%2Fus-east-1%2F", "%2Feu-west-1%2F"),
         MISMATCH,
-        "the credential scope (region or service) differs from the one signed: ASIAIOSFODNN7EXAMPLE/",
+        "the credential scope (region or service) differs: signed ASIAIOSFODNN7EXAMPLE/",
     ),
     (
         "the service in the scope",
         Outposts,
         |u| u.replace("%2Fs3-outposts%2F", "%2Fs3%2F"),
         MISMATCH,
-        "the credential scope (region or service) differs from the one signed: ASIAIOSFODNN7EXAMPLE/",
+        "the credential scope (region or service) differs: signed ASIAIOSFODNN7EXAMPLE/",
     ),
     (
         "the token",
         Read,
         drop_token,
         MISMATCH,
-        "the session token is missing: the URL was signed with X-Amz-Security-Token",
+        "the session token is missing: the URL was signed with X-Amz-Security-Token, use the whole URL",
     ),
     (
         "another token",
         Read,
         |u| u.replace("X-Amz-Security-Token=", "X-Amz-Security-Token=x"),
         MISMATCH,
-        "the session token differs from the one that was signed",
+        "the session token differs from the one signed: use the URL exactly as signed",
     ),
     (
         "an unknown access key",
         Read,
         |u| u.replace("ASIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
         "UNKNOWN_ACCESS_KEY",
-        "no signer of this presignd has the access key of the URL, so its signature cannot be checked",
+        "no signer of this presignd has the access key of the URL, so its signature cannot be checked: another \
+         presignd may have signed it",
     ),
     (
-        "an access key of before",
+        "an unknown temporary access key",
         Read,
         |u| u.replace("ASIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLF"),
         "UNKNOWN_ACCESS_KEY",
-        "no signer of this presignd has the access key of the URL, so its signature cannot be checked: it is of temporary credentials",
+        "no signer of this presignd has the access key of the URL, so its signature cannot be checked: its \
+         temporary credentials may have been replaced since, or another presignd may have signed it",
     ),
-    ("half a signature", Read, |u| u.url.truncate(u.url.len() - 32), MISMATCH, "X-Amz-Signature has"),
+    (
+        "half a signature",
+        Read,
+        |u| u.url.truncate(u.url.len() - 32),
+        MISMATCH,
+        "X-Amz-Signature has 32 characters instead of 64: the URL was cut off",
+    ),
     (
         "another path",
         Read,
         |u| u.replace("e.txt", "f.txt"),
         MISMATCH,
-        "the signature belongs to another request and to none that is near to this one",
+        "the signature does not match this request or any similar one",
     ),
     ("a fragment", Read, |u| u.replace("e.txt", "e.txt#"), MALFORMED, "this is not a presigned URL"),
     ("SigV2", Read, sig_v2, MALFORMED, "this URL is signed with Signature Version 2"),
@@ -275,7 +281,7 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         "this is not a presigned URL",
     ),
     (
-        "another kind of text",
+        "a URI of another scheme",
         Read,
         |u| u.url = "s3://plain-bucket/key".into(),
         MALFORMED,
@@ -289,32 +295,32 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         "the URL lacks X-Amz-SignedHeaders, X-Amz-Signature",
     ),
     (
-        "copied out of HTML",
+        "copied from HTML",
         Read,
         |u| u.url = u.url.replace('&', "&amp;"),
         MALFORMED,
-        "the URL was copied out of HTML or XML: & is written as &amp; in it, write & again",
+        "the URL was copied from HTML or XML with its escapes: replace each &amp; with &",
     ),
     (
-        "copied out of HTML, by number",
+        "copied from HTML, by number",
         Read,
         |u| u.url = u.url.replace('&', "&#38;"),
         MALFORMED,
-        "the URL was copied out of HTML or XML: & is written as &#38; in it, write & again",
+        "the URL was copied from HTML or XML with its escapes: replace each &#38; with &",
     ),
     (
-        "copied out of JSON",
+        "copied from JSON",
         Read,
         |u| u.url = u.url.replace('&', "\\u0026"),
         MALFORMED,
-        "the URL was copied out of JSON: & is written as \\u0026 in it, write & again",
+        "the URL was copied from JSON with its escapes: replace each \\u0026 with &",
     ),
     (
-        "the last one of JSON",
+        "one JSON escape left",
         Read,
         |u| u.replace("&X-Amz-Signature", "\\u0026X-Amz-Signature"),
         MALFORMED,
-        "the URL was copied out of JSON: & is written as \\u0026 in it, write & again",
+        "the URL was copied from JSON with its escapes: replace each \\u0026 with &",
     ),
     (
         "the question mark encoded",
@@ -342,74 +348,74 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         Read,
         |u| u.replace("a%20b", "a b"),
         MALFORMED,
-        "the URL has a space in its path: a space is written %20",
+        "the URL has a space in its path: write %20",
     ),
     (
         "a space in the query",
         Read,
         |u| u.replace("X-Amz-Expires=900", "X-Amz-Expires=900 "),
         MALFORMED,
-        "the URL has white space",
+        "the URL contains white space",
     ),
     (
-        "a bracket behind the URL",
+        "a bracket after the URL",
         Read,
         |u| u.url.push(')'),
         MISMATCH,
-        "X-Amz-Signature has 65 characters, more than a signature has: something was appended to the URL",
+        "X-Amz-Signature has 65 characters instead of 64: remove what was appended to the URL",
     ),
     (
-        "a slash too many",
+        "an extra slash",
         Read,
         |u| u.replace(".com/explain", ".com//explain"),
         MISMATCH,
-        "a / too many is in the path: /explain/a%20b//c%2Bd/./e.txt was signed, //explain/a%20b//c%2Bd/./e.txt is used",
+        "the path has an extra /: remove it (signed /explain/a%20b//c%2Bd/./e.txt, sent //explain/a%20b//c%2Bd/./e.txt)",
     ),
     (
         "a slash at the end",
         Read,
         |u| u.replace("e.txt", "e.txt/"),
         MISMATCH,
-        "a / too many is in the path: /explain/a%20b//c%2Bd/./e.txt was signed",
+        "the path has an extra /: remove it (signed /explain/a%20b//c%2Bd/./e.txt, sent",
     ),
     (
         "the lifetime edited",
         Read,
         |u| u.replace("X-Amz-Expires=900", "X-Amz-Expires=86400"),
         MISMATCH,
-        "the query parameter X-Amz-Expires differs: \"900\" was signed, \"86400\" is used",
+        "the query parameter X-Amz-Expires differs: signed \"900\", sent \"86400\"",
     ),
     (
-        "a host with the dot of the root",
+        "a host with a final dot",
         Read,
         |u| u.replace("amazonaws.com/", "amazonaws.com./"),
         MISMATCH,
-        "the host differs: plain-bucket.s3.us-east-1.amazonaws.com was signed, plain-bucket.s3.us-east-1.amazonaws.com. \
-         is used",
+        "the host differs: send the signed one as Host (signed plain-bucket.s3.us-east-1.amazonaws.com, sent \
+         plain-bucket.s3.us-east-1.amazonaws.com.)",
     ),
     (
         "the host of a bucket in the path",
         Dotted,
         |u| u.replace("s3.us-east-1.amazonaws.com", "cdn.example.com"),
         MISMATCH,
-        "the host differs: s3.us-east-1.amazonaws.com was signed, cdn.example.com is used",
+        "the host differs: send the signed one as Host (signed s3.us-east-1.amazonaws.com, sent cdn.example.com)",
     ),
     (
         "a line break",
         Read,
         |u| u.replace("&X-Amz-Date", "\n&X-Amz-Date"),
         MALFORMED,
-        "the URL has white space",
+        "the URL contains white space",
     ),
     (
-        "too long a life",
+        "a lifetime over 7 days",
         Read,
         |u| u.replace("X-Amz-Expires=900", "X-Amz-Expires=604801"),
         MALFORMED,
-        "X-Amz-Expires is not a number",
+        "X-Amz-Expires is not valid: it must be a number of seconds from 1 to 604800",
     ),
     (
-        "two ways to sign",
+        "an Authorization header in addition",
         Read,
         |u| u.header("Authorization", "Bearer x"),
         MALFORMED,
@@ -420,7 +426,7 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
         Global,
         |u| u.method = "PUT".into(),
         MISMATCH,
-        "the method differs: GET was signed, PUT is used",
+        "the method differs: signed GET, sent PUT",
     ),
     (
         "encoded twice, by SigV4A",
@@ -431,7 +437,7 @@ const CAUSES: &[(&str, Of, Damage, &str, &str)] = &[
     ),
 ];
 
-/// In capitals, as clients have it.
+/// With a name in capitals, as clients send it.
 fn another_content_type(used: &mut Used) {
     used.headers.remove("content-type");
     used.header("Content-Type", "image/jpg");
@@ -448,7 +454,7 @@ fn sig_v2(used: &mut Used) {
     used.url.push_str("?AWSAccessKeyId=ASIAIOSFODNN7EXAMPLE&Expires=1999999999&Signature=c2lnbmF0dXJl%3D");
 }
 
-async fn with_token() -> Sidecar {
+async fn start_with_token() -> Sidecar {
     let mut command = presignd();
     command
         .env("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE")
@@ -460,7 +466,7 @@ async fn with_token() -> Sidecar {
     sidecar
 }
 
-fn signed(of: Of) -> pb::PresignRequest {
+fn sign_request(sample: Sample) -> pb::PresignRequest {
     let read = Operation::GetObject(pb::GetObject {
         version_id: "null".to_owned(),
         response_content_type: "text/x+signed".to_owned(),
@@ -473,7 +479,7 @@ fn signed(of: Of) -> pb::PresignRequest {
     });
     let at =
         |bucket: &str, operation| pb::PresignRequest { bucket: bucket.to_owned(), ..request(KEY, operation) };
-    match of {
+    match sample {
         Read => request(KEY, read),
         Write => request(KEY, write),
         List => request("", Operation::ListObjectsV2(pb::ListObjectsV2::default())),
@@ -485,16 +491,16 @@ fn signed(of: Of) -> pb::PresignRequest {
 
 #[tokio::test]
 async fn each_cause_has_its_own_finding_and_verdict() {
-    let sidecar = with_token().await;
+    let sidecar = start_with_token().await;
     let mut client = sidecar.client().await;
     let mut wrong = Vec::new();
-    for (what, of, damage, expected, finding) in CAUSES {
-        let good = Used::of(&presigned(client.presign(signed(*of)).await));
-        let before = explained(&mut client, &good, "").await;
+    for (what, sample, damage, expected, finding) in CAUSES {
+        let good = Used::of(&presigned(client.presign(sign_request(*sample)).await));
+        let before = explain(&mut client, &good, "").await;
         assert_eq!((verdict(&before), before.findings.as_slice()), ("VALID", &[][..]), "{what}");
         let mut used = good.clone();
         damage(&mut used);
-        let answer = explained(&mut client, &used, "").await;
+        let answer = explain(&mut client, &used, "").await;
         let first = answer.findings.first().map_or("nothing", String::as_str);
         if verdict(&answer) != *expected || !first.starts_with(finding) {
             wrong.push(format!(
@@ -508,24 +514,24 @@ async fn each_cause_has_its_own_finding_and_verdict() {
 }
 
 #[tokio::test]
-async fn without_the_key_is_told_what_can_be_told_without_it() {
-    let sidecar = with_token().await;
+async fn unknown_access_key_reports_expiry_and_missing_headers() {
+    let sidecar = start_with_token().await;
     let mut client = sidecar.client().await;
-    let mut used = Used::of(&presigned(client.presign(signed(Write)).await));
+    let mut used = Used::of(&presigned(client.presign(sign_request(Write)).await));
     used.replace("ASIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE");
     used.headers.clear();
     let at = used.url.find("X-Amz-Date=").unwrap() + "X-Amz-Date=".len();
     used.url = used.url.replace(&used.url[at..at + 8], "20200102");
-    let answer = explained(&mut client, &used, "").await;
+    let answer = explain(&mut client, &used, "").await;
     assert_eq!(verdict(&answer), "UNKNOWN_ACCESS_KEY");
-    let begin = |text: &str| answer.findings.iter().any(|finding| finding.starts_with(text));
+    let has_finding = |start: &str| answer.findings.iter().any(|finding| finding.starts_with(start));
     assert!(answer.findings[0].starts_with("the URL expired at 2020-01-02T"), "{:?}", answer.findings);
-    assert!(begin("the signed header content-type is missing"), "{:?}", answer.findings);
-    assert!(begin("no signer of this presignd has the access key"), "{:?}", answer.findings);
+    assert!(has_finding("the signed header content-type is missing"), "{:?}", answer.findings);
+    assert!(has_finding("no signer of this presignd has the access key"), "{:?}", answer.findings);
 }
 
 #[tokio::test]
-async fn a_plus_is_a_plus_at_other_servers_than_aws() {
+async fn a_plus_in_the_path_is_a_plus_outside_aws() {
     let service = InProcess::new();
     let case = Case {
         endpoint: Some("https://minio.local:9000"),
@@ -534,26 +540,27 @@ async fn a_plus_is_a_plus_at_other_servers_than_aws() {
     };
     let mut used = Used::of(&service.presign(&case).await.unwrap());
     used.replace("%2B", "+");
-    let answer = service.explain(&case, None, used.question("")).await;
+    let answer = service.explain(&case, None, used.to_explain_request("")).await;
     assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
     used.replace("%20", "+");
-    let answer = service.explain(&case, None, used.question("")).await;
+    let answer = service.explain(&case, None, used.to_explain_request("")).await;
     assert_eq!(verdict(&answer), MISMATCH);
-    // What the one plus stood for and what the other is not in the URL any more.
-    let unexplained = "the signature belongs to another request and to none that is near to this one";
+    // One plus was a space and one a plus: no candidate has both.
+    let unexplained = "the signature does not match this request or any similar one";
     assert!(answer.findings[0].starts_with(unexplained), "{:?}", answer.findings);
     used.replace("b+c", "b%2Bc");
-    let answer = service.explain(&case, None, used.question("")).await;
+    let answer = service.explain(&case, None, used.to_explain_request("")).await;
     assert_eq!(verdict(&answer), MISMATCH);
     assert_eq!(
         answer.findings,
-        ["a + stands in the place of a space (write %20): /plain-bucket/a%20b%2Bc was signed, \
-          /plain-bucket/a%2Bb%2Bc is used"]
+        [
+            "a space was written as +: write %20 (signed /plain-bucket/a%20b%2Bc, sent /plain-bucket/a%2Bb%2Bc)"
+        ]
     );
 }
 
 #[tokio::test]
-async fn a_public_endpoint_with_a_base_path_is_known_as_what_was_signed_for() {
+async fn changed_host_or_base_path_of_an_endpoint_is_reported() {
     let service = InProcess::new();
     let get = || Operation::GetObject(pb::GetObject::default());
     let public = ("PUBLIC_ENDPOINT", "https://files.example/s3".to_owned());
@@ -570,28 +577,29 @@ async fn a_public_endpoint_with_a_base_path_is_known_as_what_was_signed_for() {
         };
         let good = Used::of(&service.presign(&case).await.unwrap());
         assert!(good.url.contains(&format!("://{host}{base}/a/key?")), "{}", good.url);
-        let answer = service.explain(&case, None, good.question("")).await;
+        let answer = service.explain(&case, None, good.to_explain_request("")).await;
         assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
         let parts = answer.parts.unwrap();
         assert_eq!((parts.bucket.as_str(), parts.key.as_str()), ("plain-bucket", "a/key"));
-        // Another name in front of it.
+        // Another host name, as of a CDN.
         let mut used = good.clone();
         used.replace(&format!("://{host}/"), "://cdn.example.com/");
-        let answer = service.explain(&case, None, used.question("")).await;
-        let differs = format!("the host differs: {host} was signed, cdn.example.com is used");
+        let answer = service.explain(&case, None, used.to_explain_request("")).await;
+        let differs =
+            format!("the host differs: send the signed one as Host (signed {host}, sent cdn.example.com)");
         assert!(answer.findings.contains(&differs) || !path_style, "{:?}", answer.findings);
-        // A proxy that takes the base path away.
+        // A proxy that removes the base path.
         let stripped = base.trim_start_matches("/s3").trim_start_matches("/base");
         let mut used = good.clone();
         used.replace(&format!("{host}{base}/"), &format!("{host}{stripped}/"));
-        let answer = service.explain(&case, None, used.question("")).await;
-        let differs = format!("the path differs: {base}/a/key was signed, {stripped}/a/key is used");
+        let answer = service.explain(&case, None, used.to_explain_request("")).await;
+        let differs = format!("the path differs: signed {base}/a/key, sent {stripped}/a/key");
         assert_eq!(answer.findings, [differs]);
     }
 }
 
 #[tokio::test]
-async fn a_host_of_another_partition_or_of_fips_is_known_as_aws() {
+async fn hosts_of_other_partitions_and_fips_are_aws_hosts() {
     let service = InProcess::new();
     for (region, settings) in [
         ("eusc-de-east-1", vec![]),
@@ -605,7 +613,7 @@ async fn a_host_of_another_partition_or_of_fips_is_known_as_aws() {
         let get = Operation::GetObject(pb::GetObject::default());
         let case = Case { settings, ..Case::new("plain-bucket", "a key", get) }.in_region(region);
         let good = Used::of(&service.presign(&case).await.unwrap());
-        let answer = service.explain(&case, None, good.question("")).await;
+        let answer = service.explain(&case, None, good.to_explain_request("")).await;
         assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]), "{region}");
         assert_eq!(answer.parts.unwrap().bucket, "plain-bucket", "{region}");
         let mut used = good.clone();
@@ -613,7 +621,7 @@ async fn a_host_of_another_partition_or_of_fips_is_known_as_aws() {
         let other = used.url.split('/').nth(2).unwrap().to_owned();
         used.url = good.url.clone();
         used.header("Host", &other);
-        let answer = service.explain(&case, None, used.question("")).await;
+        let answer = service.explain(&case, None, used.to_explain_request("")).await;
         assert_eq!(verdict(&answer), MISMATCH, "{region}");
     }
     let case = Case {
@@ -623,19 +631,19 @@ async fn a_host_of_another_partition_or_of_fips_is_known_as_aws() {
     };
     let case = case.in_region("us-gov-west-1");
     let used = Used::of(&service.presign(&case).await.unwrap());
-    let answer = service.explain(&case, None, used.question("")).await;
+    let answer = service.explain(&case, None, used.to_explain_request("")).await;
     assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
 }
 
 #[tokio::test]
-async fn the_number_of_findings_and_the_length_of_names_are_bounded() {
+async fn number_and_length_of_findings_are_limited() {
     let service = InProcess::new();
     let metadata = (0..40).map(|number| (format!("{number}-{}", "n".repeat(300)), "x".to_owned())).collect();
     let put = Operation::PutObject(pb::PutObject { metadata, ..Default::default() });
     let case = Case::new("plain-bucket", "key", put);
     let mut used = Used::of(&service.presign(&case).await.unwrap());
     used.headers.clear();
-    let answer = service.explain(&case, None, used.question("")).await;
+    let answer = service.explain(&case, None, used.to_explain_request("")).await;
     assert_eq!((verdict(&answer), answer.findings.len()), (MISMATCH, 21));
     assert_eq!(answer.findings[20], "and 20 more");
     for finding in &answer.findings {
@@ -645,7 +653,7 @@ async fn the_number_of_findings_and_the_length_of_names_are_bounded() {
         used.header(&format!("x-amz-meta-{number}-{}", "n".repeat(300)), "y");
         used.header(&format!("x-amz-meta-m{number}-{}", "n".repeat(300)), "y");
     }
-    let answer = service.explain(&case, None, used.question("")).await;
+    let answer = service.explain(&case, None, used.to_explain_request("")).await;
     assert_eq!(verdict(&answer), MISMATCH);
     for finding in &answer.findings {
         assert!(finding.contains("and 30 more"), "{finding}");
@@ -654,16 +662,16 @@ async fn the_number_of_findings_and_the_length_of_names_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_signature_for_another_region_or_service_than_the_hosts_is_told() {
+async fn scope_that_differs_from_the_host_is_reported() {
     let service = InProcess::new();
     for (endpoint, finding) in [
         (
             "https://s3.us-east-1.amazonaws.com",
-            "the wrong region was signed for: the credential scope has eu-west-1, it must be us-east-1",
+            "the URL is signed for the wrong region: signed eu-west-1, expected us-east-1, correct the region of the signer",
         ),
         (
             "https://op-01234567890123456.s3-outposts.eu-west-1.amazonaws.com",
-            "the wrong service was signed for: the credential scope has s3, this host needs s3-outposts",
+            "the URL is signed for the wrong service: signed s3, but this host expects s3-outposts",
         ),
     ] {
         let case = Case {
@@ -672,7 +680,7 @@ async fn a_signature_for_another_region_or_service_than_the_hosts_is_told() {
             ..Case::new("plain-bucket", "key", Operation::GetObject(pb::GetObject::default()))
         };
         let used = Used::of(&service.presign(&case).await.unwrap());
-        let answer = service.explain(&case, None, used.question("")).await;
+        let answer = service.explain(&case, None, used.to_explain_request("")).await;
         assert_eq!(verdict(&answer), MISMATCH);
         assert_eq!(answer.findings, [finding]);
     }

@@ -1,4 +1,4 @@
-//! `presignd explain`: what a shell sees of it.
+//! `presignd explain`: exit codes and output.
 
 use std::{
     io::Write,
@@ -12,7 +12,7 @@ use crate::support::{
     sidecar::{Sidecar, presignd},
 };
 
-/// Runs a command with this on its standard input: exit code, standard output, standard error.
+/// Runs `presignd explain` with this standard input. Returns the exit code, standard output and standard error.
 fn run(sidecar: &Sidecar, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut command: Command = presignd();
     command.arg("explain").args(arguments).args(["--server", &sidecar.tcp]);
@@ -29,7 +29,7 @@ async fn url(sidecar: &Sidecar) -> String {
 }
 
 #[tokio::test]
-async fn a_valid_url_is_exit_code_0_and_its_parts_are_printed() {
+async fn valid_url_exits_0_and_prints_its_parts() {
     let sidecar = Sidecar::start(&[]).await;
     let url = url(&sidecar).await;
     let (code, out, err) = run(&sidecar, &[&url], "");
@@ -48,18 +48,17 @@ async fn a_valid_url_is_exit_code_0_and_its_parts_are_printed() {
     assert_eq!(lines[6..8], ["algorithm AWS4-HMAC-SHA256", "key id    AKIAIOSFODNN7EXAMPLE"]);
     assert!(lines[8].ends_with("/us-east-1/s3"), "{out}");
     assert_eq!(lines[9..], ["headers   host"]);
-    // The same from standard input, where no history keeps it.
+    // The same from standard input.
     assert_eq!(run(&sidecar, &["-"], &format!("{url}\n")), (Some(0), out, String::new()));
 }
 
 #[tokio::test]
-async fn another_verdict_is_exit_code_1_with_its_findings_and_the_canonical_request_when_asked_for() {
+async fn other_verdict_exits_1_and_prints_findings() {
     let sidecar = Sidecar::start(&[]).await;
     let url = url(&sidecar).await;
     let (code, out, err) = run(&sidecar, &[&url, "--method", "put", "-v"], "");
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
-    let start =
-        "verdict   SIGNATURE_MISMATCH\nfinding   the method differs: GET was signed, PUT is used\nhost ";
+    let start = "verdict   SIGNATURE_MISMATCH\nfinding   the method differs: signed GET, sent PUT\nhost ";
     assert!(out.starts_with(start), "{out}");
     assert!(out.contains("\n\ncanonical request:\nPUT\n/a%20b.txt\nX-Amz-Algorithm="), "{out}");
     assert!(out.contains("\n\nstring to sign:\nAWS4-HMAC-SHA256\n"), "{out}");
@@ -68,7 +67,7 @@ async fn another_verdict_is_exit_code_1_with_its_findings_and_the_canonical_requ
 }
 
 #[tokio::test]
-async fn json_has_every_field_of_the_answer() {
+async fn json_output_has_every_field() {
     let sidecar = Sidecar::start(&[]).await;
     let url = url(&sidecar).await;
     let folder = tempfile::tempdir().unwrap();
@@ -105,17 +104,17 @@ async fn json_has_every_field_of_the_answer() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_told_in_one_sentence() {
+async fn invalid_arguments_are_rejected_with_one_sentence() {
     let sidecar = Sidecar::start(&[]).await;
     for (arguments, message) in [
         (
             &["-", "--error-body", "-"][..],
-            "the URL and the error body cannot both come from the standard input: give one as an argument or a file",
+            "the URL and the error body cannot both be read from standard input: give one as an argument or a file",
         ),
-        (&["-"], "url is empty: give the whole URL, as it was used"),
+        (&["-"], "url is empty: give the whole URL that was used"),
         (
             &["https://h/", "--error-body", "/none.xml"],
-            "--error-body cannot be read from /none.xml: No such file or directory (os error 2)",
+            "failed to read --error-body from /none.xml: No such file or directory (os error 2)",
         ),
         (&["https://h/", "--header", "x"], "--header needs NAME:VALUE, as in --header \"a:b\""),
     ] {

@@ -1,4 +1,4 @@
-//! URLs of credentials that others took the place of.
+//! URLs that were signed with credentials that were replaced since.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ use crate::support::{
 
 const START: u64 = 1_369_353_600;
 
-/// A service whose signer's credentials and time the test changes.
+/// A service with one signer. The test sets its credentials and its time.
 struct Rotating {
     time: Arc<AtomicU64>,
     deps: SignerDeps,
@@ -57,7 +57,7 @@ impl Rotating {
         Self { time, deps, generations, client }
     }
 
-    /// Gives the signer these credentials, which end so many seconds after the start.
+    /// Replaces the signer's credentials. `end` is their expiry, in seconds after `START`.
     fn rotate(&self, id: &str, end: Option<u64>) {
         let secret = |what: &str| Secret::from(format!("{what}-of-{id}"));
         let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(START + end));
@@ -80,53 +80,53 @@ impl Rotating {
         Used::of(&presigned(self.client.presign(asked).await))
     }
 
-    async fn told(&mut self, used: &Used) -> (&'static str, Vec<String>) {
-        let answer = self.client.explain(used.question("")).await.unwrap().into_inner();
+    async fn explain(&mut self, used: &Used) -> (&'static str, Vec<String>) {
+        let answer = self.client.explain(used.to_explain_request("")).await.unwrap().into_inner();
         (verdict(&answer), answer.findings)
     }
 }
 
-const UNKNOWN: &str = "no signer of this presignd has the access key of the URL, so its signature cannot be checked: it \
-    is of temporary credentials, which may have been replaced since";
+const UNKNOWN: &str = "no signer of this presignd has the access key of the URL, so its signature cannot be checked: its \
+    temporary credentials may have been replaced since, or another presignd may have signed it";
 
 #[tokio::test]
-async fn a_url_of_credentials_that_were_replaced_is_known_until_an_hour_after_their_end() {
+async fn replaced_credentials_are_known_for_an_hour_after_expiry() {
     let mut service = Rotating::new();
     service.rotate("ASIAFIRST", Some(3_600));
     let used = service.url(3_600).await;
     service.at(1_800);
     service.rotate("ASIASECOND", Some(5_400));
-    assert_eq!(service.told(&used).await, ("VALID", vec![]));
+    assert_eq!(service.explain(&used).await, ("VALID", vec![]));
     let mut other = used.clone();
     other.replace("/key", "/key/");
-    let (verdict, findings) = service.told(&other).await;
+    let (verdict, findings) = service.explain(&other).await;
     assert_eq!(verdict, "SIGNATURE_MISMATCH");
-    assert!(findings[0].starts_with("a / too many is in the path"), "{findings:?}");
+    assert!(findings[0].starts_with("the path has an extra /: remove it"), "{findings:?}");
     service.at(3_600 + 3_599);
-    let (verdict, findings) = service.told(&used).await;
+    let (verdict, findings) = service.explain(&used).await;
     assert_eq!((verdict, findings.len()), ("EXPIRED", 1), "{findings:?}");
     service.at(3_600 + 3_600);
-    let (verdict, findings) = service.told(&used).await;
+    let (verdict, findings) = service.explain(&used).await;
     assert_eq!(verdict, "UNKNOWN_ACCESS_KEY");
     assert!(findings.iter().any(|finding| finding == UNKNOWN), "{findings:?}");
 }
 
 #[tokio::test]
-async fn credentials_that_were_revoked_early_tell_that_they_ended_before_the_url() {
+async fn corrected_expiry_of_credentials_precedes_that_of_the_url() {
     let mut service = Rotating::new();
     service.rotate("ASIAFIRST", Some(7_200));
     let used = service.url(7_000).await;
-    // The same key, and its end was corrected.
+    // The same access key, with an earlier expiry.
     service.rotate("ASIAFIRST", Some(600));
     service.rotate("ASIASECOND", Some(7_200));
     service.at(601);
-    let expected = "the credentials that signed the URL expired at 2013-05-24T00:10:00Z, before the URL itself: ask for a \
+    let expected = "the credentials that signed the URL expired at 2013-05-24T00:10:00Z, before the URL itself: request a \
         new URL";
-    assert_eq!(service.told(&used).await, ("EXPIRED", vec![expected.to_owned()]));
+    assert_eq!(service.explain(&used).await, ("EXPIRED", vec![expected.to_owned()]));
 }
 
 #[tokio::test]
-async fn the_last_four_are_remembered_and_none_that_has_no_end() {
+async fn only_the_last_four_temporary_credentials_are_remembered() {
     let mut service = Rotating::new();
     let mut urls = Vec::new();
     for number in 0..6 {
@@ -135,10 +135,10 @@ async fn the_last_four_are_remembered_and_none_that_has_no_end() {
     }
     for (number, used) in urls.iter().enumerate() {
         let expected = if number == 0 { "UNKNOWN_ACCESS_KEY" } else { "VALID" };
-        assert_eq!(service.told(used).await.0, expected, "{number}");
+        assert_eq!(service.explain(used).await.0, expected, "{number}");
     }
     service.rotate("AKIAFOREVER", None);
     let used = service.url(900).await;
     service.rotate("ASIANEXT", Some(7_200));
-    assert_eq!(service.told(&used).await.0, "UNKNOWN_ACCESS_KEY");
+    assert_eq!(service.explain(&used).await.0, "UNKNOWN_ACCESS_KEY");
 }

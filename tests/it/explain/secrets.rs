@@ -1,9 +1,9 @@
-//! What an explanation never has in it: secrets, tokens, and signatures that were computed.
+//! An explanation never contains secrets, session tokens or computed signatures.
 
 use presignd::pb::{self, PutObject, presign_request::Operation};
 use proptest::prelude::*;
 
-use super::{Used, explained, verdict};
+use super::{Used, explain, verdict};
 use crate::support::{
     SECRET_KEY,
     grpc::{Told, parameter, presigned, refused, request, says_when_to_retry},
@@ -28,8 +28,8 @@ async fn start() -> Sidecar {
     sidecar
 }
 
-/// Everything that an answer says, in one text.
-fn all_of(answer: &pb::ExplainResponse) -> String {
+/// All text of an answer.
+fn join_texts(answer: &pb::ExplainResponse) -> String {
     let parts = answer.parts.clone().unwrap();
     [
         answer.findings.join("\n"),
@@ -43,7 +43,7 @@ fn all_of(answer: &pb::ExplainResponse) -> String {
 }
 
 #[tokio::test]
-async fn no_secret_and_no_signature_is_in_an_explanation_whatever_was_damaged() {
+async fn explanations_contain_no_secret_for_any_damage() {
     let sidecar = start().await;
     let mut client = sidecar.client().await;
     let put = PutObject {
@@ -87,8 +87,8 @@ async fn no_secret_and_no_signature_is_in_an_explanation_whatever_was_damaged() 
         received(&format!("X-Amz-Security-Token={token}"), SSE_KEY),
     ];
     for (used, body) in rows.iter().flat_map(|used| bodies.iter().map(move |body| (used, body))) {
-        let answer = explained(&mut client, used, body).await;
-        let text = all_of(&answer);
+        let answer = explain(&mut client, used, body).await;
+        let text = join_texts(&answer);
         assert!(answer.canonical_request.contains("***"), "{text}");
         for secret in [SECRET_KEY, TOKEN, &token, SSE_KEY, &signature, "b3RoZXIgY2FuYXJ5"] {
             assert!(!text.contains(secret), "{secret} is in {} {text}", verdict(&answer));
@@ -100,7 +100,7 @@ async fn no_secret_and_no_signature_is_in_an_explanation_whatever_was_damaged() 
     }
 }
 
-/// How URLs are damaged when they are copied, and worse.
+/// How URLs are damaged: a text, and its replacement.
 const DAMAGES: [(&str, &str); 24] = [
     ("&", "\\u0026"),
     ("&", "&amp;"),
@@ -128,24 +128,24 @@ const DAMAGES: [(&str, &str); 24] = [
     ("AWS4-HMAC-SHA256", ""),
 ];
 
-/// The text with the damage at every place, or at those whose bit is set.
-fn damaged(text: &str, (from, to): (&str, &str), places: u32) -> String {
+/// Damages the occurrences of `from` whose bit is set.
+fn damage_url(text: &str, (from, to): (&str, &str), occurrences: u32) -> String {
     let mut pieces = text.split(from);
     let mut all = pieces.next().unwrap_or_default().to_owned();
-    for (place, piece) in pieces.enumerate() {
-        all.push_str(if places >> (place % 32) & 1 == 1 { to } else { from });
+    for (index, piece) in pieces.enumerate() {
+        all.push_str(if occurrences >> (index % 32) & 1 == 1 { to } else { from });
         all.push_str(piece);
     }
     all
 }
 
-/// That no secret of a good URL is in the answer to a damaged one.
-async fn nothing_is_told(service: &InProcess, case: &Case, good: &Used, url: String) {
+/// Asserts that the answer to a damaged URL contains no secret of the valid one.
+async fn assert_no_secret_is_shown(service: &InProcess, case: &Case, good: &Used, url: String) {
     let signature = parameter(&good.url, "X-Amz-Signature").to_owned();
     let used = Used { url, ..good.clone() };
     for body in ["", "<Error><Code>SignatureDoesNotMatch</Code><Message>x</Message></Error>"] {
-        let answer = service.explain(case, None, used.question(body)).await;
-        let text = all_of(&answer).to_lowercase();
+        let answer = service.explain(case, None, used.to_explain_request(body)).await;
+        let text = join_texts(&answer).to_lowercase();
         let token = case.session_token.as_deref().unwrap();
         let in_url = token.replace('/', "%2F").replace('=', "%3D").replace('+', "%2B");
         for secret in [SECRET_KEY, token, &in_url, &in_url.replace('%', "%25"), &signature] {
@@ -164,20 +164,21 @@ fn with_token() -> Case {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_an_explanation_of_a_url_that_cannot_be_read() {
+async fn explanations_of_unreadable_urls_contain_no_secret() {
     let (service, case) = (InProcess::new(), with_token());
     let path_style = Case { path_style: true, ..case.clone() };
     for case in [case, path_style] {
         let good = Used::of(&service.presign(&case).await.unwrap());
         for damage in DAMAGES {
-            // All of them, the first, the last ones.
-            for places in [u32::MAX, 1, !1, 1 << 4, 1 << 5, 1 << 6] {
-                let url = damaged(&good.url, damage, places);
-                nothing_is_told(&service, &case, &good, url).await;
+            // All occurrences, the first, all but the first, and single ones.
+            for occurrences in [u32::MAX, 1, !1, 1 << 4, 1 << 5, 1 << 6] {
+                let url = damage_url(&good.url, damage, occurrences);
+                assert_no_secret_is_shown(&service, &case, &good, url).await;
             }
         }
-        let all = DAMAGES[..3].iter().fold(good.url.clone(), |url, damage| damaged(&url, *damage, u32::MAX));
-        nothing_is_told(&service, &case, &good, all).await;
+        let all =
+            DAMAGES[..3].iter().fold(good.url.clone(), |url, damage| damage_url(&url, *damage, u32::MAX));
+        assert_no_secret_is_shown(&service, &case, &good, all).await;
     }
 }
 
@@ -185,7 +186,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn no_secret_is_in_an_explanation_whatever_was_damaged_and_where(
+    fn explanations_contain_no_secret_for_random_damage(
         damages in prop::collection::vec((prop::sample::select(DAMAGES.to_vec()), any::<u32>()), 1..4),
         path_style in any::<bool>(),
     ) {
@@ -193,14 +194,16 @@ proptest! {
         runtime.block_on(async {
             let (service, case) = (InProcess::new(), Case { path_style, ..with_token() });
             let good = Used::of(&service.presign(&case).await.unwrap());
-            let url = damages.iter().fold(good.url.clone(), |url, (damage, places)| damaged(&url, *damage, *places));
-            nothing_is_told(&service, &case, &good, url).await;
+            let url = damages.iter().fold(good.url.clone(), |url, (damage, occurrences)| {
+                damage_url(&url, *damage, *occurrences)
+            });
+            assert_no_secret_is_shown(&service, &case, &good, url).await;
         });
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing() {
+async fn invalid_request_names_its_field_and_repeats_no_value() {
     let sidecar = start().await;
     let mut client = sidecar.client().await;
     let canary = "canary-canary";
@@ -219,29 +222,33 @@ async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing(
         (
             pb::ExplainRequest { url: String::new(), ..good() },
             "url",
-            "url is empty: give the whole URL, as it was used",
+            "url is empty: give the whole URL that was used",
         ),
         (
             pb::ExplainRequest { url: canary.repeat(8_000), ..good() },
             "url",
-            "url has 104000 bytes: at most 65536 are read",
+            "url has 104000 bytes: the limit is 65536",
         ),
         (
             pb::ExplainRequest { method: String::new(), ..good() },
             "method",
-            "method is empty: give the HTTP method with which the URL was used, such as GET",
+            "method is empty: give the HTTP method that was used, such as GET",
         ),
         (
             pb::ExplainRequest { method: format!("GET {canary}"), ..good() },
             "method",
-            "method is not an HTTP method: write it as GET or PUT",
+            "method is not an HTTP method: give one such as GET or PUT",
         ),
         (
             with("a b", canary),
             "headers",
             "\"a b\" is not a header name: header names have letters, digits and !#$%&'*+-.^_`|~",
         ),
-        (with("x-a", &canary.repeat(1_000)), "headers", "the value of header x-a is longer than 8192 bytes"),
+        (
+            with("x-a", &canary.repeat(1_000)),
+            "headers",
+            "header x-a is too long: the limit is 8192 bytes, for its name and for its value",
+        ),
         (
             pb::ExplainRequest {
                 headers: [("X-A".to_owned(), canary.to_owned()), ("x-a".to_owned(), canary.to_owned())]
@@ -249,13 +256,17 @@ async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing(
                 ..good()
             },
             "headers",
-            "header x-a is given twice: names are compared without regard to case",
+            "header x-a is given twice: give it once, names are case-insensitive",
         ),
-        (pb::ExplainRequest { headers: many, ..good() }, "headers", "more than 100 headers"),
+        (
+            pb::ExplainRequest { headers: many, ..good() },
+            "headers",
+            "headers has too many entries: the limit is 100",
+        ),
         (
             pb::ExplainRequest { s3_error_body: canary.repeat(30_000), ..good() },
             "s3_error_body",
-            "s3_error_body has 390000 bytes: at most 262144 are read",
+            "s3_error_body has 390000 bytes: the limit is 262144",
         ),
     ];
     for (request, field, message) in rows {
@@ -268,7 +279,7 @@ async fn what_cannot_be_explained_is_invalid_with_its_field_and_repeats_nothing(
 }
 
 #[tokio::test]
-async fn before_there_are_credentials_nothing_is_explained() {
+async fn explain_is_unavailable_without_credentials() {
     let provider = CredentialProcess::blocking();
     let sidecar = Sidecar::spawn(provider.command(), &[]);
     let mut client = sidecar.client().await;

@@ -1,4 +1,4 @@
-//! What presignd signed is valid, whatever it is; what is shown is what was signed.
+//! Every URL that presignd signs is valid, and its explanation shows what was signed. No other text is valid.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn thousands_of_urls_of_every_operation_target_and_key_are_valid_and_nothing_is_found() {
+async fn signed_urls_of_all_operations_and_targets_are_valid() {
     let service = InProcess::new();
     let mut all = cases::all();
     for key in cases::KEYS {
@@ -35,12 +35,12 @@ async fn thousands_of_urls_of_every_operation_target_and_key_are_valid_and_nothi
     }
     for (sample, case) in &all {
         let presigned = service.presign(case).await.unwrap();
-        let answer = service.explain(case, None, Used::of(&presigned).question("")).await;
+        let answer = service.explain(case, None, Used::of(&presigned).to_explain_request("")).await;
         let what = format!("{} of {:?} in {}", sample.name, case.key, case.bucket);
         assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]), "{what}");
         let parts = answer.parts.unwrap();
         assert_eq!(parts.key, case.key, "{what}");
-        assert!(names(&parts.bucket, &case.bucket), "{what}: {}", parts.bucket);
+        assert!(is_same_bucket(&parts.bucket, &case.bucket), "{what}: {}", parts.bucket);
         assert_eq!(parts.has_session_token, case.session_token.is_some(), "{what}");
         assert_eq!(parts.expires.unwrap().seconds.unsigned_abs(), case.expires_in, "{what}");
         assert_eq!(answer.canonical_request.lines().nth(1), Some(Parts::of(&presigned.url).path.as_str()));
@@ -48,8 +48,8 @@ async fn thousands_of_urls_of_every_operation_target_and_key_are_valid_and_nothi
     assert!(all.len() > 3_000, "{} cases", all.len());
 }
 
-/// Whether a bucket as the host names it is the one of a request.
-fn names(shown: &str, asked: &str) -> bool {
+/// Whether the bucket in a host name is the bucket of a request.
+fn is_same_bucket(shown: &str, asked: &str) -> bool {
     if !asked.starts_with("arn:") {
         return shown == asked;
     }
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_key_and_any_headers_are_valid_and_the_method_may_not_be_another(
+    fn any_key_is_valid_until_the_method_changes(
         key in "\\PC{1,40}",
         metadata in btree_map("[a-z0-9-]{1,8}", "[ -~]{0,12}", 0..4),
         query in option::of("\\PC{1,20}"),
@@ -77,19 +77,19 @@ proptest! {
             let service = InProcess::new();
             let presigned = service.presign(&case).await.unwrap();
             let mut used = Used::of(&presigned);
-            let answer = service.explain(&case, None, used.question("")).await;
+            let answer = service.explain(&case, None, used.to_explain_request("")).await;
             assert_eq!((verdict(&answer), answer.findings.as_slice()), ("VALID", &[][..]));
             let path = answer.canonical_request.lines().nth(1).unwrap();
             assert_eq!(percent_decoded(path), format!("/{key}"));
             used.method = if used.method == "GET" { "PUT".to_owned() } else { "GET".to_owned() };
-            let answer = service.explain(&case, None, used.question("")).await;
+            let answer = service.explain(&case, None, used.to_explain_request("")).await;
             assert_eq!(verdict(&answer), "SIGNATURE_MISMATCH");
             assert!(answer.findings[0].starts_with("the method differs"), "{:?}", answer.findings);
         });
     }
 
     #[test]
-    fn any_text_is_explained_and_none_is_valid(
+    fn no_text_with_a_forged_signature_is_valid(
         url in any::<String>(),
         rest in "[ -~]{0,80}",
         body in any::<String>(),
@@ -104,7 +104,7 @@ proptest! {
             for text in [format!("x{url}"), format!("https://{url}"), format!("http://b.s3.amazonaws.com/{rest}?{forged}"),
                 format!("http://b.s3.amazonaws.com/{url}?{forged}&{rest}")] {
                 let used = Used { url: text, method: "GET".to_owned(), headers: BTreeMap::new() };
-                let answer = service.explain(&case, None, used.question(&body)).await;
+                let answer = service.explain(&case, None, used.to_explain_request(&body)).await;
                 assert_ne!(verdict(&answer), "VALID");
                 assert!(!answer.findings.is_empty());
             }

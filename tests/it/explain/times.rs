@@ -1,4 +1,4 @@
-//! Expired, too early, and credentials that ended first: with a clock and credentials that the test sets.
+//! URLs that are expired or not yet valid, and credentials that expire before the URL.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::support::in_process::{Case, InProcess};
 const SIGNED: u64 = 1_369_353_600;
 
 #[tokio::test]
-async fn a_url_is_valid_from_a_quarter_of_an_hour_before_its_signing_to_its_end() {
+async fn url_is_valid_from_15_minutes_before_signing_to_expiry() {
     let service = InProcess::new();
     let case = Case::new("plain-bucket", "key", Operation::GetObject(GetObject::default()));
     let used = Used::of(&service.presign(&case).await.unwrap());
@@ -18,34 +18,34 @@ async fn a_url_is_valid_from_a_quarter_of_an_hour_before_its_signing_to_its_end(
     for (now, ends, expected, finding) in [
         (SIGNED, None, "VALID", ""),
         (SIGNED + 899, None, "VALID", ""),
-        (SIGNED + 900, None, "EXPIRED", "the URL expired at 2013-05-24T00:15:00Z: ask for a new one"),
-        (SIGNED + 99_999, None, "EXPIRED", "the URL expired at 2013-05-24T00:15:00Z: ask for a new one"),
+        (SIGNED + 900, None, "EXPIRED", "the URL expired at 2013-05-24T00:15:00Z: request a new one"),
+        (SIGNED + 99_999, None, "EXPIRED", "the URL expired at 2013-05-24T00:15:00Z: request a new one"),
         (SIGNED - 900, None, "VALID", ""),
         (
             SIGNED - 901,
             None,
             "NOT_YET_VALID",
-            "the URL is not yet valid: X-Amz-Date is 2013-05-24T00:00:00Z, in the future; the clock of the signer is \
-             wrong, or this one's",
+            "the URL is not yet valid, X-Amz-Date is 2013-05-24T00:00:00Z, in the future: check the clocks of presignd \
+             and of the signer",
         ),
         (
             SIGNED + 60,
             end(SIGNED + 60),
             "EXPIRED",
-            "the credentials that signed the URL expired at 2013-05-24T00:01:00Z, before the URL itself: ask for a new \
+            "the credentials that signed the URL expired at 2013-05-24T00:01:00Z, before the URL itself: request a new \
              URL",
         ),
         (
             SIGNED + 30,
             end(SIGNED + 60),
             "VALID",
-            "the credentials that signed the URL end at 2013-05-24T00:01:00Z, before the URL itself: it stops working \
+            "the credentials that signed the URL expire at 2013-05-24T00:01:00Z, before the URL itself: it stops working \
              then",
         ),
         (SIGNED + 30, end(SIGNED + 900), "VALID", ""),
     ] {
         let at = Case { time: now, ..case.clone() };
-        let answer = service.explain(&at, ends, used.question("")).await;
+        let answer = service.explain(&at, ends, used.to_explain_request("")).await;
         let findings: Vec<_> = if finding.is_empty() { vec![] } else { vec![finding.to_owned()] };
         assert_eq!((verdict(&answer), &answer.findings), (expected, &findings), "{now}");
         assert_eq!(answer.signed_at.unwrap().seconds.unsigned_abs(), SIGNED);
@@ -54,19 +54,19 @@ async fn a_url_is_valid_from_a_quarter_of_an_hour_before_its_signing_to_its_end(
 }
 
 #[tokio::test]
-async fn a_url_that_is_wrong_and_over_is_told_both() {
+async fn mismatch_and_expiry_are_both_reported() {
     let service = InProcess::new();
     let case = Case::new("plain-bucket", "key", Operation::GetObject(GetObject::default()));
     let mut used = Used::of(&service.presign(&case).await.unwrap());
     used.method = "delete".to_owned();
     let at = Case { time: SIGNED + 1_000, ..case };
-    let answer = service.explain(&at, None, used.question("")).await;
+    let answer = service.explain(&at, None, used.to_explain_request("")).await;
     assert_eq!(verdict(&answer), "SIGNATURE_MISMATCH");
     assert_eq!(
         answer.findings,
         [
-            "the method differs: GET was signed, DELETE is used",
-            "the URL expired at 2013-05-24T00:15:00Z: ask for a new one"
+            "the method differs: signed GET, sent DELETE",
+            "the URL expired at 2013-05-24T00:15:00Z: request a new one"
         ]
     );
 }
