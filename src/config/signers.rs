@@ -326,8 +326,8 @@ mod tests {
             ),
             (
                 &[("region", "US East")],
-                "signers.partner.region is \"US East\" (PRESIGND_SIGNERS_PARTNER_REGION), but must be a region as AWS \
-                 writes it, such as us-east-1",
+                "signers.partner.region is \"US East\" (PRESIGND_SIGNERS_PARTNER_REGION), but must be a region name, \
+                 such as us-east-1",
             ),
             (
                 &[("endpoint", "http://user:canary@minio")],
