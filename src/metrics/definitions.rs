@@ -43,7 +43,7 @@ const BATCH_ITEMS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500
 macro_rules! definitions {
     ($($constant:ident = $name:literal, $kind:expr, [$($label:literal),*], $help:literal;)+) => {
         $(
-            #[doc = $help]
+            #[doc = concat!("`", $name, "`, described by its help text.")]
             pub static $constant: MetricDefinition =
                 MetricDefinition { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
         )+

@@ -83,7 +83,7 @@ impl Service<Request<Incoming>> for ConnectionService {
     }
 }
 
-/// tonic answers OUT_OF_RANGE, without details, to a message over the limit. No other error of presignd has this code.
+/// tonic answers `OUT_OF_RANGE`, without details, to a message over the limit. No other error of presignd has this code.
 fn is_size_limit_error<B>(response: &Response<B>) -> bool {
     response
         .headers()

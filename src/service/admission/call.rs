@@ -236,8 +236,8 @@ mod tests {
     #[test]
     fn grpc_timeout_is_parsed_in_each_unit() {
         for (text, expected) in [
-            ("2H", Some(Duration::from_secs(7_200))),
-            ("3M", Some(Duration::from_secs(180))),
+            ("2H", Some(Duration::from_hours(2))),
+            ("3M", Some(Duration::from_mins(3))),
             ("5S", Some(Duration::from_secs(5))),
             ("7m", Some(Duration::from_millis(7))),
             ("11u", Some(Duration::from_micros(11))),

@@ -162,7 +162,7 @@ impl BatchSigner {
     ) -> Result<(), Failure> {
         let message = self.batch.request(index);
         signer.count_read(message.len());
-        let signed = match decode_request(message, request) {
+        let result = match decode_request(message, request) {
             Ok(()) => {
                 let merged = MergedRequest::new(request, defaults.map(BatchDefaults::request));
                 signer.sign(merged, defaults, encode::write_result, out)
@@ -172,7 +172,7 @@ impl BatchSigner {
                 Err(failure)
             }
         };
-        signed.or_else(|failure| self.append_failure(index, failure, out))
+        result.or_else(|failure| self.append_failure(index, failure, out))
     }
 
     /// Appends the error of a request, or fails if it is to fail the whole batch.

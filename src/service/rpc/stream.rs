@@ -49,8 +49,8 @@ async fn answer_messages(
         let signer = started.map_err(|failure| failure.to_status())?;
         let (mut next, mut carried_over) = (0, None);
         while next < signer.len() {
-            let signed = sign_one_message(&signer, next, carried_over).await;
-            let mut part = signed.map_err(|failure| failure.to_status())?;
+            let result = sign_one_message(&signer, next, carried_over).await;
+            let mut part = result.map_err(|failure| failure.to_status())?;
             let results = part.end - next;
             (next, carried_over) = (part.end, part.carried_over.take());
             if responses.send(Ok(encode_response(part, first_index))).await.is_err() {
@@ -85,7 +85,7 @@ fn encode_response(part: BatchPart, first_index: u64) -> EncodedMessage {
     EncodedMessage::from_chunks(chunks.chain([encode::encode_stream_tail(first_index)]).collect())
 }
 
-/// Replaces the error of tonic for a message over the limit, which is OUT_OF_RANGE without details, and counts it. No other
+/// Replaces the error of tonic for a message over the limit, which is `OUT_OF_RANGE` without details, and counts it. No other
 /// error of presignd has that code.
 fn replace_size_limit_error(status: Status, call: &Call) -> Status {
     if status.code() != Code::OutOfRange {

@@ -20,7 +20,7 @@ pub(in crate::service) enum RequestedAction<'a> {
 /// Allows every request: a server without rules starts only with `open = true`.
 ///
 /// # Errors
-/// None so far. With rules, a request that they do not allow fails here with PERMISSION_DENIED.
+/// None so far. With rules, a request that they do not allow fails here with `PERMISSION_DENIED`.
 #[expect(clippy::unnecessary_wraps, reason = "rules will deny requests here")]
 pub(in crate::service) fn authorize(caller: Caller, _action: &RequestedAction<'_>) -> Result<(), Failure> {
     match caller {
