@@ -1,4 +1,4 @@
-//! S3 servers that verify signatures: one ministack and one SeaweedFS for the whole test binary.
+//! S3 servers that verify signatures: one ministack and one `SeaweedFS` for the whole test binary.
 
 use std::{
     io::{BufRead, BufReader},
