@@ -19,8 +19,8 @@ use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving
 
 use crate::support::{
     aws::{FakeAws, Fault, Keys},
-    callers::{long, rotated, url},
-    grpc::{Told, batch, error_of, refused, results, says_when_to_retry},
+    callers::{long_request, url, wait_for_rotation},
+    grpc::{GrpcError, batch, error_of, refused, results, says_when_to_retry},
     scrape::Scrape,
     sidecar::{Sidecar, presignd},
 };
@@ -79,36 +79,36 @@ fn with_web_identity(role: &str, token: &Path, sts: &FakeAws) -> Command {
 /// Starts presignd, and waits until it is SERVING.
 async fn start_serving(command: Command) -> Sidecar {
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     sidecar
 }
 
 /// Asserts that presignd is NOT_SERVING, and that every call is UNAVAILABLE with this reason and `RetryInfo`.
 async fn assert_unavailable(sidecar: &Sidecar, reason: &str) {
-    sidecar.health("signer.default", NotServing).await;
-    sidecar.health("", NotServing).await;
+    sidecar.wait_for_health("signer.default", NotServing).await;
+    sidecar.wait_for_health("", NotServing).await;
     let mut client = sidecar.client().await;
     let assert_unavailable = |status: &Status| {
-        let error = Told::of(status);
+        let error = GrpcError::of(status);
         assert_eq!((error.code, error.reason.as_str()), (Code::Unavailable, reason), "{status}");
         assert!(says_when_to_retry(status), "{status}");
         assert!(!has_canary(&format!("{status:?}")), "{status:?}");
     };
-    assert_unavailable(&refused(client.presign(long()).await));
-    assert_unavailable(&error_of(&results(client.batch_presign(batch(vec![long()])).await)[0]));
+    assert_unavailable(&refused(client.presign(long_request()).await));
+    assert_unavailable(&error_of(&results(client.batch_presign(batch(vec![long_request()])).await)[0]));
 }
 
 /// Asserts that presignd is SERVING, and signs URLs with these keys.
 async fn assert_serves(sidecar: &Sidecar, keys: &Keys) {
-    sidecar.health("signer.default", Serving).await;
-    sidecar.serving().await;
+    sidecar.wait_for_health("signer.default", Serving).await;
+    sidecar.wait_until_serving().await;
     keys.assert_signed(&url(sidecar).await);
 }
 
 /// Waits until at least this many attempts had this outcome.
 async fn wait_for_attempts(sidecar: &Sidecar, outcome: &str, least: f64) {
     let labels = [("signer", "default"), ("outcome", outcome)];
-    Scrape::reaches(sidecar, "presignd_credentials_refresh_total", &labels, least).await;
+    Scrape::wait_for_at_least(sidecar, "presignd_credentials_refresh_total", &labels, least).await;
 }
 
 /// Replaces a file atomically.
@@ -124,7 +124,7 @@ fn has_canary(text: &str) -> bool {
 
 /// Asserts that the log, the metrics and the status page have no key, no token and no response of an endpoint.
 async fn assert_no_secrets(sidecar: &Sidecar) {
-    let pages = [sidecar.page("/metrics").await.1, sidecar.page("/").await.1];
+    let pages = [sidecar.get_page("/metrics").await.1, sidecar.get_page("/").await.1];
     for text in pages.into_iter().chain([sidecar.log()]) {
         assert!(!has_canary(&text), "{text}");
     }
@@ -158,10 +158,10 @@ async fn check_lifecycle(source: &impl CredentialSource, command: Command) {
     assert_serves(&sidecar, &first).await;
 
     source.set_keys(&second);
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
     source.fail();
     assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
-    sidecar.logged(FAILED).await;
+    sidecar.wait_for_log(FAILED).await;
 
     source.set_keys(&third);
     assert_serves(&sidecar, &third).await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     OUTPOSTS_ARN,
-    grpc::Told,
+    grpc::GrpcError,
     in_process::{Case, InProcess, Parts, percent_decoded},
 };
 
@@ -177,7 +177,7 @@ proptest! {
                     urls.push(presigned);
                 }
                 Err(status) => {
-                    let reason = Told::of(&status).reason;
+                    let reason = GrpcError::of(&status).reason;
                     let expected = if asked.expires_in.min(WEEK) <= asked.window {
                         reason == "REUSE_WINDOW_TOO_LONG"
                     } else if last <= now {

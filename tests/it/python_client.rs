@@ -41,6 +41,6 @@ async fn python_client_works_over_an_abstract_socket() {
         ]);
     let unused = folder.path().join("unused");
     let sidecar = Sidecar::launch(command, folder, unused);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     assert_client_works(&sidecar, &[format!("unix-abstract:{name}")]);
 }

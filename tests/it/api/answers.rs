@@ -10,7 +10,7 @@ use prost_types::Duration;
 use tonic::Code;
 
 use crate::support::{
-    grpc::{Told, get, metadata, parameter, presigned, put, refused, request, seconds},
+    grpc::{GrpcError, get, metadata, parameter, presigned, put, refused, request, seconds},
     provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
@@ -91,7 +91,7 @@ async fn no_url_outlives_its_credentials() {
     let provider = CredentialProcess::new();
     provider.set_expiry(end);
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     let clamped = presign_and_check(&sidecar, lasting(Some(seconds(900)))).await;
     let (granted, requested, reason) = lifetimes(&clamped);
     assert_eq!((requested, reason), (900, "CREDENTIAL_EXPIRY"));
@@ -112,7 +112,7 @@ async fn a_form_has_the_same_lifetime_fields_as_a_url() {
     let provider = CredentialProcess::new();
     provider.set_expiry(end);
     let sidecar = Sidecar::spawn(provider.command(), &["--expiry-default", "2m"]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     let mut client = sidecar.client().await;
     for (asked, requested, is_clamped) in [(None, 120, false), (Some(seconds(900)), 900, true)] {
         let form = pb::PresignPostRequest {
@@ -176,7 +176,10 @@ async fn a_min_expires_in_that_cannot_be_granted_is_refused() {
         let request =
             pb::PresignRequest { min_expires_in: Some(seconds(minimum)), ..lasting(Some(seconds(asked))) };
         let status = refused(client.presign(request).await);
-        assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, message));
+        assert_eq!(
+            GrpcError::of(&status),
+            GrpcError::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, message)
+        );
         let expected = [
             ("grantable_seconds", grantable.to_owned()),
             ("min_expires_in_seconds", minimum.to_string()),

@@ -8,8 +8,8 @@ use tonic::Code;
 
 use crate::support::{
     grpc::{
-        Bare, Told, batch, error_of, get, metadata, parameter, presigned, put, refused, request, results,
-        seconds, url_of,
+        GrpcError, RawConnection, batch, error_of, get, metadata, parameter, presigned, put, refused,
+        request, results, seconds, url_of,
     },
     scrape::Scrape,
     sidecar::Sidecar,
@@ -43,12 +43,12 @@ async fn a_batch_can_have_1_to_1000_items() {
         }
     }
     let status = refused(client.batch_presign(batch(Vec::new())).await);
-    let invalid = |reason, message| Told::new(Code::InvalidArgument, reason, Some("requests"), message);
-    assert_eq!(Told::of(&status), invalid("BATCH_EMPTY", "requests is empty: send 1 to 1000 requests"));
+    let invalid = |reason, message| GrpcError::new(Code::InvalidArgument, reason, Some("requests"), message);
+    assert_eq!(GrpcError::of(&status), invalid("BATCH_EMPTY", "requests is empty: send 1 to 1000 requests"));
     let status = refused(client.batch_presign(batch(keys(1_001))).await);
     let message = "requests has 1001 requests, but at most 1000 are allowed (limits.batch_items): \
                    split the batch or use StreamPresign";
-    assert_eq!(Told::of(&status), invalid("BATCH_TOO_LARGE", message));
+    assert_eq!(GrpcError::of(&status), invalid("BATCH_TOO_LARGE", message));
     let expected =
         [("items", "1001"), ("limit", "1000")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(metadata(&status), expected.into());
@@ -78,7 +78,7 @@ async fn a_failed_item_has_the_error_of_a_single_call() {
     for bad in [1, 3] {
         let alone = refused(client.presign(items[bad].clone()).await);
         let item = error_of(&results[bad]);
-        assert_eq!(Told::of(&item), Told::of(&alone));
+        assert_eq!(GrpcError::of(&item), GrpcError::of(&alone));
         assert_eq!(metadata(&item), metadata(&alone));
     }
 }
@@ -152,8 +152,8 @@ async fn all_or_nothing_fails_with_the_first_failed_item() {
     let message = "requests[2] failed, and all_or_nothing fails the whole batch: \
         key is empty: GetObject needs an object key";
     assert_eq!(
-        Told::of(&status),
-        Told::new(Code::InvalidArgument, "KEY_INVALID", Some("requests[2].key"), message)
+        GrpcError::of(&status),
+        GrpcError::new(Code::InvalidArgument, "KEY_INVALID", Some("requests[2].key"), message)
     );
     assert_eq!(metadata(&status), [("index".to_owned(), "2".to_owned())].into());
     let status = refused(client.batch_presign(together(vec![get("a"), unknown])).await);
@@ -172,7 +172,10 @@ async fn a_response_over_4_mib_names_how_many_fit() {
         "the response would exceed 4194304 bytes, the default receive limit of gRPC clients: \
          only the first {fits} of the 1000 requests fit; send fewer at once or use StreamPresign"
     );
-    assert_eq!(Told::of(&status), Told::new(Code::ResourceExhausted, "ANSWER_TOO_LARGE", None, &message));
+    assert_eq!(
+        GrpcError::of(&status),
+        GrpcError::new(Code::ResourceExhausted, "ANSWER_TOO_LARGE", None, &message)
+    );
     assert_eq!(
         (details["items"].as_str(), details["limit_bytes"].as_str(), details.len()),
         ("1000", "4194304", 3)
@@ -201,10 +204,10 @@ async fn a_result_over_4_mib_fails_alone() {
     let mut client = sidecar.client().await;
     let message = "the response to this request alone would exceed 4194304 bytes, the default receive limit of gRPC \
                    clients: sign fewer or shorter headers and query parameters";
-    let expected = Told::new(Code::ResourceExhausted, "RESULT_TOO_LARGE", None, message);
-    assert_eq!(Told::of(&refused(client.presign(too_long()).await)), expected);
+    let expected = GrpcError::new(Code::ResourceExhausted, "RESULT_TOO_LARGE", None, message);
+    assert_eq!(GrpcError::of(&refused(client.presign(too_long()).await)), expected);
     let results = results(client.batch_presign(batch(vec![get("a"), too_long(), get("b")])).await);
-    assert_eq!(Told::of(&error_of(&results[1])), expected);
+    assert_eq!(GrpcError::of(&error_of(&results[1])), expected);
     assert!(url_of(&results[0]).url.contains("/a?") && url_of(&results[2]).url.contains("/b?"));
 }
 
@@ -212,11 +215,11 @@ async fn a_result_over_4_mib_fails_alone() {
 async fn callers_that_do_not_read_do_not_block_others() {
     let sidecar = Sidecar::start(&[]).await;
     // Each response has 4 MB and is never read. Together they exceed the response budget.
-    let unread = Bare::connect(&sidecar.tcp).await;
+    let unread = RawConnection::connect(&sidecar.tcp).await;
     for _ in 0..12 {
         unread.send_without_reading("/presign.v1.PresignService/BatchPresign", &large_results(750)).await;
     }
-    Scrape::until(&sidecar, "presignd_batch_size_count", &[], 12.0).await;
+    Scrape::wait_for(&sidecar, "presignd_batch_size_count", &[], 12.0).await;
     let mut client = sidecar.client().await;
     for _ in 0..3 {
         assert_eq!(results(client.batch_presign(large_results(750)).await).len(), 750);
@@ -244,7 +247,10 @@ async fn a_message_over_the_limit_is_refused_and_counted() {
     let status = refused(client.batch_presign(batch(keys(500))).await);
     let message =
         "the request message exceeds 4096 bytes (limits.message_bytes): send fewer requests at once";
-    assert_eq!(Told::of(&status), Told::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message));
+    assert_eq!(
+        GrpcError::of(&status),
+        GrpcError::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message)
+    );
     assert_eq!(metadata(&status), [("limit_bytes".to_owned(), "4096".to_owned())].into());
     presigned(client.presign(get("key")).await);
     let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
@@ -279,7 +285,7 @@ async fn http_can_be_the_default_operation() {
     let call = pb::BatchPresignRequest { defaults: Some(http("put")), ..batch(items) };
     let answered = results(client.batch_presign(call).await);
     for wrong in [0, 1, 3] {
-        let error = Told::of(&error_of(&answered[wrong]));
+        let error = GrpcError::of(&error_of(&answered[wrong]));
         assert_eq!((error.reason.as_str(), error.field.as_deref()), ("METHOD_INVALID", Some("http.method")));
     }
     assert_eq!(url_of(&answered[2]).method, "GET");

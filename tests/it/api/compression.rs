@@ -4,7 +4,7 @@ use presignd::pb;
 use tonic::codec::CompressionEncoding::Gzip;
 
 use crate::support::{
-    grpc::{Bare, Seen, batch, get, results, url_of},
+    grpc::{RawConnection, RawResponse, batch, get, results, url_of},
     sidecar::Sidecar,
 };
 
@@ -15,11 +15,11 @@ fn requests() -> pb::BatchPresignRequest {
 #[tokio::test]
 async fn a_compressed_request_gets_a_compressed_response() {
     let sidecar = Sidecar::start(&[]).await;
-    let bare = Bare::connect(&sidecar.tcp).await;
+    let bare = RawConnection::connect(&sidecar.tcp).await;
     let mut client = bare.client().send_compressed(Gzip).accept_compressed(Gzip);
     let results = results(client.batch_presign(requests()).await);
     assert!(url_of(&results[99]).url.contains("/key-99?"));
-    let Seen { encoding, compressed, bytes } = bare.last();
+    let RawResponse { encoding, compressed, bytes } = bare.last();
     assert_eq!((encoding.as_deref(), compressed), (Some("gzip"), true));
     assert!(bytes < 100 * 100, "100 similar URLs compress well: {bytes} bytes");
 }
@@ -27,19 +27,19 @@ async fn a_compressed_request_gets_a_compressed_response() {
 #[tokio::test]
 async fn a_caller_that_cannot_decompress_gets_no_compression() {
     let sidecar = Sidecar::start(&[]).await;
-    let bare = Bare::connect(&sidecar.tcp).await;
+    let bare = RawConnection::connect(&sidecar.tcp).await;
     results(bare.client().send_compressed(Gzip).batch_presign(requests()).await);
-    let Seen { encoding, compressed, .. } = bare.last();
+    let RawResponse { encoding, compressed, .. } = bare.last();
     assert_eq!((encoding, compressed), (None, false));
 }
 
 #[tokio::test]
 async fn an_uncompressed_request_gets_no_compressed_response() {
     let sidecar = Sidecar::start(&[]).await;
-    let bare = Bare::connect(&sidecar.tcp).await;
+    let bare = RawConnection::connect(&sidecar.tcp).await;
     results(bare.client().accept_compressed(Gzip).batch_presign(requests()).await);
     assert!(!bare.last().compressed);
     results(bare.client().batch_presign(requests()).await);
-    let Seen { encoding, compressed, .. } = bare.last();
+    let RawResponse { encoding, compressed, .. } = bare.last();
     assert_eq!((encoding, compressed), (None, false));
 }

@@ -5,7 +5,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request};
 
 use crate::support::{
-    grpc::{Bare, Told, batch, get, presigned, refused, says_when_to_retry},
+    grpc::{GrpcError, RawConnection, batch, get, presigned, refused, says_when_to_retry},
     scrape::Scrape,
     sidecar::Sidecar,
 };
@@ -17,28 +17,28 @@ fn with_timeout<T>(timeout: &'static str, message: T) -> Request<T> {
     request
 }
 
-fn deadline_exceeded() -> Told {
+fn deadline_exceeded() -> GrpcError {
     let message = "the deadline passed before the response was ready: set a longer deadline";
-    Told::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None, message)
+    GrpcError::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None, message)
 }
 
 #[tokio::test]
 async fn a_batch_after_its_deadline_is_refused() {
     let sidecar = Sidecar::start(&[]).await;
     // The client of tonic would cancel the call itself.
-    let mut client = Bare::connect(&sidecar.tcp).await.client();
+    let mut client = RawConnection::connect(&sidecar.tcp).await.client();
     let requests = batch((0..1_000).map(|number| get(&format!("key-{number}"))).collect());
     let status = refused(client.batch_presign(with_timeout("1n", requests)).await);
-    assert_eq!(Told::of(&status), deadline_exceeded());
+    assert_eq!(GrpcError::of(&status), deadline_exceeded());
     let count = [("method", "BatchPresign"), ("code", "deadline_exceeded")];
-    Scrape::until(&sidecar, "presignd_rpc_duration_seconds_count", &count, 1.0).await;
+    Scrape::wait_for(&sidecar, "presignd_rpc_duration_seconds_count", &count, 1.0).await;
     presigned(client.presign(with_timeout("20S", get("key"))).await);
 }
 
 #[tokio::test]
 async fn an_idle_stream_ends_at_its_deadline() {
     let sidecar = Sidecar::start(&[]).await;
-    let mut client = Bare::connect(&sidecar.tcp).await.client();
+    let mut client = RawConnection::connect(&sidecar.tcp).await.client();
     let (_silent, messages) = tokio::sync::mpsc::channel(1);
     let stream = ReceiverStream::new(messages);
     // This client reads the whole response first: trailers only, or headers and trailers.
@@ -46,7 +46,7 @@ async fn an_idle_stream_ends_at_its_deadline() {
         Err(status) => status,
         Ok(answers) => refused(answers.into_inner().message().await),
     };
-    assert_eq!(Told::of(&status), deadline_exceeded());
+    assert_eq!(GrpcError::of(&status), deadline_exceeded());
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn calls_over_the_limit_are_refused_with_retry_info() {
     let mut open = open.unwrap_or_else(|status| panic!("{status}"));
 
     let message = "too many calls are in progress (limits.requests): retry shortly";
-    let overloaded = Told::new(Code::ResourceExhausted, "OVERLOADED", None, message);
+    let overloaded = GrpcError::new(Code::ResourceExhausted, "OVERLOADED", None, message);
     let (_unused, messages) = tokio::sync::mpsc::channel(1);
     let refusals = [
         refused(client.presign(get("key")).await),
@@ -66,7 +66,7 @@ async fn calls_over_the_limit_are_refused_with_retry_info() {
         refused(client.stream_presign(ReceiverStream::new(messages)).await),
     ];
     for status in &refusals {
-        assert_eq!(&Told::of(status), &overloaded);
+        assert_eq!(&GrpcError::of(status), &overloaded);
         assert!(says_when_to_retry(status));
     }
     let scrape = Scrape::of(&sidecar).await;

@@ -10,7 +10,7 @@ use tonic_health::pb::{
 };
 
 use crate::support::{
-    grpc::{Told, batch, error_of, get, presigned, refused, results, says_when_to_retry},
+    grpc::{GrpcError, batch, error_of, get, presigned, refused, results, says_when_to_retry},
     provider::{CredentialProcess, from_now},
     sidecar::Sidecar,
 };
@@ -19,7 +19,7 @@ const ALL: [&str; 4] = ["", "presign.v1.PresignService", "readiness", "signer.de
 
 async fn check(sidecar: &Sidecar, service: &str) -> Result<Response<HealthCheckResponse>, Status> {
     let request = HealthCheckRequest { service: service.to_owned() };
-    HealthClient::new(sidecar.channel().await).check(request).await
+    HealthClient::new(sidecar.connect().await).check(request).await
 }
 
 async fn assert_all_are(sidecar: &Sidecar, expected: ServingStatus) {
@@ -31,7 +31,11 @@ async fn assert_all_are(sidecar: &Sidecar, expected: ServingStatus) {
 
 /// The statuses of `/livez`, `/readyz` and `/startupz`.
 async fn probe_statuses(sidecar: &Sidecar) -> [u16; 3] {
-    [sidecar.page("/livez").await.0, sidecar.page("/readyz").await.0, sidecar.page("/startupz").await.0]
+    [
+        sidecar.get_page("/livez").await.0,
+        sidecar.get_page("/readyz").await.0,
+        sidecar.get_page("/startupz").await.0,
+    ]
 }
 
 #[tokio::test]
@@ -41,15 +45,15 @@ async fn the_server_is_healthy_once_it_has_credentials() {
     let asked = provider.wait_for_start().await;
     assert_all_are(&sidecar, NotServing).await;
     assert_eq!(probe_statuses(&sidecar).await, [200, 503, 503]);
-    let (_, page) = sidecar.page("/").await;
+    let (_, page) = sidecar.get_page("/").await;
     assert!(page.contains("starting") && page.contains("default: no credentials yet"), "{page}");
 
     asked.answer();
-    sidecar.serving().await;
-    sidecar.health("signer.default", Serving).await;
+    sidecar.wait_until_serving().await;
+    sidecar.wait_for_health("signer.default", Serving).await;
     assert_all_are(&sidecar, Serving).await;
     assert_eq!(probe_statuses(&sidecar).await, [200, 200, 200]);
-    let (_, page) = sidecar.page("/").await;
+    let (_, page) = sidecar.get_page("/").await;
     assert!(page.contains("ready") && page.contains("us-east-1, credentials do not expire"), "{page}");
 }
 
@@ -61,18 +65,18 @@ async fn calls_without_credentials_are_refused_with_retry_info() {
     let mut client = sidecar.client().await;
     let message = "signer default has no credentials yet: retry shortly; \
         if this persists, see the provider's error in presignd's log";
-    let expected = Told::new(Code::Unavailable, "CREDENTIALS_MISSING", None, message);
+    let expected = GrpcError::new(Code::Unavailable, "CREDENTIALS_MISSING", None, message);
     let status = refused(client.presign(get("key")).await);
-    assert_eq!(Told::of(&status), expected);
+    assert_eq!(GrpcError::of(&status), expected);
     assert!(says_when_to_retry(&status));
     let item = error_of(&results(client.batch_presign(batch(vec![get("key")])).await)[0]);
-    assert_eq!(Told::of(&item), expected);
+    assert_eq!(GrpcError::of(&item), expected);
     assert!(says_when_to_retry(&item));
     // An invalid request is refused as invalid even without credentials.
     assert_eq!(refused(client.presign(get("")).await).code(), Code::InvalidArgument);
 
     asked.answer();
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     presigned(client.presign(get("key")).await);
 }
 
@@ -89,23 +93,26 @@ async fn the_server_is_unhealthy_after_its_credentials_expire() {
     let provider = CredentialProcess::new();
     provider.set_expiry(from_now(Duration::from_secs(4)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     let mut client = sidecar.client().await;
     presigned(client.presign(get("key")).await);
     provider.fail();
 
-    sidecar.health("", NotServing).await;
-    sidecar.health("signer.default", NotServing).await;
+    sidecar.wait_for_health("", NotServing).await;
+    sidecar.wait_for_health("signer.default", NotServing).await;
     assert_all_are(&sidecar, NotServing).await;
     assert_eq!(probe_statuses(&sidecar).await, [200, 503, 200], "/startupz stays 200");
     let status = refused(client.presign(get("key")).await);
     let message =
         "the signer's credentials have expired, and no newer ones are loaded yet: try again shortly";
-    assert_eq!(Told::of(&status), Told::new(Code::Unavailable, "CREDENTIALS_EXPIRED", None, message));
+    assert_eq!(
+        GrpcError::of(&status),
+        GrpcError::new(Code::Unavailable, "CREDENTIALS_EXPIRED", None, message)
+    );
     assert!(says_when_to_retry(&status));
 
     provider.set_expiry(from_now(Duration::from_secs(3_600)));
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     presigned(client.presign(get("key")).await);
 }
 
@@ -114,10 +121,10 @@ async fn a_refresh_before_expiry_does_not_change_health() {
     let provider = CredentialProcess::new();
     provider.set_expiry(from_now(Duration::from_secs(7)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     provider.set_expiry(from_now(Duration::from_secs(3_600)));
     let renewed = [("signer", "default"), ("outcome", "ok")];
-    crate::support::scrape::Scrape::until(&sidecar, "presignd_credentials_refresh_total", &renewed, 2.0)
+    crate::support::scrape::Scrape::wait_for(&sidecar, "presignd_credentials_refresh_total", &renewed, 2.0)
         .await;
     assert_all_are(&sidecar, Serving).await;
     assert!(!sidecar.log().contains("ready=false"), "{}", sidecar.log());

@@ -6,7 +6,7 @@ use tonic::{Code, Status, client::Grpc, codegen::http::uri::PathAndQuery, transp
 use tonic_prost::ProstCodec;
 
 use crate::support::{
-    grpc::{BUCKET, Told, error_of, get, refused, url_of},
+    grpc::{BUCKET, GrpcError, error_of, get, refused, url_of},
     sidecar::Sidecar,
 };
 
@@ -48,10 +48,10 @@ where
     Ok(answer.into_inner())
 }
 
-fn malformed(field: &'static str, problem: &str) -> Told {
+fn malformed(field: &'static str, problem: &str) -> GrpcError {
     let message =
         format!("{field} {problem}: generate the client from the contract, proto/presign/v1/presign.proto");
-    Told::new(Code::InvalidArgument, "MESSAGE_MALFORMED", Some(field), &message)
+    GrpcError::new(Code::InvalidArgument, "MESSAGE_MALFORMED", Some(field), &message)
 }
 
 const PRESIGN: &str = "/presign.v1.PresignService/Presign";
@@ -61,8 +61,8 @@ const BATCH: &str = "/presign.v1.PresignService/BatchPresign";
 async fn a_key_that_is_not_utf8_is_refused() {
     let sidecar = Sidecar::start(&[]).await;
     let request = AnyKey { bucket: BUCKET.to_owned(), key: vec![b'a', 0xff], get_object: Vec::new() };
-    let answer = call::<_, pb::PresignResponse>(sidecar.channel().await, PRESIGN, request).await;
-    assert_eq!(Told::of(&refused(answer)), malformed("key", "is not valid UTF-8"));
+    let answer = call::<_, pb::PresignResponse>(sidecar.connect().await, PRESIGN, request).await;
+    assert_eq!(GrpcError::of(&refused(answer)), malformed("key", "is not valid UTF-8"));
 }
 
 #[tokio::test]
@@ -71,13 +71,13 @@ async fn a_malformed_item_fails_alone() {
     let (good, cut) = (get("good").encode_to_vec(), vec![0x12, 9, b'x']);
     let requests = vec![good.clone(), cut, vec![0x10, 1], good];
     let answer: pb::BatchPresignResponse =
-        call(sidecar.channel().await, BATCH, AnyRequests { requests }).await.unwrap();
+        call(sidecar.connect().await, BATCH, AnyRequests { requests }).await.unwrap();
     let results = answer.results;
     assert!(url_of(&results[0]).url.contains("/good?") && url_of(&results[3]).url.contains("/good?"));
     assert!(matches!(results[1].result, Some(ItemResult::Error(_))));
-    assert_eq!(Told::of(&error_of(&results[1])), malformed("key", "is not a valid protobuf message"));
+    assert_eq!(GrpcError::of(&error_of(&results[1])), malformed("key", "is not a valid protobuf message"));
     assert_eq!(
-        Told::of(&error_of(&results[2])),
+        GrpcError::of(&error_of(&results[2])),
         malformed("key", "does not have the type that the contract gives it")
     );
 }
@@ -86,9 +86,9 @@ async fn a_malformed_item_fails_alone() {
 async fn a_malformed_batch_is_refused_as_a_whole() {
     let sidecar = Sidecar::start(&[]).await;
     let answer =
-        call::<_, pb::BatchPresignResponse>(sidecar.channel().await, BATCH, Numbers { requests: 7 }).await;
+        call::<_, pb::BatchPresignResponse>(sidecar.connect().await, BATCH, Numbers { requests: 7 }).await;
     assert_eq!(
-        Told::of(&refused(answer)),
+        GrpcError::of(&refused(answer)),
         malformed("requests", "does not have the type that the contract gives it")
     );
 }
@@ -98,6 +98,6 @@ async fn a_malformed_form_is_refused() {
     let sidecar = Sidecar::start(&[]).await;
     let broken = AnyKey { bucket: BUCKET.to_owned(), key: vec![0xff], get_object: Vec::new() };
     let path = "/presign.v1.PresignService/PresignPost";
-    let answer: Result<pb::PresignPostResponse, Status> = call(sidecar.channel().await, path, broken).await;
-    assert_eq!(Told::of(&refused(answer)), malformed("request", "is not a valid protobuf message"));
+    let answer: Result<pb::PresignPostResponse, Status> = call(sidecar.connect().await, path, broken).await;
+    assert_eq!(GrpcError::of(&refused(answer)), malformed("request", "is not a valid protobuf message"));
 }

@@ -163,7 +163,7 @@ async fn gauges_show_credentials_connections_and_version() {
     let before = presignd::clock::Clock::system().now();
     let sidecar = Sidecar::start(&[]).await;
     make_calls(&sidecar).await;
-    let open_channel = sidecar.channel().await;
+    let open_channel = sidecar.connect().await;
     let scrape = Scrape::of(&sidecar).await;
     let of_default = |name| scrape.get(name, &[("signer", "default")]);
     let never = of_default("presignd_credentials_expiry_timestamp_seconds");
@@ -185,7 +185,7 @@ async fn gauges_show_credentials_connections_and_version() {
 async fn no_label_has_a_bucket_key_or_unknown_signer() {
     let sidecar = Sidecar::start(&[]).await;
     make_calls(&sidecar).await;
-    let (_, page) = sidecar.page("/metrics").await;
+    let (_, page) = sidecar.get_page("/metrics").await;
     assert!(page.contains("presignd_urls_total"));
     let canary = page.lines().find(|line| line.contains("canary") || line.contains("demo"));
     assert_eq!(canary, None);

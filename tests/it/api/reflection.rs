@@ -37,7 +37,7 @@ async fn v1alpha(channel: Channel) -> Result<Vec<String>, Status> {
 #[tokio::test]
 async fn both_reflection_versions_list_the_services() {
     let sidecar = Sidecar::start(&[]).await;
-    let channel = sidecar.channel().await;
+    let channel = sidecar.connect().await;
     for listed in [v1(channel.clone()).await.unwrap(), v1alpha(channel.clone()).await.unwrap()] {
         for service in ["presign.v1.PresignService", "grpc.health.v1.Health"] {
             assert!(listed.iter().any(|name| name == service), "{service} is in {listed:?}");
@@ -48,7 +48,7 @@ async fn both_reflection_versions_list_the_services() {
 #[tokio::test]
 async fn reflection_can_be_disabled() {
     let sidecar = Sidecar::start(&["--reflection=false"]).await;
-    let channel = sidecar.channel().await;
+    let channel = sidecar.connect().await;
     for answer in [v1(channel.clone()).await, v1alpha(channel.clone()).await] {
         assert_eq!(refused(answer).code(), Code::Unimplemented);
     }

@@ -10,7 +10,7 @@ use presignd::pb;
 use tonic::Code;
 
 use crate::support::{
-    grpc::{Told, get},
+    grpc::{GrpcError, get},
     sidecar::Sidecar,
 };
 
@@ -20,12 +20,12 @@ const CANARY: &str = "canary-in-a-header";
 /// An invalid request, and its expected error.
 struct Row {
     request: pb::PresignRequest,
-    expected: Told,
+    expected: GrpcError,
 }
 
 /// A request whose expected error is `INVALID_ARGUMENT`.
 fn invalid(request: pb::PresignRequest, reason: &str, field: &str, message: &str) -> Row {
-    Row { request, expected: Told::new(Code::InvalidArgument, reason, Some(field), message) }
+    Row { request, expected: GrpcError::new(Code::InvalidArgument, reason, Some(field), message) }
 }
 
 /// A valid request with a change.
@@ -46,7 +46,7 @@ async fn check(rows: Vec<Row>) {
             wrong.push(format!("a URL instead of {expected:?}"));
             continue;
         };
-        let actual = Told::of(&status);
+        let actual = GrpcError::of(&status);
         if actual != expected {
             wrong.push(format!("{actual:?}\ninstead of {expected:?}"));
         }

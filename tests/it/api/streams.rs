@@ -10,7 +10,7 @@ use tonic::{Code, Response, Status, Streaming};
 
 use super::batches::large_results;
 use crate::support::{
-    grpc::{Told, batch, get, put, refused, url_of},
+    grpc::{GrpcError, batch, get, put, refused, url_of},
     scrape::Scrape,
     sidecar::{PATIENCE, Sidecar},
 };
@@ -124,7 +124,8 @@ async fn a_failed_item_does_not_end_the_stream() {
 #[tokio::test]
 async fn an_invalid_batch_ends_the_stream() {
     let sidecar = Sidecar::start(&[]).await;
-    let invalid = |reason, field, message| Told::new(Code::InvalidArgument, reason, Some(field), message);
+    let invalid =
+        |reason, field, message| GrpcError::new(Code::InvalidArgument, reason, Some(field), message);
     let together = pb::BatchPresignRequest { all_or_nothing: true, ..batch(vec![get("a"), get("")]) };
     let rows = [
         (
@@ -162,7 +163,7 @@ async fn an_invalid_batch_ends_the_stream() {
     for (bad, expected) in rows {
         let mut answers = stream(&sidecar, vec![keys(2), bad, keys(1)]).await;
         assert_eq!(next(&mut answers).await.unwrap().batch.unwrap().results.len(), 2);
-        let actual = Told::of(&refused(answers.message().await));
+        let actual = GrpcError::of(&refused(answers.message().await));
         if actual != expected {
             wrong.push(format!("{actual:?}\ninstead of {expected:?}"));
         }
@@ -177,8 +178,8 @@ async fn a_message_over_the_limit_ends_the_stream() {
     assert!(next(&mut answers).await.is_some());
     let message =
         "the request message exceeds 4096 bytes (limits.message_bytes): send fewer requests at once";
-    let expected = Told::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message);
-    assert_eq!(Told::of(&refused(answers.message().await)), expected);
+    let expected = GrpcError::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, message);
+    assert_eq!(GrpcError::of(&refused(answers.message().await)), expected);
     let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
     assert_eq!(rejected, [(vec!["message_too_large".to_owned()], 1.0)].into());
 }

@@ -9,7 +9,7 @@ use presignd::{
 use tonic::Code;
 
 use crate::support::{
-    grpc::{Told, batch, get, metadata, presigned, refused, results, seconds, url_of},
+    grpc::{GrpcError, batch, get, metadata, presigned, refused, results, seconds, url_of},
     sidecar::Sidecar,
 };
 
@@ -86,13 +86,13 @@ async fn a_window_longer_than_the_lifetime_is_refused() {
     let sidecar = Sidecar::start(&["--expiry-max", "1h"]).await;
     let mut client = sidecar.client().await;
     let expected = |message: &str| {
-        Told::new(Code::InvalidArgument, "REUSE_WINDOW_TOO_LONG", Some("reuse_window"), message)
+        GrpcError::new(Code::InvalidArgument, "REUSE_WINDOW_TOO_LONG", Some("reuse_window"), message)
     };
     let short =
         PresignRequest { expires_in: Some(seconds(600)), reuse_window: Some(seconds(600)), ..get("key") };
     let status = refused(client.presign(short).await);
     assert_eq!(
-        Told::of(&status),
+        GrpcError::of(&status),
         expected(
             "reuse_window is 10m, but its URLs expire 10m after the window begins \
              (expires_in does not ask for more): reuse_window must be shorter, \
@@ -102,7 +102,7 @@ async fn a_window_longer_than_the_lifetime_is_refused() {
     assert_eq!(metadata(&status)["grantable_seconds"], "600");
     let status = refused(client.presign(reusable("key", HOUR)).await);
     assert_eq!(
-        Told::of(&status),
+        GrpcError::of(&status),
         expected(
             "reuse_window is 1h, but its URLs expire 1h after the window begins \
              (limited by this server's expiry.max): reuse_window must be shorter, \
@@ -110,6 +110,6 @@ async fn a_window_longer_than_the_lifetime_is_refused() {
         )
     );
     let negative = PresignRequest { reuse_window: Some(seconds(-1)), ..get("key") };
-    let error = Told::of(&refused(client.presign(negative).await));
+    let error = GrpcError::of(&refused(client.presign(negative).await));
     assert_eq!((error.reason.as_str(), error.field.as_deref()), ("DURATION_INVALID", Some("reuse_window")));
 }

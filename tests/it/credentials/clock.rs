@@ -8,7 +8,7 @@ use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving
 use super::{FakeAws, Fault, Keys, assert_serves, assert_unavailable, in_container, start_serving};
 use crate::support::{
     aws::RequestKind,
-    callers::{signs, url},
+    callers::{url, wait_until_signing},
     clock::{FakeClock, FakedClocks, signed_from_now},
     sidecar::Sidecar,
 };
@@ -27,7 +27,7 @@ async fn a_clock_jump_past_the_expiry_loads_newer_credentials() {
     aws.set_keys(&second);
     clock.set(3_600);
     aws.wait_for_request(RequestKind::Container, 2).await;
-    signs(&sidecar, &second).await;
+    wait_until_signing(&sidecar, &second).await;
     let url = url(&sidecar).await;
     assert!((signed_from_now(&url) - 3_600).abs() < 5, "signed at the new system time");
     assert_eq!(url.expires_at, second.end.map(Timestamp::from));
@@ -45,7 +45,7 @@ async fn credentials_are_usable_again_after_the_clock_jumps_back() {
     clock.set(3_600);
     assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
     clock.set(0);
-    sidecar.health("signer.default", Serving).await;
+    sidecar.wait_for_health("signer.default", Serving).await;
     assert_serves(&sidecar, &keys).await;
 }
 
@@ -62,7 +62,7 @@ async fn a_backward_clock_jump_does_not_delay_the_refresh() {
     // By the system time, more than an hour is left until the refresh; by the monotonic clock, nine seconds.
     aws.set_keys(&second);
     aws.wait_for_request(RequestKind::Container, 2).await;
-    signs(&sidecar, &second).await;
+    wait_until_signing(&sidecar, &second).await;
     assert!(aws.request_count(RequestKind::Container) <= 3, "no busy loop");
 }
 
@@ -74,8 +74,8 @@ async fn a_wrong_clock_at_start_is_logged_as_expired_credentials() {
     let clock = FakeClock::attach(&mut command, FakedClocks::SystemTime);
     clock.set(7_200);
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.logged("the provider returned credentials that expired 1h").await;
-    sidecar.health("signer.default", NotServing).await;
+    sidecar.wait_for_log("the provider returned credentials that expired 1h").await;
+    sidecar.wait_for_health("signer.default", NotServing).await;
     clock.set(0);
     assert_serves(&sidecar, &keys).await;
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{
     FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, check_lifecycle, in_container,
-    replace_file, rotated, start_serving,
+    replace_file, start_serving, wait_for_rotation,
 };
 use crate::support::{
     aws::{FakeAws, RequestKind},
@@ -45,7 +45,7 @@ async fn the_token_file_is_read_for_each_request() {
     replace_file(&file, "canary-token-2");
     aws.require_authorization("canary-token-2");
     aws.set_keys(&second);
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
     assert_eq!(aws.wait_for_request(RequestKind::Container, 2).await.authorization, "canary-token-2");
     assert_no_secrets(&sidecar).await;
 }
@@ -58,7 +58,7 @@ async fn a_rejected_token_gets_no_credentials_and_is_not_logged() {
     let mut command = in_container(&aws);
     command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-bad");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.logged(FAILED).await;
+    sidecar.wait_for_log(FAILED).await;
     assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     assert_no_secrets(&sidecar).await;
 

@@ -13,9 +13,9 @@ use tonic::{Code, Request};
 use super::{FakeAws, Fault, Keys, in_container, start_serving};
 use crate::support::{
     aws::RequestKind,
-    callers::long,
+    callers::long_request,
     clock::{FakeClock, FakedClocks},
-    grpc::{BUCKET, Told, batch, error_of, get, metadata, presigned, refused, results, seconds, url_of},
+    grpc::{BUCKET, GrpcError, batch, error_of, get, metadata, presigned, refused, results, seconds, url_of},
     provider::from_now,
     scrape::Scrape,
     sidecar::Sidecar,
@@ -100,12 +100,12 @@ async fn no_early_refresh_for_a_request_it_cannot_help() {
     let mut client = aged.sidecar.client().await;
     assert_eq!(reason(&presigned(client.presign(get("key")).await)), "NONE");
     // Newer credentials would last only a minute longer, of the seven days requested.
-    let url = presigned(client.presign(long()).await);
+    let url = presigned(client.presign(long_request()).await);
     assert_eq!(reason(&url), "CREDENTIAL_EXPIRY");
     assert_eq!(aged.loads(), 1);
 
     let aged = Aged::start(7, &[]).await;
-    let url = presigned(aged.sidecar.client().await.presign(long()).await);
+    let url = presigned(aged.sidecar.client().await.presign(long_request()).await);
     aged.newer.assert_signed(&url);
     assert_eq!(aged.loads(), 2, "seven minutes of an hour are enough");
 }
@@ -115,16 +115,16 @@ async fn invalid_requests_renew_nothing_early() {
     let aged = Aged::start(1, &[]).await;
     let mut client = aged.sidecar.client().await;
     let invalid = || PresignRequest { key: String::new(), ..get_for(3_580) };
-    assert_eq!(Told::of(&refused(client.presign(invalid()).await)).reason, "KEY_INVALID");
+    assert_eq!(GrpcError::of(&refused(client.presign(invalid()).await)).reason, "KEY_INVALID");
     for result in results(client.batch_presign(batch(vec![invalid(), invalid()])).await) {
-        assert_eq!(Told::of(&error_of(&result)).reason, "KEY_INVALID");
+        assert_eq!(GrpcError::of(&error_of(&result)).reason, "KEY_INVALID");
     }
     let form = PresignPostRequest {
         bucket: BUCKET.to_owned(),
         expires_in: Some(seconds(3_580)),
         ..Default::default()
     };
-    assert_eq!(Told::of(&refused(client.presign_post(form.clone()).await)).reason, "KEY_INVALID");
+    assert_eq!(GrpcError::of(&refused(client.presign_post(form.clone()).await)).reason, "KEY_INVALID");
     assert_eq!(aged.loads(), 1);
     // The same form with a key renews the credentials.
     let form = PresignPostRequest { key: "key".to_owned(), ..form };
@@ -204,7 +204,7 @@ async fn min_expires_in_is_met_with_newer_credentials_or_rejected() {
     assert_eq!(url.granted.unwrap().seconds, 3_580);
 
     let status = refused(client.presign(all_or_nothing(3 * 3_600)).await);
-    let error = Told::of(&status);
+    let error = GrpcError::of(&status);
     assert_eq!((error.code, error.reason.as_str()), (Code::FailedPrecondition, "EXPIRY_TOO_SHORT"));
     let details = metadata(&status);
     assert_eq!(details["clamp_reason"], "CREDENTIAL_EXPIRY");
@@ -223,7 +223,7 @@ async fn a_window_needs_newer_credentials_only_from_its_beginning() {
     // A window that began long before: its URL expires before the credentials.
     let in_a_window = PresignRequest { reuse_window: Some(seconds(100_000_000)), ..get_for(200_000_000) };
     let status = refused(client.presign(in_a_window).await);
-    assert_eq!(Told::of(&status).reason, "REUSE_WINDOW_TOO_LONG");
+    assert_eq!(GrpcError::of(&status).reason, "REUSE_WINDOW_TOO_LONG");
     assert_eq!(aged.loads(), 1);
     let now = prost_types::Timestamp::from(from_now(Duration::ZERO)).seconds + 62;
     // A window that began about half an hour ago, and one that begins now.
@@ -273,15 +273,15 @@ async fn early_refreshes_continue_after_a_reload_of_rules() {
     let aged = Aged::start(1, &[("PRESIGND_CONFIG", config)]).await;
     aged.aws.set_fault(Fault::Hanging);
     std::fs::write(&file, "[expiry]\nmax = \"3580s\"\n").unwrap();
-    aged.sidecar.signal(rustix::process::Signal::HUP);
-    aged.sidecar.logged("SIGHUP: the configuration was reloaded").await;
+    aged.sidecar.send_signal(rustix::process::Signal::HUP);
+    aged.sidecar.wait_for_log("SIGHUP: the configuration was reloaded").await;
     let mut client = aged.sidecar.client().await;
     let url = presigned(client.presign(get_for(3_400)).await);
     assert_eq!(url.granted.unwrap().seconds, 3_400, "with the current credentials");
     aged.aws.wait_for_request(RequestKind::Container, 2).await;
     aged.aws.set_keys(&Keys::expiring_in("reloaded", 3_680));
     let labels = [("signer", "default"), ("outcome", "ok")];
-    Scrape::reaches(&aged.sidecar, "presignd_credentials_refresh_total", &labels, 2.0).await;
+    Scrape::wait_for_at_least(&aged.sidecar, "presignd_credentials_refresh_total", &labels, 2.0).await;
     aged.clock.set_and_wait(&aged.sidecar, 2 * 62).await;
     aged.aws.set_keys(&aged.newer);
     assert!(aged.newer.are_in(&presigned(client.presign(get_for(3_580)).await)));

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{FAILED, Keys, assert_no_secrets, assert_unavailable, start_serving};
 use crate::support::{
     OUTPOSTS_ARN,
-    grpc::{Told, get, presigned, refused},
+    grpc::{GrpcError, get, presigned, refused},
     sidecar::{PATIENCE, Sidecar, presignd},
 };
 
@@ -141,7 +141,7 @@ async fn an_arn_of_another_region_is_rejected_as_by_the_sdks() {
         let answer = sidecar.client().await.presign(request.clone()).await;
         assert_eq!(answer.is_ok(), is_accepted, "{variables:?}");
         if !is_accepted {
-            let error = Told::of(&refused(answer));
+            let error = GrpcError::of(&refused(answer));
             assert_eq!((error.reason.as_str(), error.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
             assert!(error.message.contains("signers.NAME.use_arn_region"), "{error:?}");
         }
@@ -170,7 +170,7 @@ async fn an_invalid_variable_is_named_without_its_value() {
         let mut command = with(&[(name, value)]);
         command.env("RUST_LOG", "info");
         let sidecar = Sidecar::spawn(command, &[]);
-        sidecar.logged(FAILED).await;
+        sidecar.wait_for_log(FAILED).await;
         assert!(sidecar.log().contains(name), "{}", sidecar.log());
         assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         assert_no_secrets(&sidecar).await;
@@ -184,8 +184,8 @@ async fn unsupported_endpoint_settings_are_logged_and_rejected() {
         ("PRESIGND_SIGNERS_DEFAULT_ENDPOINT", "http://minio:9000"),
     ]))
     .await;
-    sidecar.logged("URLs cannot be signed for any bucket: FIPS exists only on AWS").await;
-    let error = Told::of(&refused(sidecar.client().await.presign(get("key")).await));
+    sidecar.wait_for_log("URLs cannot be signed for any bucket: FIPS exists only on AWS").await;
+    let error = GrpcError::of(&refused(sidecar.client().await.presign(get("key")).await));
     assert_eq!((error.reason.as_str(), error.field.as_deref()), ("TARGET_REFUSED", Some("bucket")));
     assert!(error.message.contains("signers.NAME.fips = false"), "{error:?}");
 }
@@ -230,7 +230,7 @@ async fn resolved_endpoint_defaults_survive_a_reload() {
         ("accelerate = false", "http://plain-bucket.minio:9000"),
     ] {
         fs::write(&file, format!("[signers.default]\n{text}\n")).unwrap();
-        sidecar.signal(Signal::HUP);
+        sidecar.send_signal(Signal::HUP);
         wait_for_origin(&sidecar, expected).await;
     }
 }

@@ -30,7 +30,7 @@ async fn an_environment_without_keys_does_not_fall_back_to_imds() {
     let mut command = on_ec2(&aws);
     command.env("PRESIGND_SIGNERS_DEFAULT_PROVIDER", "environment");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.logged(FAILED).await;
+    sidecar.wait_for_log(FAILED).await;
     assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     assert_eq!(aws.request_count(RequestKind::Imds), 0);
 }

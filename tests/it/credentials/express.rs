@@ -22,8 +22,8 @@ use crate::{
         aws::RequestKind,
         clock::{FakeClock, FakedClocks},
         grpc::{
-            Told, batch, error_of, get, parameter, presigned, refused, results, says_when_to_retry, seconds,
-            url_of,
+            GrpcError, batch, error_of, get, parameter, presigned, refused, results, says_when_to_retry,
+            seconds, url_of,
         },
         in_process::{Case, Parts},
         provider::from_now,
@@ -210,17 +210,17 @@ async fn a_rejected_session_fails_only_its_own_urls() {
     let s3 = FakeAws::without_keys();
     let sidecar = start_serving(with_s3(&s3, &Keys::permanent("own"))).await;
     let mut client = sidecar.client().await;
-    let expected = Told::new(
+    let expected = GrpcError::new(
         Code::FailedPrecondition,
         "SESSION_REFUSED",
         None,
         "S3 rejected CreateSession for logs--use1-az4--x-s3: AccessDenied; allow s3express:CreateSession on this directory \
          bucket to the signer's role, or set disable_session_auth of the signer",
     );
-    assert_eq!(Told::of(&refused(client.presign(get_from_bucket("key")).await)), expected);
+    assert_eq!(GrpcError::of(&refused(client.presign(get_from_bucket("key")).await)), expected);
     let answers = results(client.batch_presign(batch(vec![get("a"), get_from_bucket("b"), get("c")])).await);
     url_of(&answers[0]);
-    assert_eq!(Told::of(&error_of(&answers[1])), expected);
+    assert_eq!(GrpcError::of(&error_of(&answers[1])), expected);
     url_of(&answers[2]);
     assert_eq!(s3.request_count(RequestKind::CreateSession), 1, "the error is cached for a second");
     assert_no_secrets(&sidecar).await;
@@ -252,7 +252,7 @@ async fn invalid_items_create_no_session() {
     let answers = results(client.batch_presign(batch(invalid.collect())).await);
     assert_eq!(answers.len(), 20);
     for answer in &answers {
-        let error = Told::of(&error_of(answer));
+        let error = GrpcError::of(&error_of(answer));
         assert_eq!((error.code, error.reason.as_str()), (Code::InvalidArgument, "KEY_INVALID"));
     }
     refused(client.presign(get_from_bucket("")).await);
@@ -260,7 +260,7 @@ async fn invalid_items_create_no_session() {
     // A valid item in the same batch creates the session of its own bucket only.
     let mixed = vec![get_from_bucket(""), get_from_bucket("key")];
     let answers = results(client.batch_presign(batch(mixed)).await);
-    assert_eq!(Told::of(&error_of(&answers[0])).reason, "KEY_INVALID");
+    assert_eq!(GrpcError::of(&error_of(&answers[0])).reason, "KEY_INVALID");
     assert!(session.are_in(url_of(&answers[1])));
     assert_eq!(s3.request_count(RequestKind::CreateSession), 1);
 }
@@ -272,7 +272,7 @@ async fn a_failing_s3_is_reported_as_retryable() {
         let sidecar = start_serving(with_s3(&s3, &Keys::permanent("own"))).await;
         s3.set_fault(fault);
         let status = refused(sidecar.client().await.presign(get_from_bucket("key")).await);
-        let error = Told::of(&status);
+        let error = GrpcError::of(&status);
         assert_eq!(
             (error.code, error.reason.as_str()),
             (Code::Unavailable, "SESSION_UNAVAILABLE"),

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::{
     FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, assuming, in_container, on_ec2,
-    replace_file, rotated, start_serving, wait_for_attempts, with_web_identity,
+    replace_file, start_serving, wait_for_attempts, wait_for_rotation, with_web_identity,
 };
 use crate::support::{
     aws::{FakeAws, Fault, RequestKind},

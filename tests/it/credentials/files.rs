@@ -10,7 +10,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    FAILED, Keys, assert_no_secrets, assert_serves, replace_file, rotated, start_serving, with_provider,
+    FAILED, Keys, assert_no_secrets, assert_serves, replace_file, start_serving, wait_for_rotation,
+    with_provider,
 };
 use crate::support::{
     aws::{FakeAws, RequestKind},
@@ -47,7 +48,7 @@ async fn overwritten_keys_are_loaded() {
         let (_folder, file) = folder(&first);
         let sidecar = start_signing_with(&first, reading(&file)).await;
         fs::write(&file, second.section("default")).unwrap();
-        rotated(&sidecar, &first, &second).await;
+        wait_for_rotation(&sidecar, &first, &second).await;
         assert_no_secrets(&sidecar).await;
     }
 }
@@ -60,7 +61,7 @@ async fn the_default_chain_loads_changed_keys() {
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
     let sidecar = start_signing_with(&first, command).await;
     replace_file(&file, &second.section("default"));
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
 }
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn a_file_replaced_by_rename_is_loaded_each_time() {
     let sidecar = start_signing_with(&all[0], reading(&file)).await;
     for pair in all.windows(2) {
         replace_file(&file, &pair[1].section("default"));
-        rotated(&sidecar, &pair[0], &pair[1]).await;
+        wait_for_rotation(&sidecar, &pair[0], &pair[1]).await;
     }
 }
 
@@ -91,7 +92,7 @@ async fn a_mounted_kubernetes_secret_is_loaded_after_an_update() {
     symlink("..v2", at("..data_tmp")).unwrap();
     fs::rename(at("..data_tmp"), at("..data")).unwrap();
     fs::remove_dir_all(at("..v1")).unwrap();
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
 }
 
 #[tokio::test]
@@ -107,11 +108,11 @@ async fn an_invalid_file_keeps_the_current_keys() {
         let (_folder, file) = folder(&first);
         let sidecar = start_signing_with(&first, reading(&file)).await;
         replace_file(&file, invalid);
-        sidecar.logged(FAILED).await;
+        sidecar.wait_for_log(FAILED).await;
         assert_serves(&sidecar, &first).await;
 
         replace_file(&file, &second.section("default"));
-        rotated(&sidecar, &first, &second).await;
+        wait_for_rotation(&sidecar, &first, &second).await;
         assert_no_secrets(&sidecar).await;
     }
 }
@@ -122,10 +123,10 @@ async fn a_removed_file_keeps_the_current_keys() {
     let (_folder, file) = folder(&first);
     let sidecar = start_signing_with(&first, reading(&file)).await;
     fs::remove_file(&file).unwrap();
-    sidecar.logged(FAILED).await;
+    sidecar.wait_for_log(FAILED).await;
     assert_serves(&sidecar, &first).await;
     fs::write(&file, second.section("default")).unwrap();
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
 }
 
 #[tokio::test]
@@ -154,7 +155,7 @@ async fn a_profile_role_is_assumed_with_its_source_profile() {
     // The keys of the source profile change: the role is assumed with them at once.
     sts.set_keys(&second);
     replace_file(&file, &new_base.section("base"));
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
     assert_eq!(sts.wait_for_request(RequestKind::AssumeRole, 2).await.signed_by(), new_base.id);
     assert_no_secrets(&sidecar).await;
 }

@@ -4,7 +4,7 @@ use super::{Keys, assert_no_secrets, assert_serves, check_lifecycle, on_ec2, sta
 use crate::support::{
     ACCESS_KEY, SECRET_KEY,
     aws::{FakeAws, INSTANCE_REGION, INSTANCE_ROLE, RequestKind},
-    callers::signs,
+    callers::wait_until_signing,
     http::Request,
     in_process::Parts,
 };
@@ -70,7 +70,7 @@ async fn an_invalidated_imds_token_is_requested_again() {
     aws.set_keys(&second);
     aws.invalidate_sessions();
     // The SDK tries its token four times, which takes up to seven seconds: the first credentials may expire before.
-    signs(&sidecar, &second).await;
+    wait_until_signing(&sidecar, &second).await;
     assert!(aws.request_count(RequestKind::Session) >= 2);
     assert_no_secrets(&sidecar).await;
 }

@@ -73,7 +73,7 @@ async fn a_failing_process_is_retried_and_its_output_not_logged() {
     // A profile alone selects the provider `profile`.
     command.env_remove("PRESIGND_SIGNERS_DEFAULT_PROVIDER");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.logged(FAILED).await;
+    sidecar.wait_for_log(FAILED).await;
     assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     let keys = Keys::expiring_in("late", 3_600);
     process.set_keys(&keys);
@@ -89,11 +89,11 @@ async fn a_hanging_process_is_started_once_and_its_result_used() {
     let sidecar = Sidecar::spawn(command, &[]);
     let asked = provider.wait_for_start().await;
     clock.set(40);
-    sidecar.logged("the provider did not answer within 30s").await;
+    sidecar.wait_for_log("the provider did not answer within 30s").await;
     assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     // A second process would read a part of the output, or wait forever.
     asked.answer();
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     wait_for_attempts(&sidecar, "ok", 1.0).await;
 }
 
@@ -102,7 +102,7 @@ async fn health_reports_the_expiry_while_the_provider_hangs() {
     let provider = CredentialProcess::new();
     provider.set_expiry(from_now(Duration::from_secs(6)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     provider.block();
     // The attempt does not end within this test.
     let _asked = provider.wait_for_start().await;

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{
     FAILED, Keys, assert_no_secrets, assert_serves, assert_unavailable, assuming, check_lifecycle,
-    in_container, replace_file, rotated, start_serving, with_provider, with_web_identity,
+    in_container, replace_file, start_serving, wait_for_rotation, with_provider, with_web_identity,
 };
 use crate::support::{
     aws::{FakeAws, RequestKind},
@@ -100,7 +100,7 @@ async fn each_role_is_assumed_with_the_previous_one() {
     assert_eq!([asked[0].parameter("ExternalId"), asked[1].parameter("ExternalId")], ["", "for-the-last"]);
 
     sts.set_role_keys(FURTHER_ROLE, &second);
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
     assert_no_secrets(&sidecar).await;
 }
 
@@ -159,7 +159,7 @@ async fn a_changed_web_identity_token_is_sent_at_once() {
 
     sts.set_keys(&second);
     replace_file(&file, "canary.token.2");
-    rotated(&sidecar, &first, &second).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
     assert_eq!(
         sts.wait_for_request(RequestKind::WebIdentity, 2).await.parameter("WebIdentityToken"),
         "canary.token.2"
@@ -172,8 +172,8 @@ async fn a_denied_role_is_logged_and_retried() {
     let (base, role) = (Keys::permanent("base"), Keys::expiring_in("role", 3_600));
     let sts = FakeAws::without_keys();
     let sidecar = Sidecar::spawn(assuming(ROLE, &base, &sts), &[]);
-    sidecar.logged(FAILED).await;
-    sidecar.logged("AccessDenied").await;
+    sidecar.wait_for_log(FAILED).await;
+    sidecar.wait_for_log("AccessDenied").await;
     assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     sts.set_keys(&role);
     assert_serves(&sidecar, &role).await;

@@ -201,7 +201,7 @@ async fn every_health_service_that_is_listed_is_known() {
     for row in listed {
         let service = plain(&row.cells["health service"]).trim_matches('"').replace("NAME", "default");
         let request = HealthCheckRequest { service: service.clone() };
-        let answer = HealthClient::new(sidecar.channel().await).check(request).await;
+        let answer = HealthClient::new(sidecar.connect().await).check(request).await;
         assert!(answer.is_ok(), "{}: {service:?}: {answer:?}", row.at);
     }
 }
@@ -212,7 +212,7 @@ async fn every_page_that_is_listed_is_served() {
     let listed = rows("page");
     assert_eq!(listed.len(), 5, "the pages of the admin listener");
     for row in listed {
-        assert_eq!(sidecar.page(plain(&row.cells["page"])).await.0, 200, "{}", row.at);
+        assert_eq!(sidecar.get_page(plain(&row.cells["page"])).await.0, 200, "{}", row.at);
     }
 }
 

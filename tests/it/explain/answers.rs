@@ -193,7 +193,7 @@ async fn start_with_session(server: &Server, seconds: u64) -> Sidecar {
         .env("AWS_SESSION_TOKEN", token)
         .env("AWS_REGION", "us-east-1");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     sidecar
 }
 

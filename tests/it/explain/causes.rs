@@ -462,7 +462,7 @@ async fn start_with_token() -> Sidecar {
         .env("AWS_SESSION_TOKEN", TOKEN)
         .env("AWS_REGION", "us-east-1");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     sidecar
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{Used, explain, verdict};
 use crate::support::{
     SECRET_KEY,
-    grpc::{Told, parameter, presigned, refused, request, says_when_to_retry},
+    grpc::{GrpcError, parameter, presigned, refused, request, says_when_to_retry},
     in_process::{Case, InProcess},
     provider::CredentialProcess,
     sidecar::{Sidecar, presignd},
@@ -24,7 +24,7 @@ async fn start() -> Sidecar {
         .env("AWS_REGION", "us-east-1")
         .env("RUST_LOG", "trace");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     sidecar
 }
 
@@ -271,8 +271,8 @@ async fn invalid_request_names_its_field_and_repeats_no_value() {
     ];
     for (request, field, message) in rows {
         let status = refused(client.explain(request).await);
-        let expected = Told::new(tonic::Code::InvalidArgument, "EXPLAIN_INVALID", Some(field), message);
-        assert_eq!(Told::of(&status), expected);
+        let expected = GrpcError::new(tonic::Code::InvalidArgument, "EXPLAIN_INVALID", Some(field), message);
+        assert_eq!(GrpcError::of(&status), expected);
         assert!(!format!("{status:?}").contains(canary), "{status:?}");
     }
     assert_eq!(verdict(&client.explain(good()).await.unwrap().into_inner()), "MALFORMED");
@@ -288,6 +288,9 @@ async fn explain_is_unavailable_without_credentials() {
     let status = refused(client.explain(request).await);
     let message = "signer default has no credentials yet: retry shortly; if this persists, see the provider's \
                    error in presignd's log";
-    assert_eq!(Told::of(&status), Told::new(tonic::Code::Unavailable, "CREDENTIALS_MISSING", None, message));
+    assert_eq!(
+        GrpcError::of(&status),
+        GrpcError::new(tonic::Code::Unavailable, "CREDENTIALS_MISSING", None, message)
+    );
     assert!(says_when_to_retry(&status));
 }

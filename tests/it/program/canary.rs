@@ -24,7 +24,7 @@ async fn start(arguments: &[&str]) -> Sidecar {
         .env("AWS_REGION", "us-east-1")
         .env("RUST_LOG", "trace");
     let sidecar = Sidecar::spawn(command, arguments);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     sidecar
 }
 
@@ -78,7 +78,7 @@ async fn calls(sidecar: &Sidecar) -> Vec<String> {
     let mut smuggled = get("key");
     smuggled.query.insert("X-Amz-Security-Token".to_owned(), SESSION_TOKEN.to_owned());
     refused(client.presign(smuggled).await);
-    HealthClient::new(sidecar.channel().await).check(HealthCheckRequest::default()).await.unwrap();
+    HealthClient::new(sidecar.connect().await).check(HealthCheckRequest::default()).await.unwrap();
     urls
 }
 
@@ -102,10 +102,10 @@ async fn no_secret_or_url_is_logged_at_trace() {
         let urls = calls(&sidecar).await;
         let forms = forms(&sidecar).await;
         assert_eq!(urls.len(), 6);
-        let pages = [sidecar.page("/metrics").await.1, sidecar.page("/").await.1];
-        sidecar.signal(rustix::process::Signal::TERM);
-        assert!(sidecar.ended().await.success());
-        sidecar.logged("stopped: every call was answered").await;
+        let pages = [sidecar.get_page("/metrics").await.1, sidecar.get_page("/").await.1];
+        sidecar.send_signal(rustix::process::Signal::TERM);
+        assert!(sidecar.wait_for_exit().await.success());
+        sidecar.wait_for_log("stopped: every call was answered").await;
         let log = sidecar.log();
         assert!(log.contains("credentials loaded"), "{log}");
         for secret in secrets(&urls).into_iter().chain(forms.iter().map(String::as_str)) {
@@ -145,7 +145,7 @@ async fn response_of_a_failing_provider_is_not_logged() {
             ])
             .env("AWS_CONFIG_FILE", &config);
         let sidecar = Sidecar::spawn(command, &[]);
-        sidecar.logged("failed to load credentials, retrying in").await;
+        sidecar.wait_for_log("failed to load credentials, retrying in").await;
         let log = sidecar.log();
         assert!(!log.contains(SECRET_KEY) && !log.contains(SESSION_TOKEN), "{log}");
     }

@@ -225,7 +225,7 @@ async fn healthcheck_exit_code_shows_whether_the_server_can_sign() {
         failure(1, "not serving: the server has no health service \"signer.partner\"")
     );
     asked.answer();
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     assert_eq!(expect_stdout(ask(&sidecar, &["healthcheck"])), "serving\n");
     assert_eq!(expect_stdout(run(&["healthcheck", "--server", &sidecar.tcp])), "serving\n");
 }

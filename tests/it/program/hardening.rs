@@ -45,7 +45,7 @@ fn contains(content: &[u8], text: &str) -> bool {
 #[tokio::test]
 async fn environment_keys_sign_and_process_keeps_its_arguments() {
     let sidecar = Sidecar::spawn(presignd_with_keys(), &["--expiry-max", "1h"]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     assert!(!sidecar.log().contains(NOT_REMOVED), "{}", sidecar.log());
     let of_process = |file: &str| fs::read(format!("/proc/{}/{file}", sidecar.id())).unwrap();
     assert_eq!(of_process("comm"), b"presignd\n");
@@ -67,11 +67,11 @@ async fn container_token_is_sent_with_every_request() {
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v2/credentials", aws.url()))
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization");
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     keys.assert_signed(&url(&sidecar).await);
-    sidecar.signal(rustix::process::Signal::HUP);
+    sidecar.send_signal(rustix::process::Signal::HUP);
     aws.wait_for_request(RequestKind::Container, 2).await;
-    crate::support::scrape::Scrape::reaches(
+    crate::support::scrape::Scrape::wait_for_at_least(
         &sidecar,
         "presignd_credentials_refresh_total",
         &[("signer", "default"), ("outcome", "unchanged")],
@@ -108,7 +108,7 @@ async fn credential_process_inherits_no_secret_and_no_file() {
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "canary-authorization")
         .env("PATH", "/usr/bin:/bin");
     let sidecar = Sidecar::spawn(command, &["--signers-default-profile", "own"]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     assert!(keys.are_in(&url(&sidecar).await), "a configured profile is preferred to the environment");
     let environment = fs::read_to_string(environment).unwrap();
     assert!(environment.contains("AWS_REGION=us-east-1"), "{environment}");
@@ -164,7 +164,7 @@ async fn other_processes_cannot_read_environment_or_memory() {
     }
     command.args(["serve", "--open", "--listen-tcp", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     let sidecar = Sidecar::launch(command, tempfile::tempdir().unwrap(), folder.path().join("none"));
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     assert!(!sidecar.log().contains(NOT_REMOVED), "{}", sidecar.log());
     for file in ["environ", "mem", "maps"] {
         let path = format!("/proc/{}/{file}", sidecar.id());
@@ -178,7 +178,7 @@ async fn other_processes_cannot_read_environment_or_memory() {
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
     // The process metrics still work.
-    let (_, metrics) = sidecar.page("/metrics").await;
+    let (_, metrics) = sidecar.get_page("/metrics").await;
     for metric in ["process_open_fds ", "process_resident_memory_bytes ", "process_max_fds "] {
         assert!(metrics.contains(metric), "{metric}");
     }

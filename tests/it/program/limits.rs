@@ -21,27 +21,27 @@ async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) {
 async fn connection_over_the_limit_is_rejected_and_counted() {
     let sidecar = Sidecar::spawn(presignd(), &["--limits-connections", "1"]);
     let first = TcpStream::connect(&sidecar.tcp).await.unwrap();
-    Scrape::until(&sidecar, "presignd_connections", &[], 1.0).await;
+    Scrape::wait_for(&sidecar, "presignd_connections", &[], 1.0).await;
     closed(TcpStream::connect(&sidecar.tcp).await.unwrap()).await;
     closed(UnixStream::connect(&sidecar.unix).await.unwrap()).await;
     let rejected = Scrape::of(&sidecar).await.all("presignd_rejected_total", &["reason"]);
     assert_eq!(rejected, [(vec!["connection_limit".to_owned()], 2.0)].into());
-    sidecar.logged("connection rejected: limits.connections is reached").await;
+    sidecar.wait_for_log("connection rejected: limits.connections is reached").await;
 
     drop(first);
-    Scrape::until(&sidecar, "presignd_connections", &[], 0.0).await;
-    let _channel = sidecar.channel().await;
-    Scrape::until(&sidecar, "presignd_connections", &[], 1.0).await;
+    Scrape::wait_for(&sidecar, "presignd_connections", &[], 0.0).await;
+    let _channel = sidecar.connect().await;
+    Scrape::wait_for(&sidecar, "presignd_connections", &[], 1.0).await;
 }
 
 #[tokio::test]
 async fn silent_peer_is_disconnected_after_the_handshake_timeout() {
     let sidecar = Sidecar::spawn(presignd(), &["--limits-handshake-time", "100ms"]);
-    let channel = sidecar.channel().await;
+    let channel = sidecar.connect().await;
     closed(TcpStream::connect(&sidecar.tcp).await.unwrap()).await;
     closed(UnixStream::connect(&sidecar.unix).await.unwrap()).await;
     let reason = [("reason", "handshake_timeout")];
-    Scrape::until(&sidecar, "presignd_rejected_total", &reason, 2.0).await;
+    Scrape::wait_for(&sidecar, "presignd_rejected_total", &reason, 2.0).await;
     // A connection that completed the handshake stays open.
     let mut client = presignd::pb::presign_service_client::PresignServiceClient::new(channel);
     let answer = client.explain(presignd::pb::ExplainRequest::default()).await;

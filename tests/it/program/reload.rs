@@ -16,8 +16,8 @@ use tonic_health::pb::{
 
 use crate::support::{
     aws::{FakeAws, Fault, Keys, RequestKind},
-    callers::{Caller, long, signs},
-    grpc::{Told, batch, get, presigned, refused, results, url_of},
+    callers::{Caller, long_request, wait_until_signing},
+    grpc::{GrpcError, batch, get, presigned, refused, results, url_of},
     provider::{CredentialProcess, from_now},
     scrape::Scrape,
     sidecar::{PATIENCE, Sidecar, presignd},
@@ -47,7 +47,7 @@ impl ConfiguredServer {
             .env("AWS_SHARED_CREDENTIALS_FILE", file("credentials"))
             .env("PRESIGND_CONFIG", file("presignd.toml"));
         let sidecar = Sidecar::spawn(command, &[]);
-        sidecar.serving().await;
+        sidecar.wait_until_serving().await;
         Self { sidecar, folder }
     }
 
@@ -63,8 +63,8 @@ impl ConfiguredServer {
 
     async fn send_sighup(&self, line: &str) {
         let before = self.sidecar.log().matches(line).count();
-        self.sidecar.signal(Signal::HUP);
-        self.sidecar.logged_more_than(line, before).await;
+        self.sidecar.send_signal(Signal::HUP);
+        self.sidecar.wait_for_more_in_log(line, before).await;
     }
 
     async fn client(&self) -> PresignServiceClient<Channel> {
@@ -72,7 +72,7 @@ impl ConfiguredServer {
     }
 
     async fn granted(&self) -> i64 {
-        presigned(self.client().await.presign(long()).await).granted.unwrap().seconds
+        presigned(self.client().await.presign(long_request()).await).granted.unwrap().seconds
     }
 }
 
@@ -86,9 +86,9 @@ async fn reload_applies_signers_and_expiry_together() {
     assert_eq!(unknown.code(), Code::NotFound);
 
     server.reload("[expiry]\nmax = \"1h\"\n[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
-    server.sidecar.logged("SIGHUP: the configuration was reloaded; signers: default, partner").await;
+    server.sidecar.wait_for_log("SIGHUP: the configuration was reloaded; signers: default, partner").await;
     assert_eq!(server.granted().await, 3_600);
-    server.sidecar.health("signer.partner", Serving).await;
+    server.sidecar.wait_for_health("signer.partner", Serving).await;
     assert!(
         Keys::permanent("partner")
             .are_in(&presigned(server.client().await.presign(to_partner.clone()).await))
@@ -97,7 +97,7 @@ async fn reload_applies_signers_and_expiry_together() {
     // A removed signer is unknown, and its health watch receives NOT_SERVING.
     let request = HealthCheckRequest { service: "signer.partner".to_owned() };
     let mut watch =
-        HealthClient::new(server.sidecar.channel().await).watch(request).await.unwrap().into_inner();
+        HealthClient::new(server.sidecar.connect().await).watch(request).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), Serving);
     server.reload("", RELOADED).await;
     assert_eq!(refused(server.client().await.presign(to_partner).await).code(), Code::NotFound);
@@ -141,8 +141,8 @@ async fn invalid_file_changes_nothing_under_load() {
         callers.push(tokio::spawn(async move {
             let mut calls = 0;
             while !done.is_cancelled() {
-                let mut urls = vec![presigned(client.presign(long()).await)];
-                let answers = results(client.batch_presign(batch(vec![long(); 50])).await);
+                let mut urls = vec![presigned(client.presign(long_request()).await)];
+                let answers = results(client.batch_presign(batch(vec![long_request(); 50])).await);
                 urls.extend(answers.iter().map(|result| url_of(result).clone()));
                 assert!(urls.iter().all(|url| url.granted.unwrap().seconds == 7_200));
                 calls += 1;
@@ -152,11 +152,11 @@ async fn invalid_file_changes_nothing_under_load() {
     }
     for (text, message) in INVALID_FILES {
         server.reload(text, NOT_RELOADED).await;
-        server.sidecar.logged(message).await;
+        server.sidecar.wait_for_log(message).await;
     }
     fs::remove_file(server.file()).unwrap();
     server.send_sighup(NOT_RELOADED).await;
-    server.sidecar.logged("cannot read the configuration file").await;
+    server.sidecar.wait_for_log("cannot read the configuration file").await;
     done.cancel();
     for calls in join_all(callers).await {
         assert!(calls.expect("no call failed") > 0);
@@ -199,11 +199,11 @@ async fn new_source_replaces_the_old_once_it_has_credentials() {
     let (old, new) = (Keys::permanent("old"), Keys::permanent("new"));
     let caller = Caller::of(&server.sidecar).await;
     server.reload("[signers.default]\nprofile = \"missing\"\n", NOT_RELOADED).await;
-    server.sidecar.logged("signer default has no credentials: ").await;
-    assert!(old.are_in(&presigned(server.client().await.presign(long()).await)));
+    server.sidecar.wait_for_log("signer default has no credentials: ").await;
+    assert!(old.are_in(&presigned(server.client().await.presign(long_request()).await)));
     server.reload("[signers.default]\nprofile = \"new\"\n", RELOADED).await;
-    signs(&server.sidecar, &new).await;
-    caller.noticed_nothing(&[&old, &new]).await;
+    wait_until_signing(&server.sidecar, &new).await;
+    caller.assert_undisturbed(&[&old, &new]).await;
     assert!(!server.sidecar.log().contains("ready=false"), "{}", server.sidecar.log());
 }
 
@@ -212,13 +212,13 @@ async fn sighup_reloads_credentials_before_they_are_due() {
     let provider = CredentialProcess::new();
     provider.set_expiry(from_now(Duration::from_secs(7_200)));
     let sidecar = Sidecar::spawn(provider.command(), &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     let later = from_now(Duration::from_secs(14_400));
     provider.set_expiry(later);
-    sidecar.signal(Signal::HUP);
+    sidecar.send_signal(Signal::HUP);
     let reading = async {
         let end = prost_types::Timestamp::from(later);
-        while presigned(sidecar.client().await.presign(long()).await).expires_at != Some(end) {}
+        while presigned(sidecar.client().await.presign(long_request()).await).expires_at != Some(end) {}
     };
     tokio::time::timeout(PATIENCE, reading).await.expect("the new credentials are used in time");
 }
@@ -235,13 +235,13 @@ async fn server_stops_while_a_reload_waits_for_credentials() {
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v2/credentials", aws.url()))
         .env("PRESIGND_CONFIG", &file);
     let mut sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     aws.set_fault(Fault::Hanging);
     fs::write(&file, "[signers.partner]\nprovider = \"container\"\n").unwrap();
-    sidecar.signal(Signal::HUP);
+    sidecar.send_signal(Signal::HUP);
     aws.wait_for_request(RequestKind::Container, 2).await;
-    sidecar.signal(Signal::TERM);
-    assert!(sidecar.ended().await.success());
+    sidecar.send_signal(Signal::TERM);
+    assert!(sidecar.wait_for_exit().await.success());
 }
 
 #[tokio::test]
@@ -260,13 +260,13 @@ async fn systemd_is_notified_of_reload_and_stop() {
     command.env("NOTIFY_SOCKET", folder.path().join("notify"));
     let mut sidecar = Sidecar::spawn(command, &[]);
     assert_eq!(next_message().trim_end(), "READY=1");
-    sidecar.signal(Signal::HUP);
+    sidecar.send_signal(Signal::HUP);
     let reloading = next_message();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert_eq!(next_message().trim_end(), "READY=1");
-    sidecar.signal(Signal::TERM);
+    sidecar.send_signal(Signal::TERM);
     assert_eq!(next_message().trim_end(), "STOPPING=1");
-    assert!(sidecar.ended().await.success());
+    assert!(sidecar.wait_for_exit().await.success());
 }
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn unknown_signer_error_names_the_current_signers() {
     server.reload("[signers.partner]\nprofile = \"partner\"\n", RELOADED).await;
     let mut request = get("key");
     request.signer = "other".to_owned();
-    let told = Told::of(&refused(server.client().await.presign(request).await));
+    let told = GrpcError::of(&refused(server.client().await.presign(request).await));
     assert_eq!(
         told.message,
         "signer \"other\" is not configured on this server: use one of: default, partner"

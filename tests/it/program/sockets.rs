@@ -71,7 +71,7 @@ async fn stale_socket_is_replaced() {
     // The region as a flag: this command does not set AWS_REGION.
     command.args(["--signers-default-region", "us-east-1"]);
     let sidecar = Sidecar::launch(command, folder, unix);
-    sidecar.logged("ready=true").await;
+    sidecar.wait_for_log("ready=true").await;
     let server = format!("unix:{}", sidecar.unix.display());
     assert_eq!(run(&["healthcheck", "--server", &server]).code, Some(0));
 }
@@ -109,8 +109,8 @@ async fn socket_file_is_removed_at_the_end() {
     let (unix, folder) = (sidecar.unix.clone(), sidecar.folder.path().to_owned());
     assert!(unix.exists());
     let mut sidecar = sidecar;
-    sidecar.signal(rustix::process::Signal::TERM);
-    assert!(sidecar.ended().await.success());
+    sidecar.send_signal(rustix::process::Signal::TERM);
+    assert!(sidecar.wait_for_exit().await.success());
     assert!(folder.exists() && !unix.exists());
 }
 
@@ -137,7 +137,7 @@ async fn abstract_socket_works_and_cannot_be_bound_twice() {
         ]);
     let unix = folder.path().join("unused");
     let sidecar = Sidecar::launch(command, folder, unix);
-    sidecar.logged("ready=true").await;
+    sidecar.wait_for_log("ready=true").await;
     let server = format!("unix:{name}");
     assert_eq!(
         run(&["healthcheck", "--server", &server]),
@@ -171,7 +171,7 @@ async fn log_names_process_or_address_of_each_peer() {
     let _unix = std::os::unix::net::UnixStream::connect(&sidecar.unix).unwrap();
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let peer = format!("peer=unix=uid:{uid},gid:{gid},pid:{}", std::process::id());
-    sidecar.logged(&format!("connection accepted {peer}")).await;
+    sidecar.wait_for_log(&format!("connection accepted {peer}")).await;
     let tcp = std::net::TcpStream::connect(&sidecar.tcp).unwrap();
-    sidecar.logged(&format!("connection accepted peer=tcp={}", tcp.local_addr().unwrap())).await;
+    sidecar.wait_for_log(&format!("connection accepted peer=tcp={}", tcp.local_addr().unwrap())).await;
 }

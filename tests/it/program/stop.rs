@@ -29,8 +29,8 @@ const PROMPT: Duration = Duration::from_secs(4);
 /// Stops the server, and returns how long that took.
 async fn stop(sidecar: &mut Sidecar, signal: Signal) -> Duration {
     let watch = Stopwatch::start();
-    sidecar.signal(signal);
-    let status = sidecar.ended().await;
+    sidecar.send_signal(signal);
+    let status = sidecar.wait_for_exit().await;
     assert_eq!(status.code(), Some(0), "{}", sidecar.log());
     watch.elapsed()
 }
@@ -45,15 +45,15 @@ async fn sigterm_and_sigint_stop_with_exit_code_0() {
     for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let mut sidecar = Sidecar::start(&[]).await;
         assert!(stop(&mut sidecar, signal).await < PROMPT);
-        sidecar.logged(&format!("{name}: stopping, waiting up to 10s for open calls")).await;
-        sidecar.logged("stopped: every call was answered").await;
+        sidecar.wait_for_log(&format!("{name}: stopping, waiting up to 10s for open calls")).await;
+        sidecar.wait_for_log("stopped: every call was answered").await;
     }
 }
 
 #[tokio::test]
 async fn open_watch_receives_not_serving_and_ends() {
     let mut sidecar = Sidecar::start(&[]).await;
-    let mut health = HealthClient::new(sidecar.channel().await);
+    let mut health = HealthClient::new(sidecar.connect().await);
     let mut watches = Vec::new();
     for service in ["", "signer.default", "liveness"] {
         let request = HealthCheckRequest { service: service.to_owned() };
@@ -61,15 +61,15 @@ async fn open_watch_receives_not_serving_and_ends() {
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
         watches.push(watch);
     }
-    sidecar.signal(Signal::TERM);
+    sidecar.send_signal(Signal::TERM);
     for mut watch in watches {
         let update = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
         assert_eq!(update.status(), ServingStatus::NotServing);
         let end = tokio::time::timeout(PATIENCE, watch.message()).await.unwrap();
         assert!(end.unwrap().is_none(), "the watch ends with OK");
     }
-    assert_eq!(sidecar.ended().await.code(), Some(0));
-    sidecar.logged("stopped: every call was answered").await;
+    assert_eq!(sidecar.wait_for_exit().await.code(), Some(0));
+    sidecar.wait_for_log("stopped: every call was answered").await;
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn silent_peer_does_not_delay_the_stop() {
     let mut tcp = TcpStream::connect(&sidecar.tcp).await.unwrap();
     let mut unix = UnixStream::connect(&sidecar.unix).await.unwrap();
     unix.write_all(&PREFACE_AND_SETTINGS[..10]).await.unwrap();
-    Scrape::until(&sidecar, "presignd_connections", &[], 2.0).await;
+    Scrape::wait_for(&sidecar, "presignd_connections", &[], 2.0).await;
     assert!(stop(&mut sidecar, Signal::TERM).await < PROMPT);
     let mut rest = Vec::new();
     let _reset_or_end = (tcp.read_to_end(&mut rest).await, unix.read_to_end(&mut rest).await);
@@ -94,7 +94,7 @@ async fn idle_peer_does_not_delay_the_stop() {
     peer.read_exact(&mut settings).await.unwrap();
     assert_eq!(settings[3], 4, "the server's SETTINGS come first");
     assert!(stop(&mut sidecar, Signal::TERM).await < PROMPT);
-    sidecar.logged("stopped: every call was answered").await;
+    sidecar.wait_for_log("stopped: every call was answered").await;
 }
 
 #[tokio::test]
@@ -115,15 +115,15 @@ async fn open_stream_is_completed_before_the_end() {
     sender.send(message()).await.unwrap();
     assert!(answers.message().await.map(|answer| answer.is_some()).unwrap());
 
-    sidecar.signal(Signal::TERM);
-    sidecar.logged("SIGTERM: stopping").await;
+    sidecar.send_signal(Signal::TERM);
+    sidecar.wait_for_log("SIGTERM: stopping").await;
     sender.send(message()).await.unwrap();
     let answer = tokio::time::timeout(PATIENCE, answers.message()).await.unwrap().unwrap().unwrap();
     assert_eq!((answer.first_index, answer.batch.unwrap().results.len()), (1, 1));
     drop(sender);
     assert!(answers.message().await.map(|answer| answer.is_none()).unwrap());
-    assert_eq!(sidecar.ended().await.code(), Some(0));
-    sidecar.logged("stopped: every call was answered").await;
+    assert_eq!(sidecar.wait_for_exit().await.code(), Some(0));
+    sidecar.wait_for_log("stopped: every call was answered").await;
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn endless_stream_is_cut_off_after_the_drain_time() {
 
     let took = stop(&mut sidecar, Signal::TERM).await;
     assert!(took >= Duration::from_secs(1) && took < PROMPT, "{took:?}");
-    sidecar.logged("stopped after limits.drain_time (1s); connections closed with open calls: 1").await;
+    sidecar.wait_for_log("stopped after limits.drain_time (1s); connections closed with open calls: 1").await;
     assert!(answers.message().await.is_err(), "the caller receives an error");
 }
 
@@ -148,16 +148,16 @@ async fn stopping_server_accepts_no_new_connection() {
     let mut client = sidecar.client().await;
     let open = client.stream_presign(ReceiverStream::new(messages)).await.unwrap();
     // The sockets are closed soon after this log line, while the open call is still drained.
-    sidecar.signal(Signal::TERM);
-    sidecar.logged("SIGTERM: stopping").await;
+    sidecar.send_signal(Signal::TERM);
+    sidecar.wait_for_log("SIGTERM: stopping").await;
     let closed = async {
         while TcpStream::connect(&sidecar.tcp).await.is_ok()
             || UnixStream::connect(&sidecar.unix).await.is_ok()
         {}
     };
     tokio::time::timeout(PATIENCE, closed).await.expect("the sockets are closed while calls are drained");
-    assert_eq!(sidecar.page("/livez").await.0, 200);
-    assert_eq!(sidecar.page("/readyz").await.0, 503);
+    assert_eq!(sidecar.get_page("/livez").await.0, 200);
+    assert_eq!(sidecar.get_page("/readyz").await.0, 503);
     drop((sender, open));
-    assert_eq!(sidecar.ended().await.code(), Some(0));
+    assert_eq!(sidecar.wait_for_exit().await.code(), Some(0));
 }

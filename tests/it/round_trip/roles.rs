@@ -135,8 +135,8 @@ async fn a_denied_role_gives_no_credentials() {
         ["--signers-default-assume-role", &outsider, "--signers-default-external-id", "partner-8"];
     for arguments in [&without_first_role[..], &with_other_id] {
         let sidecar = Sidecar::spawn(as_user(), arguments);
-        sidecar.logged("failed to load credentials, retrying in").await;
-        sidecar.health("signer.default", NotServing).await;
+        sidecar.wait_for_log("failed to load credentials, retrying in").await;
+        sidecar.wait_for_health("signer.default", NotServing).await;
         let log = sidecar.log();
         assert!(!log.contains("credentials loaded") && !log.contains(&user().1), "{log}");
     }
@@ -195,7 +195,7 @@ async fn check_emulated_metadata(command: Command, arguments: &[&str]) {
 
 async fn start(command: Command, arguments: &[&str]) -> RoundTrip {
     let sidecar = Sidecar::spawn(command, arguments);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     RoundTrip::with_sidecar(Server::ministack(), sidecar).await
 }
 

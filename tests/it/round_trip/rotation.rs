@@ -67,7 +67,7 @@ impl RotationLoad {
     async fn start(server: &'static Server, authority: Authority, refusals: &'static [&'static str]) -> Self {
         let issuer = Issuer::start(authority).await;
         let sidecar = Sidecar::spawn(issuer.command(), &[]);
-        sidecar.serving().await;
+        sidecar.wait_until_serving().await;
         Self { caller: RoundTrip::with_sidecar(server, sidecar).await, issuer, refusals }
     }
 

@@ -93,6 +93,6 @@ async fn with_credentials(
         command.env("AWS_SESSION_TOKEN", token);
     }
     let sidecar = Sidecar::spawn(command, &[]);
-    sidecar.serving().await;
+    sidecar.wait_until_serving().await;
     RoundTrip::with_sidecar(server, sidecar).await
 }

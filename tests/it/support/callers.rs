@@ -20,23 +20,23 @@ use super::{
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// A request for seven days, whose lifetime is limited by the expiry of the credentials.
-pub fn long() -> PresignRequest {
+pub fn long_request() -> PresignRequest {
     PresignRequest { expires_in: Some(seconds(7 * 24 * 3_600)), ..get("key") }
 }
 
 /// Presigns a URL that expires with the credentials.
 pub async fn url(sidecar: &Sidecar) -> PresignedRequest {
-    presigned(sidecar.client().await.presign(long()).await)
+    presigned(sidecar.client().await.presign(long_request()).await)
 }
 
 /// Waits until the new keys sign, and asserts that until then the old ones do and no call fails.
-pub async fn rotated(sidecar: &Sidecar, old: &Keys, new: &Keys) {
+pub async fn wait_for_rotation(sidecar: &Sidecar, old: &Keys, new: &Keys) {
     let mut client = sidecar.client().await;
     let asking = async {
         let mut ticks = interval(INTERVAL);
         loop {
             ticks.tick().await;
-            let url = presigned(client.presign(long()).await);
+            let url = presigned(client.presign(long_request()).await);
             if new.are_in(&url) {
                 return new.assert_signed(&url);
             }
@@ -48,13 +48,14 @@ pub async fn rotated(sidecar: &Sidecar, old: &Keys, new: &Keys) {
 }
 
 /// Waits until these keys sign; earlier calls may fail.
-pub async fn signs(sidecar: &Sidecar, keys: &Keys) {
+pub async fn wait_until_signing(sidecar: &Sidecar, keys: &Keys) {
     let mut client = sidecar.client().await;
     let asking = async {
         let mut ticks = interval(INTERVAL);
         loop {
             ticks.tick().await;
-            let url = client.presign(long()).await.ok().and_then(|answer| answer.into_inner().presigned);
+            let url =
+                client.presign(long_request()).await.ok().and_then(|answer| answer.into_inner().presigned);
             if let Some(url) = url.filter(|url| keys.are_in(url)) {
                 return keys.assert_signed(&url);
             }
@@ -81,7 +82,8 @@ impl Caller {
             let mut answers = Vec::new();
             while !stopped.is_cancelled() {
                 ticks.tick().await;
-                let answer = timeout(PATIENCE, client.presign(long())).await.expect("calls end in time");
+                let answer =
+                    timeout(PATIENCE, client.presign(long_request())).await.expect("calls end in time");
                 answers.push(answer.map(|answer| answer.into_inner().presigned.expect("there is a URL")));
             }
             answers
@@ -90,7 +92,7 @@ impl Caller {
     }
 
     /// Stops, and asserts that no call failed, and that each URL was signed with one of these keys.
-    pub async fn noticed_nothing(self, keys: &[&Keys]) {
+    pub async fn assert_undisturbed(self, keys: &[&Keys]) {
         self.stop.cancel();
         let answers = self.asking.await.expect("the caller ends");
         assert!(answers.len() > 1, "the caller sent requests");

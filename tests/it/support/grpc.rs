@@ -105,14 +105,14 @@ pub fn refused<T>(answer: Result<T, Status>) -> Status {
 
 /// The parts of an error that a caller sees.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct GrpcError {
     pub code: Code,
     pub reason: String,
     pub field: Option<String>,
     pub message: String,
 }
 
-impl Told {
+impl GrpcError {
     /// An expected error.
     pub fn new(code: Code, reason: &str, field: Option<&str>, message: &str) -> Self {
         let (reason, message) = (reason.to_owned(), message.to_owned());
@@ -136,7 +136,7 @@ impl Told {
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for GrpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.field.as_deref().unwrap_or("no field");
         write!(f, "{:?} {} ({field})\n  {}", self.code, self.reason, self.message)
@@ -163,14 +163,14 @@ pub fn parameter<'u>(url: &'u str, name: &str) -> &'u str {
 
 /// A connection without the client of tonic: it has no timeouts, and records the bytes of each response.
 #[derive(Clone)]
-pub struct Bare {
+pub struct RawConnection {
     sender: SendRequest<Body>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<RawResponse>>>,
 }
 
 /// A response on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct RawResponse {
     /// The header `grpc-encoding`.
     pub encoding: Option<String>,
     /// The compressed flag of the first message.
@@ -179,7 +179,7 @@ pub struct Seen {
     pub bytes: usize,
 }
 
-impl Bare {
+impl RawConnection {
     /// Connects over TCP.
     pub async fn connect(address: &str) -> Self {
         let stream = tokio::net::TcpStream::connect(address).await.expect("presignd answers over TCP");
@@ -217,7 +217,7 @@ impl Bare {
     }
 
     /// The last response.
-    pub fn last(&self) -> Seen {
+    pub fn last(&self) -> RawResponse {
         self.seen
             .lock()
             .expect("no holder of the lock panicked")
@@ -227,7 +227,7 @@ impl Bare {
     }
 }
 
-impl tower::Service<http::Request<Body>> for Bare {
+impl tower::Service<http::Request<Body>> for RawConnection {
     type Response = http::Response<Body>;
     type Error = hyper::Error;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
@@ -246,7 +246,7 @@ impl tower::Service<http::Request<Body>> for Bare {
             let bytes = body.to_bytes();
             let encoding = head.headers.get("grpc-encoding").map(|value| value.to_str().unwrap().to_owned());
             let compressed = bytes.first() == Some(&1);
-            seen.lock().expect("no holder of the lock panicked").push(Seen {
+            seen.lock().expect("no holder of the lock panicked").push(RawResponse {
                 encoding,
                 compressed,
                 bytes: bytes.len(),

@@ -10,21 +10,21 @@ pub struct Scrape(Vec<(String, BTreeMap<String, String>, f64)>);
 impl Scrape {
     /// Scrapes a server.
     pub async fn of(sidecar: &Sidecar) -> Self {
-        let (status, page) = sidecar.page("/metrics").await;
+        let (status, page) = sidecar.get_page("/metrics").await;
         assert_eq!(status, 200);
         Self(page.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(sample).collect())
     }
 
     /// Waits until a sample has this value.
     #[expect(clippy::float_cmp, reason = "counts are exact")]
-    pub async fn until(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], value: f64) {
+    pub async fn wait_for(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], value: f64) {
         let reading = async { while Self::of(sidecar).await.get(name, labels) != value {} };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
         waited.unwrap_or_else(|_| panic!("{name}{labels:?} was not {value} in time"));
     }
 
     /// Waits until a sample has at least this value.
-    pub async fn reaches(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], least: f64) {
+    pub async fn wait_for_at_least(sidecar: &Sidecar, name: &str, labels: &[(&str, &str)], least: f64) {
         let reading = async {
             // Pauses between two scrapes, so that they do not load the server.
             let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));

@@ -51,7 +51,7 @@ impl Sidecar {
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("AWS_REGION", "us-east-1");
         let sidecar = Self::spawn(command, arguments);
-        sidecar.serving().await;
+        sidecar.wait_until_serving().await;
         sidecar
     }
 
@@ -84,16 +84,16 @@ impl Sidecar {
     }
 
     /// Waits until gRPC health returns SERVING.
-    pub async fn serving(&self) {
-        self.health("", ServingStatus::Serving).await;
+    pub async fn wait_until_serving(&self) {
+        self.wait_for_health("", ServingStatus::Serving).await;
     }
 
     /// Waits until gRPC health returns this status for a service.
-    pub async fn health(&self, service: &str, wanted: ServingStatus) {
+    pub async fn wait_for_health(&self, service: &str, wanted: ServingStatus) {
         let request = HealthCheckRequest { service: service.to_owned() };
         let watching = async {
             let mut watch =
-                HealthClient::new(self.channel().await).watch(request).await.unwrap().into_inner();
+                HealthClient::new(self.connect().await).watch(request).await.unwrap().into_inner();
             while let Some(answer) = watch.message().await.unwrap() {
                 if answer.status() == wanted {
                     return;
@@ -107,18 +107,18 @@ impl Sidecar {
     }
 
     /// Connects over TCP.
-    pub async fn channel(&self) -> Channel {
+    pub async fn connect(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.tcp)).expect("an address");
         endpoint.connect().await.expect("presignd answers over TCP")
     }
 
     /// A client over TCP.
     pub async fn client(&self) -> PresignServiceClient<Channel> {
-        PresignServiceClient::new(self.channel().await)
+        PresignServiceClient::new(self.connect().await)
     }
 
     /// Gets a page of the admin listener; returns status and text.
-    pub async fn page(&self, path: &str) -> (u16, String) {
+    pub async fn get_page(&self, path: &str) -> (u16, String) {
         use http_body_util::{BodyExt, Empty};
         use hyper_util::rt::TokioIo;
         let stream = tokio::net::TcpStream::connect(&self.admin).await.expect("the admin listener answers");
@@ -138,14 +138,14 @@ impl Sidecar {
     }
 
     /// Waits until the log contains this text.
-    pub async fn logged(&self, text: &str) {
+    pub async fn wait_for_log(&self, text: &str) {
         let mut log = self.log.subscribe();
         let logged = tokio::time::timeout(PATIENCE, log.wait_for(|log| log.contains(text))).await.is_ok();
         assert!(logged, "{text:?} was not logged in time; log: {}", self.log());
     }
 
     /// Waits until the log contains this text more than `times` times.
-    pub async fn logged_more_than(&self, text: &str, times: usize) {
+    pub async fn wait_for_more_in_log(&self, text: &str, times: usize) {
         let mut log = self.log.subscribe();
         let more = log.wait_for(|log| log.matches(text).count() > times);
         let logged = tokio::time::timeout(PATIENCE, more).await.is_ok();
@@ -158,13 +158,13 @@ impl Sidecar {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub fn send_signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits until the process has exited.
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub async fn wait_for_exit(&mut self) -> ExitStatus {
         let waiting = async {
             loop {
                 // std has no asynchronous wait for a process.

@@ -6,7 +6,7 @@ use tonic::Code;
 use super::CANARY;
 use crate::support::{
     OUTPOSTS_ARN,
-    grpc::{BUCKET, Told, metadata, refused, seconds},
+    grpc::{BUCKET, GrpcError, metadata, refused, seconds},
     provider::CredentialProcess,
     sidecar::Sidecar,
 };
@@ -41,7 +41,10 @@ async fn check(rows: Vec<Row<'_>>) {
     for (mut form, reason, field, message) in rows {
         form.fields.insert("x-amz-meta-canary".to_owned(), CANARY.to_owned());
         let status = refused(client.presign_post(form).await);
-        assert_eq!(Told::of(&status), Told::new(Code::InvalidArgument, reason, Some(field), &message));
+        assert_eq!(
+            GrpcError::of(&status),
+            GrpcError::new(Code::InvalidArgument, reason, Some(field), &message)
+        );
         let details = String::from_utf8_lossy(status.details()).into_owned();
         assert!(!status.message().contains(CANARY) && !details.contains(CANARY), "{status} contains a value");
         assert!(status.message().len() + status.details().len() * 4 / 3 < 8_000, "{status:.100}");
@@ -204,7 +207,7 @@ async fn a_form_over_the_s3_limit_names_its_length() {
     let mut client = sidecar.client().await;
     client.presign_post(field("x-amz-meta-long", &"x".repeat(8_000))).await.map(drop).unwrap();
     let status = refused(client.presign_post(field("x-amz-meta-long", &"x".repeat(8_500))).await);
-    let Told { code, reason, field, message } = Told::of(&status);
+    let GrpcError { code, reason, field, message } = GrpcError::of(&status);
     assert_eq!((code, &*reason, field.as_deref()), (Code::InvalidArgument, "FORM_TOO_LARGE", Some("fields")));
     let bytes = message.strip_prefix("the form would have ").unwrap();
     let (bytes, rest) = bytes.split_once(' ').unwrap();
@@ -246,16 +249,19 @@ async fn the_lifetime_of_a_form_is_validated() {
     let status = refused(client.presign_post(lasting(0, 0)).await);
     let short = "expires_in is less than 1 second: set at least 1 second";
     assert_eq!(
-        Told::of(&status),
-        Told::new(Code::InvalidArgument, "DURATION_INVALID", Some("expires_in"), short)
+        GrpcError::of(&status),
+        GrpcError::new(Code::InvalidArgument, "DURATION_INVALID", Some("expires_in"), short)
     );
     let status = refused(client.presign_post(lasting(7_200, 7_200)).await);
     let kept = "min_expires_in is 2h, but at most 1h can be granted: limited by this server's expiry.max";
-    assert_eq!(Told::of(&status), Told::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, kept));
+    assert_eq!(
+        GrpcError::of(&status),
+        GrpcError::new(Code::FailedPrecondition, "EXPIRY_TOO_SHORT", None, kept)
+    );
     assert_eq!(metadata(&status)["grantable_seconds"], "3600");
     let status = refused(client.presign_post(but(|form| form.signer = "partner".to_owned())).await);
     let unknown = "signer \"partner\" is not configured on this server: use one of: default";
-    assert_eq!(Told::of(&status), Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, unknown));
+    assert_eq!(GrpcError::of(&status), GrpcError::new(Code::NotFound, "SIGNER_UNKNOWN", None, unknown));
 }
 
 #[tokio::test]
@@ -265,7 +271,7 @@ async fn an_invalid_form_is_refused_before_missing_credentials() {
     let mut client = sidecar.client().await;
     let invalid = refused(client.presign_post(but(|form| form.bucket = OUTPOSTS_ARN.to_owned())).await);
     assert_eq!(
-        (invalid.code(), Told::of(&invalid).field.as_deref()),
+        (invalid.code(), GrpcError::of(&invalid).field.as_deref()),
         (Code::InvalidArgument, Some("bucket"))
     );
     assert_eq!(refused(client.presign_post(but(|_| ())).await).code(), Code::Unavailable);

@@ -5,7 +5,7 @@ use tonic::Code;
 
 use super::{Row, but, check, invalid};
 use crate::support::{
-    grpc::{Told, refused, request},
+    grpc::{GrpcError, refused, request},
     sidecar::Sidecar,
 };
 
@@ -158,7 +158,7 @@ async fn a_number_or_time_out_of_range_is_refused() {
 
 #[tokio::test]
 async fn an_unknown_signer_is_not_found() {
-    let expected = |message: &str| Told::new(Code::NotFound, "SIGNER_UNKNOWN", None, message);
+    let expected = |message: &str| GrpcError::new(Code::NotFound, "SIGNER_UNKNOWN", None, message);
     check(vec![
         Row {
             request: but(|request| request.signer = "partner".to_owned()),

@@ -18,7 +18,7 @@ async fn recovers_from(fault: Fault) {
         if !matches!(fault, Fault::Status(_)) {
             aws.wait_for_request(kind, 1).await;
         }
-        sidecar.logged(FAILED).await;
+        sidecar.wait_for_log(FAILED).await;
         assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         // The XML reader of the SDK takes the expiry of a truncated document as 1970.
         let is_expired = matches!((fault, kind), (Fault::Truncated, RequestKind::AssumeRole));
@@ -58,7 +58,7 @@ async fn expired_credentials_are_never_used() {
         let aws = FakeAws::with_keys(&ended);
         let sidecar = Sidecar::spawn(command(&aws), &[]);
         aws.wait_for_request(kind, 1).await;
-        sidecar.logged(FAILED).await;
+        sidecar.wait_for_log(FAILED).await;
         wait_for_attempts(&sidecar, "expired", 1.0).await;
         assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
         // Nor are they used after the next attempt.
@@ -81,7 +81,7 @@ async fn unchanged_credentials_are_requested_rarely_and_expire() {
         assert_serves(&sidecar, &first).await;
         wait_for_attempts(&sidecar, "unchanged", 1.0).await;
         assert_serves(&sidecar, &first).await;
-        sidecar.health("signer.default", NotServing).await;
+        sidecar.wait_for_health("signer.default", NotServing).await;
         // The first, one after six seconds, two more until the expiry after eight, and one or two at the expiry.
         let times = aws.request_count(kind);
         assert!((2..=6).contains(&times), "{name} got {times} requests");

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::{
     Caller, ENDPOINTS, FAILED, FakeAws, Fault, Keys, MakeCommand, RequestKind, Sidecar, assert_no_secrets,
-    assert_serves, assert_unavailable, in_container, rotated, start_serving, wait_for_attempts,
+    assert_serves, assert_unavailable, in_container, start_serving, wait_for_attempts, wait_for_rotation,
 };
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn an_endpoint_that_starts_late_is_retried() {
         let sidecar = Sidecar::spawn(command(&aws), &[]);
         aws.wait_for_request(RequestKind::Unreachable, 1).await;
         assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
-        sidecar.logged(FAILED).await;
+        sidecar.wait_for_log(FAILED).await;
         wait_for_attempts(&sidecar, "error", 1.0).await;
         let keys = Keys::expiring_in(name, 3_600);
         aws.set_keys(&keys);
@@ -37,8 +37,8 @@ async fn a_short_outage_affects_no_caller() {
         aws.set_fault(fault);
         aws.wait_for_request(kind, requests).await;
         aws.set_keys(&second);
-        rotated(&sidecar, &first, &second).await;
-        caller.noticed_nothing(&[&first, &second]).await;
+        wait_for_rotation(&sidecar, &first, &second).await;
+        caller.assert_undisturbed(&[&first, &second]).await;
         assert!(!sidecar.log().contains("ready=false"), "{}", sidecar.log());
         assert_no_secrets(&sidecar).await;
     };
@@ -60,7 +60,7 @@ async fn recovers_after_the_expiry(fault: Fault) {
         assert_serves(&sidecar, &first).await;
         aws.set_fault(fault);
         assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
-        sidecar.logged(FAILED).await;
+        sidecar.wait_for_log(FAILED).await;
         assert_unavailable(&sidecar, "CREDENTIALS_EXPIRED").await;
         aws.set_keys(&second);
         assert_serves(&sidecar, &second).await;

@@ -10,7 +10,7 @@ use super::{
     FakeAws, Fault, Keys, RequestKind, assert_no_secrets, assert_serves, in_container, start_serving,
 };
 use crate::support::{
-    callers::long,
+    callers::long_request,
     grpc::{batch, results, url_of},
     sidecar::PATIENCE,
 };
@@ -39,7 +39,7 @@ async fn no_url_mixes_old_and_new_credentials() {
         callers.push(tokio::spawn(async move {
             let mut seen: Vec<Vec<PresignedRequest>> = Vec::new();
             loop {
-                let answer = results(client.batch_presign(batch(vec![long(); BATCH])).await);
+                let answer = results(client.batch_presign(batch(vec![long_request(); BATCH])).await);
                 seen.push(answer.iter().map(url_of).cloned().collect());
                 if seen.len() == 1 {
                     all_have_called.wait().await;

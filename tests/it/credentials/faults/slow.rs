@@ -6,7 +6,7 @@ use presignd::clock::Stopwatch;
 
 use super::{
     Caller, FAILED, FakeAws, Fault, Keys, ROLE, RequestKind, Sidecar, assert_no_secrets, assert_serves,
-    assert_unavailable, in_container, in_role, on_ec2, replace_file, rotated, start_serving,
+    assert_unavailable, in_container, in_role, on_ec2, replace_file, start_serving, wait_for_rotation,
     with_web_identity,
 };
 use crate::support::{callers::url, scrape::Scrape};
@@ -49,8 +49,8 @@ async fn current_credentials_sign_while_the_next_are_slow() {
     let watch = Stopwatch::start();
     first.assert_signed(&url(&sidecar).await);
     assert!(watch.elapsed() < PROMPT, "{:?}", watch.elapsed());
-    rotated(&sidecar, &first, &second).await;
-    caller.noticed_nothing(&[&first, &second]).await;
+    wait_for_rotation(&sidecar, &first, &second).await;
+    caller.assert_undisturbed(&[&first, &second]).await;
     let failed = [("outcome", "error")];
     assert!(Scrape::of(&sidecar).await.get("presignd_credentials_refresh_total", &failed) < 1.0);
     assert_no_secrets(&sidecar).await;
@@ -63,7 +63,7 @@ async fn a_response_after_the_timeout_is_requested_again() {
     let aws = FakeAws::with_keys(&keys);
     aws.set_fault(SLOW);
     let sidecar = Sidecar::spawn(on_ec2(&aws), &[]);
-    sidecar.logged(FAILED).await;
+    sidecar.wait_for_log(FAILED).await;
     assert_unavailable(&sidecar, "CREDENTIALS_MISSING").await;
     aws.set_keys(&keys);
     assert_serves(&sidecar, &keys).await;
