@@ -283,7 +283,9 @@ fn no_files_import_each_other_in_a_circle() {
         open.remove(&leaf);
     }
     let remaining: BTreeSet<_> = open.keys().cloned().collect();
-    open.values_mut().for_each(|row| row.retain(|other| remaining.contains(other)));
+    for row in open.values_mut() {
+        row.retain(|other| remaining.contains(other));
+    }
     assert!(open.is_empty(), "a circle among:\n{}", print(&open));
 }
 

@@ -116,7 +116,7 @@ async fn invalid_arguments_are_rejected_with_one_sentence() {
             &["https://h/", "--error-body", "/none.xml"],
             "failed to read --error-body from /none.xml: No such file or directory (os error 2)",
         ),
-        (&["https://h/", "--header", "x"], "--header needs NAME:VALUE, as in --header \"a:b\""),
+        (&["https://h/", "--header", "x"], "--header must be NAME:VALUE, such as --header \"a:b\""),
     ] {
         let ended = run(&sidecar, arguments, "");
         assert_eq!(ended, (Some(1), String::new(), format!("presignd: {message}\n")));
