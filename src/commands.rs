@@ -1,6 +1,6 @@
 //! Runs the command of the command line: the server, or a command that prints its output and exits.
 
-use std::{fmt, future::Future, io, process::ExitCode};
+use std::{fmt, future::Future, io, num::NonZero, process::ExitCode};
 
 use crate::{
     client,
@@ -60,7 +60,7 @@ fn serve(layers: Layers) -> ExitCode {
     // It changes the environment, so it must run before any other thread starts.
     let environment = hardening::harden();
     listen::raise_open_files_limit();
-    let served = block_on(tokio::runtime::Builder::new_multi_thread(), async {
+    let served = block_on(server_runtime(), async {
         let listeners = listen::bind(&config).await?;
         let signals = signals::listen()?;
         let reload = Reload::new(arguments::command_line(), arguments::environment(), layers);
@@ -96,6 +96,18 @@ fn run_client(command: impl Future<Output = Result<(String, ExitCode), CommandEr
         }
         Err(error) => print_error(&*error, ExitCode::FAILURE),
     }
+}
+
+/// A runtime with a thread for each core but one, and with one thread at least. The callers are on the same machine: while
+/// batches keep every thread busy, a thread on the core of a caller delays its single calls by whole scheduler ticks
+/// (benches/README.md, "unary p99 while batches run"). `TOKIO_WORKER_THREADS` sets another number.
+fn server_runtime() -> tokio::runtime::Builder {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if !arguments::sets_worker_threads() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        builder.worker_threads(cores.saturating_sub(1).max(1));
+    }
+    builder
 }
 
 /// Runs a future on a new runtime, and stops the runtime.

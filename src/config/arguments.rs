@@ -88,6 +88,11 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
+/// Whether the environment sets tokio's number of threads.
+pub fn sets_worker_threads() -> bool {
+    std::env::var_os("TOKIO_WORKER_THREADS").is_some()
+}
+
 fn load_layers(matches: &ArgMatches, environment: &[(String, String)]) -> Result<Layers, ConfigError> {
     let mut layers = Layers::defaults();
     let named = environment.iter().find(|(name, _)| name == CONFIG_VARIABLE);

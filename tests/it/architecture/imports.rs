@@ -126,7 +126,7 @@ const CRATES: Rows = &[
     ("std::io", &["client", "commands", "config::error", "listen", "log", "signals", "sys"]),
     ("std::os", &["client", "credentials::files", "hardening", "listen"]),
     ("std::process", &["commands", "main"]),
-    ("std::thread", &[]),
+    ("std::thread", &["commands"]),
     ("std::time::Instant::now", &["clock"]),
     ("std::time::SystemTime::now", &["clock"]),
     ("strsim", &["config"]),
