@@ -73,7 +73,8 @@ fn require<T>(name: &str, value: Option<T>) -> Result<T, ConfigError> {
     value.ok_or_else(|| ConfigError::Unset(name.to_owned()))
 }
 
-/// Types of values. The error of each is its expected form.
+// The types of values. The error of each is its expected form.
+
 pub(super) struct Boolean(pub(super) bool);
 pub(super) struct OctalMode(pub(super) u32);
 pub(super) struct HumanDuration(pub(super) Duration);

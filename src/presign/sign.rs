@@ -117,7 +117,6 @@ pub(super) struct RequestSigner {
 }
 
 /// The signing key, prepared as far as possible without a request.
-/// The signing key, prepared as far as possible without a request.
 enum SigningKeyState {
     /// The HMAC state of the signing key, already updated with the string to sign up to the hash of the request.
     SigV4(Hmac<Sha256>),

@@ -56,7 +56,7 @@ impl PresignServer {
             "StreamPresign" => self.stream(request).await,
             "PresignPost" => self.unary(RpcMethod::PresignPost, request, presign_post).await,
             "Explain" => self.unary(RpcMethod::Explain, request, explain).await,
-            _ => Status::unimplemented("presign.v1.PresignService does not have this method: the client may be newer than the server").into_http(),
+            _ => Status::unimplemented(UNKNOWN_METHOD).into_http(),
         }
     }
 
@@ -129,6 +129,9 @@ impl PresignServer {
         Ok(response)
     }
 }
+
+const UNKNOWN_METHOD: &str =
+    "presign.v1.PresignService does not have this method: the client may be newer than the server";
 
 /// The header that names the compression of a request's messages.
 const GRPC_ENCODING: &str = "grpc-encoding";
