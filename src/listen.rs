@@ -193,7 +193,7 @@ impl Listener {
     }
 
     /// Accepts the next connection. Aborted connections are ignored; after any other error it retries with a back-off of
-    /// [`ACCEPT_BACK_OFF`].
+    /// `ACCEPT_BACK_OFF`.
     pub async fn accept(&self) -> Connection {
         loop {
             let accepted = match &self.socket {

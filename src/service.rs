@@ -1,7 +1,7 @@
 //! The gRPC service. Every call, and every item of a batch, passes the same stages:
 //!
-//! admit ([`admission`]) → decode ([`request`]) → validate → authorize → ensure credentials → sign → record ([`sign`])
-//! → respond ([`response`]).
+//! admit (`admission`) → decode (`request`) → validate → authorize → ensure credentials → sign → record (`sign`)
+//! → respond (`response`).
 
 mod admission;
 mod codec;

@@ -12,7 +12,7 @@ use crate::presign::{
 };
 
 /// Counts the signed URLs and forms of one call. They are added to the metrics when it is dropped, and whenever
-/// [`MAX_GROUPS`] groups are full.
+/// `MAX_GROUPS` groups are full.
 pub struct CallCounts<'s> {
     metrics: &'s Metrics,
     groups: Vec<CountGroup<'s>>,

@@ -33,7 +33,7 @@ pub trait SignedHeaders {
     /// The hash of the payload.
     fn payload(&self) -> &str;
 
-    /// What [`write_tail`] writes for these headers, if it was computed before.
+    /// What `write_tail` writes for these headers, if it was computed before.
     fn precomputed_tail(&self) -> Option<&str> {
         None
     }

@@ -49,10 +49,10 @@ pub enum EndpointError {
          use a signer whose endpoint (or public_endpoint) has a host name"
     )]
     IpAddress,
-    /// AWS's rules reject the combination of target and settings. The message is one of [`REJECTIONS`].
+    /// AWS's rules reject the combination of target and settings. The message is one of `REJECTIONS`.
     #[error("{0}")]
     Rejected(&'static str),
-    /// AWS's rules reject the target with a message that is not in [`REJECTIONS`].
+    /// AWS's rules reject the target with a message that is not in `REJECTIONS`.
     #[error("no S3 endpoint for this target: {0}")]
     Unexpected(String),
 }

@@ -112,7 +112,7 @@ pub enum PostError {
         "field {0} contains a line break: browsers change line breaks in forms, so the value would not match"
     )]
     LineBreak(String),
-    /// Over [`MAX_FIELDS`].
+    /// Over `MAX_FIELDS`.
     #[error("too many fields: fields and starts_with together can have at most {MAX_FIELDS}")]
     TooMany,
     /// Over [`MAX_FORM_BYTES`].
@@ -288,7 +288,7 @@ impl LengthRange {
     /// A range of sizes.
     ///
     /// # Errors
-    /// When a limit is not from 0 to [`MAX_FILE_BYTES`], or `min` is greater than `max`.
+    /// When a limit is not from 0 to `MAX_FILE_BYTES`, or `min` is greater than `max`.
     pub fn new(min: i64, max: i64) -> Result<Self, PostError> {
         let size = |bound, value: i64| {
             let fits = u64::try_from(value).ok().filter(|bytes| *bytes <= MAX_FILE_BYTES);
