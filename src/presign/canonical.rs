@@ -53,6 +53,7 @@ impl<H: SignedHeaders> CanonicalRequest<'_, H> {
 }
 
 /// Writes everything after the query to `sink`.
+#[inline]
 fn write_tail(headers: &impl SignedHeaders, sink: &mut impl FnMut(&str)) {
     sink("\n");
     headers.write_lines(sink);
@@ -63,6 +64,7 @@ fn write_tail(headers: &impl SignedHeaders, sink: &mut impl FnMut(&str)) {
 }
 
 /// Writes the line of one header to `sink`. The pieces of the value are in canonical form, see [`collapse_spaces`].
+#[inline]
 pub fn write_header<'a>(name: &str, value: impl Iterator<Item = &'a str>, sink: &mut impl FnMut(&str)) {
     sink(name);
     sink(":");
@@ -71,12 +73,14 @@ pub fn write_header<'a>(name: &str, value: impl Iterator<Item = &'a str>, sink: 
 }
 
 /// A header's value in canonical form, in pieces: without leading or trailing spaces, and with single spaces inside.
+#[inline]
 pub fn collapse_spaces(value: &str) -> impl Iterator<Item = &str> {
     let mut words = value.split(' ').filter(|word| !word.is_empty());
     words.next().into_iter().chain(words.flat_map(|word| [" ", word]))
 }
 
 /// The first line of the canonical request of a URL.
+#[inline]
 pub fn method_line(method: HttpMethod<'_>) -> Cow<'static, str> {
     match method {
         HttpMethod::Other(_) => Cow::Owned(format!("{}\n", method.as_str())),
@@ -93,6 +97,7 @@ pub struct UrlHeaders<'a> {
 }
 
 impl SignedHeaders for UrlHeaders<'_> {
+    #[inline]
     fn write_lines(&self, sink: &mut impl FnMut(&str)) {
         for_each_signed(self.headers, &self.host.name, &mut |name, value| {
             write_header(name, collapse_spaces(value), sink);
@@ -148,6 +153,7 @@ pub fn write_signed_names(headers: &Headers<'_>, sink: &mut impl FnMut(&str)) {
 }
 
 /// Calls `visit` for `host` and the other headers, sorted by name.
+#[inline]
 fn for_each_signed<'a>(headers: &'a Headers<'_>, host: &'a str, visit: &mut impl FnMut(&'a str, &'a str)) {
     let mut host = Some(host);
     for (name, value) in headers.iter() {
