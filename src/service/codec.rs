@@ -1,7 +1,10 @@
 //! The codec of every RPC. It leaves messages encoded, so that the items of a batch are decoded one at a time, and
 //! responses are written directly in their encoded form.
 
-use prost::bytes::{Buf, BufMut, Bytes, BytesMut};
+use prost::{
+    Message,
+    bytes::{Buf, BufMut, Bytes, BytesMut},
+};
 use tonic::{
     Status,
     codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -15,6 +18,13 @@ impl EncodedMessage {
     /// The message that consists of these chunks.
     pub(super) fn from_chunks(chunks: Vec<BytesMut>) -> Self {
         Self(chunks)
+    }
+
+    /// Encodes a message, in one chunk.
+    pub(super) fn encode(message: &impl Message) -> Self {
+        let mut chunk = BytesMut::with_capacity(message.encoded_len());
+        message.encode_raw(&mut chunk);
+        chunk.into()
     }
 
     /// The length in bytes.

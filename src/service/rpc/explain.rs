@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use prost::{
-    Message as _,
-    bytes::{Bytes, BytesMut},
-};
+use prost::{Message as _, bytes::Bytes};
 use prost_types::Timestamp;
 use tokio::task::JoinError;
 
@@ -82,9 +79,7 @@ fn encode(explanation: Explanation) -> EncodedMessage {
         verdict: to_wire_verdict(verdict).into(),
         findings: findings.iter().map(ToString::to_string).collect(),
     };
-    let mut out = BytesMut::with_capacity(response.encoded_len());
-    response.encode_raw(&mut out);
-    out.into()
+    EncodedMessage::encode(&response)
 }
 
 fn to_wire_seconds(seconds: u64) -> prost_types::Duration {

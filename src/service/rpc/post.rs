@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use prost::{
-    Message as _,
-    bytes::{Bytes, BytesMut},
-};
+use prost::{Message as _, bytes::Bytes};
 use prost_types::Timestamp;
 
 use crate::{
@@ -163,7 +160,5 @@ fn encode(form: Form) -> EncodedMessage {
         requested: Some(to_wire_duration(presigned.requested)),
         clamp_reason: to_wire_clamp_reason(presigned.grant.reason).into(),
     };
-    let mut out = BytesMut::with_capacity(response.encoded_len());
-    response.encode_raw(&mut out);
-    out.into()
+    EncodedMessage::encode(&response)
 }
